@@ -1,0 +1,9 @@
+"""scikit-learn estimators for recommendation."""
+
+import lazy_loader as _lazy
+
+from skrec import _import_scikit_learn as _import_scikit_learn
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

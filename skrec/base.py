@@ -1,0 +1,146 @@
+"""The contract that every recommender keeps."""
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from skrec.utils._blocks import effective_n_threads, map_blocks, recommend_rows, row_blocks
+from skrec.utils._validation import check_interactions, check_items, check_k
+
+
+@dataclass
+class RecommenderTags:
+    """What a recommender's answers mean, for checks and default scores.
+
+    Parameters
+    ----------
+    predicts_ratings : bool, default=False
+        Whether ``predict`` answers in the units of the entries of ``X``. ``score`` is then minus
+        the root mean squared error on held-out entries, otherwise NDCG@100.
+    personalized : bool, default=True
+        Whether the order of the recommended items depends on the user's history.
+    """
+
+    predicts_ratings: bool = False
+    personalized: bool = True
+
+
+@dataclass
+class _Tags(Tags):
+    recommender_tags: RecommenderTags = field(default_factory=RecommenderTags)
+
+
+class BaseRecommender(BaseEstimator):
+    """Base class of all recommenders: a row of ``X`` is a user, and a user is a sample.
+
+    A subclass writes ``fit``, which learns from a users x items matrix, and ``_score_rows``,
+    which scores a block of users by their rows alone. Everything else (validation, row blocks,
+    threads, ranking, leaving out seen items, scoring) is done here, once.
+
+    Notes
+    -----
+    ``_score_rows(X)`` receives a validated ``csr_array`` and returns a new C-ordered float array
+    of shape (n_rows, n_items). A row's scores may depend on nothing but that row.
+
+    If the estimator has an ``n_jobs`` parameter, it sets the number of threads.
+    """
+
+    def predict(self, X, *, reviews=None):
+        """Score every item for every user.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+        reviews : object, default=None
+            Ignored by models that read no text, present for API consistency.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_users, n_items)
+            Larger is better. This is dense: prefer :meth:`recommend` for many users.
+        """
+        X = self._check_rows(X)
+        n_threads = effective_n_threads(getattr(self, "n_jobs", None))
+        blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
+        scores = map_blocks(lambda block: self._score_rows(X[block]), blocks, n_threads)
+        return scores[0] if len(scores) == 1 else np.concatenate(scores)
+
+    def recommend(
+        self, X, k=10, *, reviews=None, exclude_seen=True, items=None, return_scores=False
+    ):
+        """Recommend the best `k` items to every user.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+        k : int, default=10
+            Length of each list.
+        reviews : object, default=None
+            Ignored by models that read no text, present for API consistency.
+        exclude_seen : bool, default=True
+            Leave out the items stored in the user's row.
+        items : array-like of int or of bool, default=None
+            Candidate items, as column indices or as a mask over the items. None means all.
+        return_scores : bool, default=False
+            Whether to return the scores too.
+
+        Returns
+        -------
+        indices : ndarray of shape (n_users, k)
+            Item indices, best first, ties by lower index. A row that runs out of items is padded
+            with -1.
+        scores : ndarray of shape (n_users, k)
+            Only if ``return_scores=True``; ``-inf`` where the index is -1.
+        """
+        k = check_k(k)
+        X = self._check_rows(X)
+        if items is not None:
+            items = check_items(items, X.shape[1])
+        indices, scores = recommend_rows(
+            self._score_rows,
+            X,
+            k,
+            exclude_seen=exclude_seen,
+            items=items,
+            n_threads=effective_n_threads(getattr(self, "n_jobs", None)),
+        )
+        return (indices, scores) if return_scores else indices
+
+    def score(self, X, y=None, *, reviews=None):
+        """Measure how well held-out entries are recommended or predicted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            The users to evaluate; their fold-in entries if `y` is a matrix.
+        y : {array-like, sparse matrix} of shape (n_users, n_items), default=None
+            Held-out entries of the same users. If None or one-dimensional, a fifth of the
+            entries of each row of `X` is held out, the same at every call.
+        reviews : object, default=None
+            Ignored by models that read no text, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            Larger is better: NDCG@100, or minus the root mean squared error for models that
+            predict ratings.
+        """
+        from skrec.metrics import ranking_scorer, rating_scorer
+
+        ratings = self.__sklearn_tags__().recommender_tags.predicts_ratings
+        scorer = rating_scorer("neg_rmse") if ratings else ranking_scorer("ndcg@100")
+        return scorer(self, X, y)
+
+    def _check_rows(self, X):
+        check_is_fitted(self)
+        return check_interactions(X, estimator=self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return _Tags(**{field.name: getattr(tags, field.name) for field in fields(tags)})

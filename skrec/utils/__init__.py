@@ -1,0 +1,1 @@
+"""Utilities for users and for people who add a model."""

@@ -1,0 +1,158 @@
+"""Row blocks on threads, and exact top-k: how every model's scores are streamed."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn import get_config
+from sklearn.utils import gen_batches
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils.parallel import _get_threadpool_controller
+
+# Small enough for the scores of a block to stay in cache between scoring and ranking,
+# large enough for the interpreter's share of a block to vanish.
+MAX_BLOCK_ROWS = 128
+
+
+def effective_n_threads(n_jobs=None):
+    """Number of threads behind an ``n_jobs`` parameter.
+
+    Parameters
+    ----------
+    n_jobs : int, default=None
+        None means as many as scikit-learn's own multi-threaded estimators use (all cores, less
+        where ``OMP_NUM_THREADS`` or a joblib worker says so). Negative numbers count from the
+        number of cores, as in joblib.
+
+    Returns
+    -------
+    n_threads : int
+    """
+    if n_jobs is None:
+        return _openmp_effective_n_threads()
+    return effective_n_jobs(n_jobs)
+
+
+def row_blocks(n_rows, row_bytes, n_threads=1):
+    """Cut rows into slices whose working set fits scikit-learn's ``working_memory``.
+
+    Parameters
+    ----------
+    n_rows : int
+    row_bytes : int
+        Bytes that the work on one row holds at its peak.
+    n_threads : int, default=1
+        Number of blocks in flight at a time.
+
+    Returns
+    -------
+    blocks : list of slice
+    """
+    affordable = int(get_config()["working_memory"] * 2**20 // (row_bytes * n_threads))
+    return list(gen_batches(n_rows, max(1, min(affordable, MAX_BLOCK_ROWS))))
+
+
+def map_blocks(function, blocks, n_threads=1):
+    """Apply `function` to each block on a pool of threads and list the results in order.
+
+    The first error stops the remaining blocks and is raised. While several threads run, BLAS
+    calls inside `function` use one thread each.
+    """
+    n_threads = min(n_threads, len(blocks))
+    if n_threads <= 1:
+        return [function(block) for block in blocks]
+    executor = ThreadPoolExecutor(n_threads)
+    try:
+        with _get_threadpool_controller().limit(limits=1, user_api="blas"):
+            return list(executor.map(function, blocks))
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def top_k(scores, k):
+    """The `k` largest scores of each row, best first, ties by lower index.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, n_items)
+        C-ordered floats without NaN; ``-inf`` marks what must not be chosen.
+    k : int
+
+    Returns
+    -------
+    indices : ndarray of shape (n_rows, k)
+        Padded with -1 where a row runs out of items.
+    values : ndarray of shape (n_rows, k)
+        Padded with ``-inf``.
+    """
+    n_rows, n_items = scores.shape
+    n_kept = min(k, n_items)
+    if n_kept == n_items:
+        columns = np.broadcast_to(np.arange(n_items), scores.shape)
+        values = scores
+    else:
+        columns, values = _largest_in_index_order(scores, n_kept)
+    order = np.argsort(-values, axis=1, kind="stable")
+    indices = np.full((n_rows, k), -1, dtype=np.intp)
+    best = np.full((n_rows, k), -np.inf, dtype=scores.dtype)
+    best[:, :n_kept] = np.take_along_axis(values, order, axis=1)
+    indices[:, :n_kept] = np.take_along_axis(columns, order, axis=1)
+    indices[best == -np.inf] = -1
+    return indices, best
+
+
+def _largest_in_index_order(scores, k):
+    # Selecting the k-th value and comparing with it is several times faster than argpartition,
+    # and shows which rows have a tie at the boundary.
+    n_rows, n_items = scores.shape
+    kth = np.partition(scores, n_items - k, axis=1)[:, n_items - k]
+    flat = np.flatnonzero(scores >= kth[:, None])
+    if len(flat) > n_rows * k:
+        rows = flat // n_items
+        tied = scores.ravel()[flat] == kth[rows]
+        n_tied_wanted = k - np.bincount(rows[~tied], minlength=n_rows)
+        running = np.concatenate([[0], np.cumsum(tied)])
+        row_starts = np.searchsorted(rows, np.arange(n_rows))
+        rank_in_row = running[1:] - running[row_starts][rows]
+        flat = flat[~tied | (rank_in_row <= n_tied_wanted[rows])]
+    values = scores.ravel()[flat].reshape(n_rows, k)
+    return (flat % n_items).reshape(n_rows, k), values
+
+
+def recommend_rows(score_rows, X, k, *, exclude_seen=True, items=None, n_threads=1):
+    """Best `k` items of each row of `X`, streamed so that no users x items array exists.
+
+    Parameters
+    ----------
+    score_rows : callable
+        Takes a block of rows of `X`, returns a new C-ordered (n_block, n_items) float array.
+    X : csr_array of shape (n_users, n_items)
+    k : int
+    exclude_seen : bool, default=True
+        Leave out the stored entries of each row.
+    items : ndarray of int, default=None
+        Sorted candidate items; None means all.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    indices : ndarray of shape (n_users, k)
+    scores : ndarray of shape (n_users, k)
+    """
+
+    def best(block):
+        rows = X[block]
+        scores = score_rows(rows)
+        if exclude_seen:
+            scores[np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices] = (
+                -np.inf
+            )
+        if items is None:
+            return top_k(scores, k)
+        indices, values = top_k(np.take(scores, items, axis=1), k)
+        return np.where(indices < 0, -1, items[indices]), values
+
+    # scores, the partitioned copy, and the comparison
+    blocks = row_blocks(X.shape[0], 3 * 8 * X.shape[1], n_threads)
+    indices, scores = zip(*map_blocks(best, blocks, n_threads), strict=True)
+    return np.concatenate(indices), np.concatenate(scores)

@@ -1,0 +1,59 @@
+"""Exact top-k against sorting, and row blocks."""
+
+import numpy as np
+import pytest
+from sklearn import config_context
+
+from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, top_k
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_values", [1, 2, 5, 1000])
+@pytest.mark.parametrize("k", [1, 3, 19, 20, 25])
+def test_top_k_is_a_stable_sort(dtype, n_values, k):
+    rng = np.random.default_rng(n_values)
+    scores = rng.integers(0, n_values, (50, 20)).astype(dtype)
+    scores[rng.random(scores.shape) < 0.3] = -np.inf
+    scores[7] = -np.inf
+    before = scores.copy()
+    indices, values = top_k(scores, k)
+    np.testing.assert_array_equal(scores, before)
+    assert values.dtype == dtype
+    for row, found, found_values in zip(scores, indices, values, strict=True):
+        expected = sorted(range(20), key=lambda i: (-row[i], i))[:k]
+        expected = [i for i in expected if row[i] > -np.inf]
+        padding = k - len(expected)
+        np.testing.assert_array_equal(found, expected + [-1] * padding)
+        np.testing.assert_array_equal(found_values, [*row[expected], *[-np.inf] * padding])
+
+
+def test_row_blocks_cover_the_rows_within_working_memory():
+    with config_context(working_memory=1):
+        blocks = row_blocks(1000, row_bytes=2**20 // 10, n_threads=2)
+    assert blocks[0] == slice(0, 5)
+    np.testing.assert_array_equal(np.concatenate([np.arange(1000)[b] for b in blocks]), range(1000))
+    with config_context(working_memory=1):
+        assert row_blocks(3, row_bytes=2**30) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+
+
+@pytest.mark.parametrize("n_threads", [1, 4])
+def test_map_blocks_keeps_order_and_raises_the_first_error(n_threads):
+    assert map_blocks(lambda i: i * i, range(9), n_threads) == [i * i for i in range(9)]
+    done = []
+
+    def fail(i):
+        if i == 2:
+            raise KeyError(i)
+        done.append(i)
+
+    with pytest.raises(KeyError, match="2"):
+        map_blocks(fail, range(1000), n_threads)
+    assert len(done) < 1000
+
+
+def test_number_of_threads(monkeypatch):
+    assert effective_n_threads(3) == 3
+    assert effective_n_threads() >= 1
+    assert effective_n_threads(-1) >= 1
+    with pytest.raises(ValueError, match="n_jobs"):
+        effective_n_threads(0)
