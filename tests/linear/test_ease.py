@@ -1,0 +1,284 @@
+"""EASE against brute force, and its two closed forms against each other."""
+
+import itertools
+import subprocess
+import sys
+import tracemalloc
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.linalg import LinAlgWarning
+from sklearn.linear_model import Ridge
+
+from skrec import EASE
+from skrec.linear import _gram
+from skrec.linear._gram import gram_upper, invert_upper, mirror_upper
+
+
+@pytest.fixture
+def X():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((50, 30), density=0.2, rng=rng, format="csr")
+    X.data = rng.integers(1, 6, X.nnz).astype(float)
+    return X
+
+
+def test_column_is_the_ridge_regression_of_the_item_on_the_others(X):
+    coef = EASE(l2=3.0, method="primal").fit(X).coef_
+    dense = X.toarray()
+    for item in range(X.shape[1]):
+        others = np.delete(np.arange(X.shape[1]), item)
+        ridge = Ridge(alpha=3.0, fit_intercept=False).fit(dense[:, others], dense[:, item])
+        np.testing.assert_allclose(coef[others, item], ridge.coef_, atol=1e-8)
+        assert coef[item, item] == 0
+
+
+def test_dropout_minimises_the_expected_error_over_all_masks():
+    rng = np.random.default_rng(1)
+    X, p, l2 = rng.integers(0, 3, (7, 4)).astype(float), 0.3, 0.5
+    coef = EASE(l2=l2, dropout=p, method="primal").fit(X).coef_
+    for item in range(4):
+        others = np.delete(np.arange(4), item)
+        inputs, targets = [np.sqrt(l2) * np.eye(3)], [np.zeros(3)]
+        for kept in itertools.product([0, 1], repeat=3):
+            probability = np.prod(np.where(kept, 1 - p, p))
+            inputs.append(np.sqrt(probability) * X[:, others] * np.array(kept) / (1 - p))
+            targets.append(np.sqrt(probability) * X[:, item])
+        expected = np.linalg.lstsq(np.vstack(inputs), np.concatenate(targets))[0]
+        np.testing.assert_allclose(coef[others, item], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_primal_dual_and_partial_fit_agree(X, dropout, weighted):
+    rng = np.random.default_rng(2)
+    weight = rng.integers(0, 4, X.shape[0]).astype(float) if weighted else None
+    params = {"l2": 2.0, "dropout": dropout}
+    primal = EASE(method="primal", **params).fit(X, sample_weight=weight)
+    new_users = sparse.random_array((20, X.shape[1]), density=0.3, rng=rng, format="csr")
+    expected = primal.predict(new_users)
+    np.testing.assert_allclose(expected, new_users @ primal.coef_, atol=1e-12)
+    dual = EASE(method="dual", **params).fit(X, sample_weight=weight)
+    np.testing.assert_allclose(dual.predict(new_users), expected, atol=1e-6)
+    for method, cuts in itertools.product(["auto", "primal", "dual"], [[25], [1, 2, 9, 40]]):
+        chunked = EASE(method=method, **params)
+        for rows in np.split(np.arange(X.shape[0]), cuts):
+            chunked.partial_fit(X[rows], sample_weight=None if weight is None else weight[rows])
+        np.testing.assert_allclose(chunked.predict(new_users), expected, atol=1e-6)
+
+
+def test_auto_takes_the_smaller_side():
+    rng = np.random.default_rng(0)
+    assert EASE().fit(rng.random((5, 8))).method_ == "dual"
+    assert EASE().fit(rng.random((8, 8))).method_ == "primal"
+
+
+def test_weight_of_a_user_is_its_number_of_copies(X):
+    weight = np.arange(X.shape[0]) % 3
+    repeated = EASE(l2=4.0).fit(X[np.repeat(np.arange(X.shape[0]), weight)])
+    weighted = EASE(l2=4.0).fit(X, sample_weight=weight)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), atol=1e-10)
+
+
+@pytest.mark.parametrize("method", ["primal", "dual"])
+def test_explain_splits_each_score_over_the_history(X, method):
+    model = EASE(l2=2.0, method=method).fit(X)
+    items, scores = model.recommend(X, k=28, return_scores=True)
+    assert (items == -1).any()
+    for user, contributions in enumerate(model.explain(X, items)):
+        assert contributions.shape == (28, X.shape[1])
+        expected = np.where(items[user] == -1, 0, scores[user])
+        np.testing.assert_allclose(contributions.sum(axis=1), expected, atol=1e-12)
+        assert np.isin(contributions.indices, X[[user]].indices).all()
+    seen = X[[0]].indices[:2]
+    (contributions,) = model.explain(X[[0]], seen)
+    np.testing.assert_allclose(contributions.sum(axis=1), model.predict(X[[0]])[0, seen])
+
+
+@pytest.mark.parametrize("method", ["primal", "dual"])
+def test_similar_items_have_the_largest_partial_correlation(X, method):
+    model = EASE(l2=2.0, method=method).fit(X)
+    precision = np.linalg.inv((X.T @ X).toarray() + 2 * np.eye(X.shape[1]))
+    scale = np.sqrt(np.diag(precision))
+    correlation = -precision / np.outer(scale, scale)
+    np.fill_diagonal(correlation, -np.inf)
+    indices, scores = model.similar_items([3, 7], k=29, return_scores=True)
+    expected = np.argsort(-correlation[[3, 7]], axis=1)[:, :29]
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_allclose(scores, np.take_along_axis(correlation[[3, 7]], expected, axis=1))
+    assert (np.abs(scores) <= 1).all()
+    assert (model.similar_items([3], k=31)[0, 29:] == -1).all()
+
+
+def test_dual_forms_no_items_by_items_matrix():
+    n_items = 4000
+    X = sparse.random_array((20, n_items), density=0.01, rng=np.random.default_rng(0)).tocsr()
+    tracemalloc.start()
+    model = EASE().fit(X)
+    top = model.recommend(X, k=5)
+    model.explain(X, top)
+    model.similar_items([0, 1])
+    model.partial_fit(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < n_items**2 * 8 / 10
+    assert not hasattr(model, "coef_")
+    with pytest.raises(AttributeError, match="method='primal'"):
+        _ = model.coef_
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_primal_fit_needs_one_buffer(dtype):
+    n_items = 1500
+    X = sparse.random_array((3000, n_items), density=0.01, rng=np.random.default_rng(0))
+    X = X.astype(dtype).tocsr()
+    EASE().fit(X)
+    tracemalloc.start()
+    EASE().fit(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.3 * n_items**2 * np.dtype(dtype).itemsize
+
+
+def test_partial_fit_holds_a_gram_matrix_instead_of_the_users(X):
+    model = EASE(method="primal").fit(X)
+    assert model._rows.nnz == X.nnz
+    model.partial_fit(X)
+    assert model._rows is None
+    assert model._gram.shape == (X.shape[1], X.shape[1])
+
+
+def test_dtype(X):
+    assert EASE().fit(X).predict(X).dtype == np.float64
+    assert EASE().fit(X.astype(np.float32)).predict(X).dtype == np.float32
+    assert EASE(dtype=np.float32).fit(X).coef_.dtype == np.float32
+    assert EASE(dtype="float32", method="dual").fit(X).predict(X).dtype == np.float32
+    mixed = EASE().fit(X.astype(np.float32)).partial_fit(X).partial_fit(X)
+    assert mixed.predict(X).dtype == np.float32
+
+
+def test_later_changes_to_the_training_data_do_not_reach_the_model(X):
+    model = EASE(method="dual").fit(X)
+    users = X.copy()
+    expected = model.predict(users)
+    X.data[:] = 0
+    np.testing.assert_array_equal(model.predict(users), expected)
+
+
+def test_feedback_may_be_negative_and_users_empty():
+    X = np.array([[1.0, -1, 0], [-1, 1, 1], [0, 0, 0], [1, -1, 0]])
+    model = EASE(l2=1.0).fit(X)
+    assert model.coef_[0, 1] < 0
+    np.testing.assert_array_equal(model.predict(np.zeros((1, 3))), np.zeros((1, 3)))
+
+
+def test_memory_error_says_what_is_needed_and_what_needs_less(X, monkeypatch):
+    model = EASE().fit(X)
+    expected = model.predict(X)
+    memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1000))
+    monkeypatch.setattr(_gram, "psutil", memory)
+    needed = r"EASE\(method='primal'\) on 10 users x 30 items needs 6.71e-06 GiB, 9.31e-07 GiB"
+    with pytest.raises(MemoryError, match=needed) as error:
+        EASE(method="primal").fit(X[:10])
+    assert "method='dual' needs 7.45e-07 GiB, or dtype='float32' needs half" in str(error.value)
+    with pytest.raises(MemoryError, match="filter"):
+        EASE(method="dual").fit(X)
+    for verb in (model.fit, model.partial_fit):
+        with pytest.raises(MemoryError):
+            verb(X)
+        np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def test_precision_that_does_not_suffice_is_reported():
+    X = np.tile(np.random.default_rng(0).random((50, 4)), 2)
+    with pytest.warns(LinAlgWarning, match="use dtype='float64' or a larger l2"):
+        EASE(l2=1e-5, dtype="float32").fit(X)
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite in float32"):
+        EASE(l2=1e-12, dtype="float32").fit(X)
+    EASE(l2=1e-6).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"l2": 0}, "'l2' parameter of EASE must be a float in the range"),
+        ({"l2": np.nan}, "'l2' parameter of EASE"),
+        ({"dropout": 1.0}, "'dropout' parameter of EASE must be a float in the range"),
+        ({"dtype": "int8"}, "'dtype' parameter of EASE must be"),
+        ({"dtype": np.int32}, "'dtype' parameter of EASE must be"),
+        ({"method": "lu"}, "'method' parameter of EASE must be a str among"),
+        ({"device": "tpu"}, "'device' parameter of EASE must be a str among"),
+    ],
+)
+def test_parameters_out_of_range(X, params, message):
+    with pytest.raises(ValueError, match=message):
+        EASE(**params).fit(X)
+
+
+def test_wrong_arguments(X):
+    model = EASE().fit(X)
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+        model.fit(X, sample_weight=-np.ones(X.shape[0]))
+    with pytest.raises(ValueError, match=r"indices in \[0, 29\], got 30"):
+        model.similar_items([30])
+    with pytest.raises(TypeError, match="must be integer item indices, got dtype float64"):
+        model.similar_items([0.5])
+    with pytest.raises(ValueError, match=r"\(n_users=50, n_explained\), got \(3, 2\)"):
+        model.explain(X, np.zeros((3, 2), dtype=int))
+    with pytest.raises(ValueError, match=r"indices in \[0, 29\], got -2"):
+        model.explain(X, [-2])
+
+
+def test_cuda_without_a_gpu(X, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="use device='cpu'"):
+        EASE(device="cuda").fit(X)
+
+
+def test_torch_inverts_as_lapack_does(X):
+    by_lapack = gram_upper(X) + 2 * np.eye(X.shape[1])
+    by_torch = by_lapack.copy()
+    invert_upper(by_lapack)
+    _gram._invert_upper_torch(by_torch, "cpu")
+    np.testing.assert_allclose(np.triu(by_torch), np.triu(by_lapack), atol=1e-12)
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        _gram._invert_upper_torch(-np.eye(3), "cpu")
+
+
+def test_cuda_equals_cpu(X):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+    for method in ("primal", "dual"):
+        on_gpu = EASE(device="cuda", method=method).fit(X)
+        expected = EASE(method=method).fit(X).predict(X)
+        np.testing.assert_allclose(on_gpu.predict(X), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("n_items", [1, 5, 129, 400])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_gram_and_mirror_against_dense(n_items, n_threads):
+    X = sparse.random_array((60, n_items), density=0.2, rng=np.random.default_rng(0)).tocsr()
+    expected = (X.T @ X).toarray()
+    gram = gram_upper(X, n_threads)
+    np.testing.assert_allclose(np.triu(gram), np.triu(expected), atol=1e-12)
+    np.testing.assert_allclose(_gram._norm_1(gram), np.abs(expected).sum(axis=0).max())
+    scale = np.arange(n_items) + 1.0
+    mirror_upper(gram, scale, n_threads)
+    np.testing.assert_allclose(gram, expected * scale, atol=1e-10)
+
+
+def test_cpu_fit_imports_neither_torch_nor_frames_nor_plots():
+    code = (
+        "import sys; from skrec import EASE; EASE().fit([[1, 0], [1, 1]]).recommend([[1, 0]]); "
+        "print({'torch', 'pandas', 'matplotlib', 'polars', 'pyarrow'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"
