@@ -1,0 +1,378 @@
+"""Checks that every recommender must pass, beside scikit-learn's own.
+
+scikit-learn's :func:`~sklearn.utils.estimator_checks.parametrize_with_checks` knows nothing of
+``recommend``, fold-in or seen items; these checks do. A model added to the package, or built on
+:class:`~skrec.BaseRecommender` elsewhere, runs both suites.
+"""
+
+import pickle
+
+import numpy as np
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+__all__ = ["check_recommender", "parametrize_with_recommender_checks"]
+
+
+def parametrize_with_recommender_checks(estimators, *, expected_failed_checks=None):
+    """Parametrise a pytest test over estimators and the recommender checks.
+
+    Parameters
+    ----------
+    estimators : list of estimators
+        Instances, small enough to be fitted in a moment.
+    expected_failed_checks : callable, default=None
+        Takes an estimator, returns a dict from check name to the reason why it may fail.
+
+    Returns
+    -------
+    decorator : pytest.mark.parametrize
+        For a test with the arguments ``estimator`` and ``check``.
+
+    Examples
+    --------
+    >>> from skrec import EASE
+    >>> from skrec.utils.estimator_checks import parametrize_with_recommender_checks
+    >>> @parametrize_with_recommender_checks([EASE()])
+    ... def test_recommender(estimator, check):
+    ...     check(estimator)
+    """
+    import pytest
+
+    parameters = []
+    for estimator in estimators:
+        expected = expected_failed_checks(estimator) if expected_failed_checks else {}
+        for check in CHECKS:
+            name = check.__name__
+            marks = pytest.mark.xfail(reason=expected[name]) if name in expected else ()
+            parameters.append(
+                pytest.param(estimator, check, id=f"{estimator!r}-{name}", marks=marks)
+            )
+    return pytest.mark.parametrize(("estimator", "check"), parameters)
+
+
+def check_recommender(estimator):
+    """Run every recommender check on an estimator, raising at the first that fails.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An instance; it is cloned, never fitted itself.
+    """
+    for check in CHECKS:
+        check(estimator)
+
+
+def _tags(estimator):
+    return estimator.__sklearn_tags__().recommender_tags
+
+
+def _data(estimator, n_users=30, n_items=12, seed=0):
+    """Small data in which user 0 is empty and nobody knows item 3."""
+    rng = np.random.default_rng(seed)
+    X = (rng.random((n_users, n_items)) < 0.4).astype(np.float64)
+    if _tags(estimator).predicts_ratings:
+        X *= rng.integers(1, 6, X.shape)
+    X[0] = 0
+    X[:, 3] = 0
+    return sparse.csr_array(X)
+
+
+def _fitted(estimator, X=None):
+    X = _data(estimator) if X is None else X
+    return clone(estimator).fit(X), X
+
+
+def _is_seeded(estimator):
+    return "random_state" in estimator.get_params()
+
+
+def _assert_same(a, b, rtol=1e-6):
+    np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(1, np.abs(b).max(initial=0)))
+
+
+def _assert_raises(error, message, function, *args, **kwargs):
+    try:
+        function(*args, **kwargs)
+    except error as raised:
+        assert message in str(raised), f"{message!r} is not in {str(raised)!r}"
+    else:
+        raise AssertionError(f"{error.__name__} with {message!r} was not raised")
+
+
+def check_predict_shape_and_type(estimator):
+    """One float score for each user and item, finite even for empty users and unseen items."""
+    model, X = _fitted(estimator)
+    scores = model.predict(X)
+    assert scores.shape == X.shape
+    assert scores.dtype.kind == "f"
+    assert np.isfinite(scores).all()
+
+
+def check_rows_alone_decide(estimator):
+    """Training rows, equal new rows, and rows in any batch get equal scores."""
+    model, X = _fitted(estimator)
+    scores = model.predict(X)
+    order = np.random.default_rng(1).permutation(X.shape[0])
+    _assert_same(model.predict(X[order]), scores[order])
+    for user in (0, 7):
+        _assert_same(model.predict(X[[user]])[0], scores[user])
+        _assert_same(model.predict(X[[user] * 5]), np.tile(scores[user], (5, 1)))
+
+
+def check_permutations(estimator):
+    """Renumbering users changes nothing, renumbering items renumbers the scores.
+
+    A fit that draws random numbers may depend on the order: models with a ``random_state`` pass.
+    """
+    if _is_seeded(estimator):
+        return
+    model, X = _fitted(estimator)
+    scores = model.predict(X)
+    rng = np.random.default_rng(2)
+    users, items = rng.permutation(X.shape[0]), rng.permutation(X.shape[1])
+    _assert_same(_fitted(estimator, X[users])[0].predict(X), scores)
+    _assert_same(_fitted(estimator, X[:, items])[0].predict(X[:, items]), scores[:, items])
+
+
+def check_recommend_sorts(estimator):
+    """All items, best first, ties by lower index, in the order of ``predict``."""
+    model, X = _fitted(estimator)
+    n_users, n_items = X.shape
+    indices, scores = model.recommend(X, k=n_items, exclude_seen=False, return_scores=True)
+    assert indices.shape == scores.shape == X.shape
+    np.testing.assert_array_equal(np.sort(indices, axis=1), np.tile(np.arange(n_items), (n_users, 1)))
+    steps = np.diff(scores, axis=1)
+    assert (steps <= 0).all()
+    assert (np.diff(indices, axis=1)[steps == 0] > 0).all()
+    predicted = np.take_along_axis(model.predict(X), indices, axis=1)
+    assert (np.diff(predicted, axis=1) <= 1e-6 * np.abs(predicted).max()).all()
+    for k in (1, 5):
+        top, top_scores = model.recommend(X, k=k, exclude_seen=False, return_scores=True)
+        np.testing.assert_array_equal(top, indices[:, :k])
+        _assert_same(top_scores, scores[:, :k])
+
+
+def check_seen_items_are_left_out(estimator):
+    """Seen items are left out and the others keep their order; exhausted rows are padded."""
+    model, X = _fitted(estimator)
+    X = sparse.vstack([X, np.ones((1, X.shape[1]))], format="csr")
+    everything = model.recommend(X, k=X.shape[1], exclude_seen=False)
+    indices, scores = model.recommend(X, k=X.shape[1] + 3, return_scores=True)
+    assert indices.shape == (X.shape[0], X.shape[1] + 3)
+    for user, seen in enumerate(np.split(X.indices, X.indptr[1:-1])):
+        unseen = everything[user][~np.isin(everything[user], seen)]
+        np.testing.assert_array_equal(indices[user, : len(unseen)], unseen)
+        assert (indices[user, len(unseen) :] == -1).all()
+        assert np.isneginf(scores[user, len(unseen) :]).all()
+        assert np.isfinite(scores[user, : len(unseen)]).all()
+
+
+def check_candidate_items(estimator):
+    """``items`` restricts the lists, as indices in any order or as a mask."""
+    model, X = _fitted(estimator)
+    items = np.array([9, 2, 5])
+    everything = model.recommend(X, k=X.shape[1], exclude_seen=False)
+    expected = np.array([row[np.isin(row, items)] for row in everything])
+    mask = np.isin(np.arange(X.shape[1]), items)
+    for candidates in (items, mask, items.tolist()):
+        indices = model.recommend(X, k=4, exclude_seen=False, items=candidates)
+        np.testing.assert_array_equal(indices, np.c_[expected, np.full(len(expected), -1)])
+
+
+def check_input_formats(estimator):
+    """Every sparse format, dense arrays and data frames give the same scores."""
+    model, X = _fitted(estimator)
+    expected = model.predict(X)
+    formats = [sparse.csc_array, sparse.coo_array, sparse.lil_array, sparse.csr_matrix]
+    wide = sparse.csr_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)))
+    wide.resize(X.shape)
+    twice = sparse.coo_array((np.r_[X.data, X.data] / 2, np.tile(X.tocoo().coords, 2)), X.shape)
+    inputs = [convert(X) for convert in formats] + [X.toarray(), X.toarray(order="F"), wide, twice]
+    for other in inputs:
+        _assert_same(model.predict(other), expected)
+        _assert_same(_fitted(estimator, other)[0].predict(X), expected)
+    try:
+        import pandas as pd
+    except ImportError:
+        return
+    frame = pd.DataFrame(X.toarray(), columns=[f"item {i}" for i in range(X.shape[1])])
+    model, _ = _fitted(estimator, frame)
+    assert list(model.feature_names_in_) == list(frame.columns)
+    _assert_same(model.predict(frame), expected)
+
+
+def check_float32(estimator):
+    """float32 input agrees with float64 within single precision."""
+    model, X = _fitted(estimator)
+    single = X.astype(np.float32)
+    _assert_same(_fitted(estimator, single)[0].predict(single), model.predict(X), rtol=1e-3)
+
+
+def check_input_is_not_touched(estimator):
+    """Read-only input is enough, and stays as it was."""
+    X = _data(estimator)
+    before = X.copy()
+    for array in (X.data, X.indices, X.indptr):
+        array.flags.writeable = False
+    model, _ = _fitted(estimator, X)
+    model.predict(X)
+    model.recommend(X, k=3)
+    model.score(X)
+    np.testing.assert_array_equal(X.toarray(), before.toarray())
+
+
+def check_pickle(estimator):
+    """A pickled model gives the same scores."""
+    model, X = _fitted(estimator)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def check_same_seed_same_model(estimator):
+    """Fitting is repeatable, and leaves NumPy's global random state alone."""
+    if _is_seeded(estimator):
+        estimator = clone(estimator).set_params(random_state=0)
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    model, X = _fitted(estimator)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    np.testing.assert_array_equal(_fitted(estimator, X)[0].predict(X), model.predict(X))
+
+
+def check_refit_forgets(estimator):
+    """Fitting a second time equals fitting once, also after other data of another width."""
+    model, X = _fitted(estimator)
+    expected = model.predict(X)
+    again = clone(estimator).fit(_data(estimator, n_items=9, seed=5)).fit(X).fit(X)
+    _assert_same(again.predict(X), expected)
+
+
+def check_threads_and_blocks(estimator):
+    """Neither the number of threads nor the size of the row blocks matters."""
+    X = sparse.vstack([_data(estimator, seed=seed) for seed in range(12)], format="csr")
+    model, _ = _fitted(estimator, X)
+    expected = model.predict(X), model.recommend(X, k=5)
+    has_threads = "n_jobs" in estimator.get_params()
+    for n_jobs in (1, 3) if has_threads else (None,):
+        other = clone(estimator)
+        if has_threads:
+            other.set_params(n_jobs=n_jobs)
+        for working_memory in (0.01, 1024):
+            with config_context(working_memory=working_memory):
+                other.fit(X)
+                _assert_same(other.predict(X), expected[0])
+                np.testing.assert_array_equal(other.recommend(X, k=5), expected[1])
+
+
+def check_partial_fit_adds(estimator):
+    """Where there is ``partial_fit``, chunks of users add up to one fit."""
+    if not hasattr(estimator, "partial_fit") or _is_seeded(estimator):
+        return
+    model, X = _fitted(estimator)
+    expected = model.predict(X)
+    for cuts in ([11], [4, 13, 22]):
+        chunks = [X[a:b] for a, b in zip([0, *cuts], [*cuts, X.shape[0]], strict=True)]
+        chunked = clone(estimator)
+        for chunk in chunks:
+            assert chunked.partial_fit(chunk) is chunked
+        _assert_same(chunked.predict(X), expected)
+        continued = clone(estimator).fit(chunks[0])
+        for chunk in chunks[1:]:
+            continued.partial_fit(chunk)
+        _assert_same(continued.predict(X), expected)
+
+
+def check_withheld_block_is_recovered(estimator):
+    """Two groups of users and items: the withheld entries of a user's own block come first."""
+    if not _tags(estimator).personalized:
+        return
+    n_users, n_items = 24, 8
+    X = np.kron(np.eye(2), np.ones((n_users, n_items)))
+    if _tags(estimator).predicts_ratings:
+        X = 1 + 4 * X
+    withheld = (np.arange(2 * n_users) * 3) % n_items
+    withheld[n_users:] += n_items
+    X[np.arange(2 * n_users), withheld] = 0
+    if _tags(estimator).predicts_ratings:
+        X[np.arange(2 * n_users), (withheld + n_items) % (2 * n_items)] = 0
+    top = _fitted(estimator, sparse.csr_array(X))[0].recommend(X, k=1)
+    np.testing.assert_array_equal(top[:, 0], withheld)
+
+
+def check_failed_fit_loses_nothing(estimator):
+    """A fit that fails leaves the fitted model as it was."""
+    model, X = _fitted(estimator)
+    expected = model.predict(X)
+    broken = _data(estimator, n_items=7).toarray()
+    broken[2, 5] = np.nan
+    for verb in ("fit", "partial_fit"):
+        if hasattr(model, verb):
+            _assert_raises(ValueError, "", getattr(model, verb), broken)
+            np.testing.assert_array_equal(model.predict(X), expected)
+    unfitted = clone(estimator)
+    _assert_raises(ValueError, "row 2, item 5", unfitted.fit, broken)
+    try:
+        check_is_fitted(unfitted)
+    except ValueError:
+        return
+    raise AssertionError("A failed fit left the estimator looking fitted")
+
+
+def check_error_messages(estimator):
+    """A wrong input gets an error that names the thing, the rule, the value and the fix."""
+    model, X = _fitted(estimator)
+    name, n_items = type(estimator).__name__, X.shape[1]
+    infinite = X.toarray()
+    infinite[1, 4] = np.inf
+    verbs = [model.predict, model.recommend, model.score]
+    if hasattr(model, "partial_fit"):
+        verbs.append(model.partial_fit)
+    for verb in verbs:
+        wide = f"X has {n_items - 1} items, {name} was fitted on {n_items}"
+        _assert_raises(ValueError, wide, verb, X[:, 1:])
+        _assert_raises(ValueError, "X looks transposed", verb, X.T)
+        _assert_raises(ValueError, "X contains inf (row 1, item 4)", verb, infinite)
+    _assert_raises(ValueError, "k must be an integer >= 1, got 0", model.recommend, X, 0)
+    _assert_raises(TypeError, "k must be an integer >= 1, got 2.5", model.recommend, X, 2.5)
+    outside = f"items must lie in [0, {n_items - 1}]"
+    _assert_raises(ValueError, outside, model.recommend, X, 2, items=[0, n_items])
+    _assert_raises(ValueError, "items must be a non-empty", model.recommend, X, 2, items=[])
+
+
+def check_score(estimator):
+    """``score`` is a repeatable float; 1-D labels count as none; held-out entries are used."""
+    model, X = _fitted(estimator)
+    score = model.score(X)
+    assert isinstance(score, float)
+    assert np.isfinite(score)
+    assert model.score(X) == score
+    assert model.score(X, np.zeros(X.shape[0])) == score
+    held_out = X.copy()
+    held_out.data[::2] = 0
+    held_out.eliminate_zeros()
+    assert np.isfinite(model.score(X - held_out, held_out))
+    _assert_raises(ValueError, "shape", model.score, X, held_out[:, 1:])
+
+
+CHECKS = [
+    check_predict_shape_and_type,
+    check_rows_alone_decide,
+    check_permutations,
+    check_recommend_sorts,
+    check_seen_items_are_left_out,
+    check_candidate_items,
+    check_input_formats,
+    check_float32,
+    check_input_is_not_touched,
+    check_pickle,
+    check_same_seed_same_model,
+    check_refit_forgets,
+    check_threads_and_blocks,
+    check_partial_fit_adds,
+    check_withheld_block_is_recovered,
+    check_failed_fit_loses_nothing,
+    check_error_messages,
+    check_score,
+]
