@@ -2,12 +2,11 @@
 
 import inspect
 
-import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skrec
 from skrec import EASE, BaseRecommender, BiasBaseline, Popularity
-from skrec.utils.estimator_checks import check_recommender, parametrize_with_recommender_checks
+from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
 ESTIMATORS = [EASE(), Popularity(), BiasBaseline()]
 VARIANTS = [
@@ -41,6 +40,7 @@ def test_every_public_estimator_is_checked():
     public = {
         getattr(skrec, name)
         for name in skrec.__all__
-        if inspect.isclass(getattr(skrec, name)) and issubclass(getattr(skrec, name), BaseRecommender)
+        if inspect.isclass(getattr(skrec, name))
+        and issubclass(getattr(skrec, name), BaseRecommender)
     }
     assert public - {BaseRecommender} == {type(estimator) for estimator in ESTIMATORS}

@@ -253,9 +253,7 @@ class EASE(BaseRecommender):
                 f"got {items.shape}."
             )
         self._check_item_indices(items[items != -1])
-        return [
-            self._contributions(X[[user]], explained) for user, explained in enumerate(items)
-        ]
+        return [self._contributions(X[[user]], explained) for user, explained in enumerate(items)]
 
     @property
     def coef_(self):
@@ -349,7 +347,9 @@ class EASE(BaseRecommender):
         if itemsize == 8:
             fixes.insert(0, "dtype='float32' needs half")
         if size[other] < size[method]:
-            fixes.insert(0, f"method='{other}' needs {size[other] ** 2 * itemsize / 2**30:.3g} GiB")
+            fixes.insert(
+                0, f"method='{other}' needs {size[other] ** 2 * itemsize / 2**30:.3g} GiB"
+            )
         check_memory(
             n_matrices * size[method] ** 2 * itemsize,
             f"EASE(method='{method}') on {n_users} users x {self.n_features_in_} items",
@@ -361,6 +361,4 @@ def _check_cuda():
     import torch
 
     if not torch.cuda.is_available():
-        raise ValueError(
-            "device='cuda' needs a CUDA GPU, and torch finds none: use device='cpu'."
-        )
+        raise ValueError("device='cuda' needs a CUDA GPU, and torch finds none: use device='cpu'.")

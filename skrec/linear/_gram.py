@@ -81,9 +81,7 @@ def _invert_upper_lapack(matrix):
     reciprocal_condition, _ = pocon(lower, norm, uplo="L")
     if reciprocal_condition < np.finfo(matrix.dtype).eps:
         reason = f"ill-conditioned (reciprocal condition number {reciprocal_condition:.1e})"
-        warnings.warn(
-            _conditioning_message(matrix.dtype, reason), LinAlgWarning, stacklevel=2
-        )
+        warnings.warn(_conditioning_message(matrix.dtype, reason), LinAlgWarning, stacklevel=2)
     potri(lower, lower=True, overwrite_c=True)
 
 

@@ -144,9 +144,9 @@ def recommend_rows(score_rows, X, k, *, exclude_seen=True, items=None, n_threads
         rows = X[block]
         scores = score_rows(rows)
         if exclude_seen:
-            scores[np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices] = (
-                -np.inf
-            )
+            scores[
+                np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices
+            ] = -np.inf
         if items is None:
             return top_k(scores, k)
         indices, values = top_k(np.take(scores, items, axis=1), k)

@@ -143,7 +143,9 @@ def check_recommend_sorts(estimator):
     n_users, n_items = X.shape
     indices, scores = model.recommend(X, k=n_items, exclude_seen=False, return_scores=True)
     assert indices.shape == scores.shape == X.shape
-    np.testing.assert_array_equal(np.sort(indices, axis=1), np.tile(np.arange(n_items), (n_users, 1)))
+    np.testing.assert_array_equal(
+        np.sort(indices, axis=1), np.tile(np.arange(n_items), (n_users, 1))
+    )
     steps = np.diff(scores, axis=1)
     assert (steps <= 0).all()
     assert (np.diff(indices, axis=1)[steps == 0] > 0).all()

@@ -31,7 +31,9 @@ def test_row_blocks_cover_the_rows_within_working_memory():
     with config_context(working_memory=1):
         blocks = row_blocks(1000, row_bytes=2**20 // 10, n_threads=2)
     assert blocks[0] == slice(0, 5)
-    np.testing.assert_array_equal(np.concatenate([np.arange(1000)[b] for b in blocks]), range(1000))
+    np.testing.assert_array_equal(
+        np.concatenate([np.arange(1000)[b] for b in blocks]), range(1000)
+    )
     with config_context(working_memory=1):
         assert row_blocks(3, row_bytes=2**30) == [slice(0, 1), slice(1, 2), slice(2, 3)]
 

@@ -1,0 +1,51 @@
+# `make demo` and `make test` do all the set-up themselves, in .venv: they need only Python 3.11 or
+# newer, pip and make. Another interpreter: `make demo PYTHON=python3.13`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test slow lint doctest examples benchmark docs clean
+
+demo: .venv/demo
+	$(BIN)/python -m skrec
+
+test: .venv/test
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: .venv/test
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+doctest: .venv/test .venv/docs
+	$(BIN)/python -m pytest --doctest-modules skrec
+	$(BIN)/python -m pytest --doctest-glob='*.rst' docs/*.rst
+	$(BIN)/python -m pytest --doctest-glob='*.md' README.md
+
+examples: .venv/docs
+	cd examples && for example in *.py; do \
+		echo "$$example" && MPLBACKEND=agg ../$(BIN)/python -W error "$$example" || exit 1; done
+
+benchmark: .venv/test
+	$(BIN)/python benchmarks/ease.py --data toy
+
+docs: .venv/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv docs/_build docs/auto_examples docs/generated
+
+.venv/bin/python:
+	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'skrec needs Python 3.11 or newer, this is ' + sys.version.split()[0] + ': make PYTHON=/path/to/python3')"
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/test .venv/lint .venv/docs: .venv/%: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) -e ".[$*]"
+	@touch $@

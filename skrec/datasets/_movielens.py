@@ -1,0 +1,301 @@
+"""The MovieLens data sets: users' star ratings of movies."""
+
+import csv
+import gzip
+import io
+import warnings
+import zipfile
+from importlib import resources
+from numbers import Integral, Real
+from os import PathLike
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from skrec.datasets._base import archive_fault, download_archive, get_data_home
+from skrec.interactions import Interactions
+
+BASE_URL = "https://files.grouplens.org/datasets/movielens/"
+
+
+class Release(NamedTuple):
+    """How one release is packed."""
+
+    archive: str
+    folder: str
+    ratings: str
+    movies: str
+    encoding: str
+    n_ratings: int | None
+    md5: str | None
+
+
+_CSV = ("ratings.csv", "movies.csv", "utf-8")
+_DAT = ("ratings.dat", "movies.dat")
+
+# latest-small changes on the server from time to time: it has no fixed count or checksum.
+RELEASES = {
+    "100k": Release(
+        *("ml-100k.zip", "ml-100k", "u.data", "u.item", "latin-1"),
+        n_ratings=100_000,
+        md5="0e33842e24a9c977be4e0107933c0723",
+    ),
+    "1m": Release(
+        *("ml-1m.zip", "ml-1m", *_DAT, "latin-1"),
+        n_ratings=1_000_209,
+        md5="c4d9eecfca2ab87c1945afe126590906",
+    ),
+    "10m": Release(
+        *("ml-10m.zip", "ml-10M100K", *_DAT, "utf-8"),
+        n_ratings=10_000_054,
+        md5="ce571fd55effeba0271552578f2648bd",
+    ),
+    "20m": Release(
+        *("ml-20m.zip", "ml-20m", *_CSV),
+        n_ratings=20_000_263,
+        md5="cd245b17a1ae2cc31bb14903e1204af3",
+    ),
+    "25m": Release(
+        *("ml-25m.zip", "ml-25m", *_CSV),
+        n_ratings=25_000_095,
+        md5="6b51fb2759a8657d3bfcbfc42b592ada",
+    ),
+    "32m": Release(
+        *("ml-32m.zip", "ml-32m", *_CSV),
+        n_ratings=32_000_204,
+        md5="d472be332d4daa821edc399621853b57",
+    ),
+    "latest-small": Release(
+        *("ml-latest-small.zip", "ml-latest-small", *_CSV),
+        n_ratings=None,
+        md5=None,
+    ),
+}
+
+_ROW = np.dtype([("user", "i4"), ("movie", "i4"), ("rating", "f4"), ("timestamp", "i8")])
+_SPACES = bytes.maketrans(b":,\t", b"   ")
+_CHUNK = 1 << 22
+
+
+def load_movielens_small():
+    """Load the small MovieLens data set that comes with the package.
+
+    This is the release *latest-small* of September 2018: 100,836 ratings, from half a star to
+    five stars, of 9,724 movies by 610 users with at least 20 ratings each. It is meant for
+    development and education, not for published comparisons. Its terms of use are in the file
+    ``datasets/data/ml-latest-small/README.txt`` of the package.
+
+    Returns
+    -------
+    interactions : Interactions
+        Ratings as values, timestamps in seconds since 1970, titles as ``item_names``.
+
+    References
+    ----------
+    F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context.
+    ACM Transactions on Interactive Intelligent Systems 5, 4, article 19.
+    https://doi.org/10.1145/2827872
+
+    Examples
+    --------
+    >>> from skrec.datasets import load_movielens_small
+    >>> movielens = load_movielens_small()
+    >>> movielens
+    Interactions(610 users x 9724 items, 100836 entries, density 1.70%)
+    >>> movielens.item_names[0]
+    'Toy Story (1995)'
+    """
+    folder = resources.files("skrec.datasets") / "data" / "ml-latest-small"
+    release = RELEASES["latest-small"]
+
+    def open_member(name):
+        return gzip.GzipFile(fileobj=io.BytesIO((folder / f"{name}.gz").read_bytes()))
+
+    return _read(release, open_member)
+
+
+@validate_params(
+    {
+        "name": [StrOptions(set(RELEASES))],
+        "data_home": [str, PathLike, None],
+        "download_if_missing": ["boolean"],
+        "n_retries": [Interval(Integral, 0, None, closed="left")],
+        "delay": [Interval(Real, 0.0, None, closed="left")],
+        "progress": ["boolean", StrOptions({"auto"})],
+    },
+    prefer_skip_nested_validation=True,
+)
+def fetch_movielens(
+    name="latest-small",
+    *,
+    data_home=None,
+    download_if_missing=True,
+    n_retries=3,
+    delay=1.0,
+    progress="auto",
+):
+    """Load a MovieLens data set, downloading it where it is not stored yet.
+
+    Read from the first of these in `data_home`: the unpacked folder, such as ``ml-1m/``; the
+    archive, such as ``ml-1m.zip``, once its checksum is verified. The network is used only
+    when neither is there, or when the archive is damaged.
+
+    ================  ==========  =======  ======  ================
+    name              ratings     users    movies  values
+    ================  ==========  =======  ======  ================
+    ``latest-small``  100,836     610      9,724   0.5, 1, ..., 5
+    ``100k``          100,000     943      1,682   1, 2, ..., 5
+    ``1m``            1,000,209   6,040    3,706   1, 2, ..., 5
+    ``10m``           10,000,054  69,878   10,677  0.5, 1, ..., 5
+    ``20m``           20,000,263  138,493  26,744  0.5, 1, ..., 5
+    ``25m``           25,000,095  162,541  59,047  0.5, 1, ..., 5
+    ``32m``           32,000,204  200,948  84,432  0.5, 1, ..., 5
+    ================  ==========  =======  ======  ================
+
+    Parameters
+    ----------
+    name : {"100k", "1m", "10m", "20m", "25m", "32m", "latest-small"}, default="latest-small"
+        The release. The first six never change: the MD5 sum of their archive and the number of
+        their ratings are verified. *latest-small* changes on the server from time to time (the
+        table shows that of September 2018, which :func:`load_movielens_small` has), so its
+        archive is only verified to be intact.
+    data_home : str or path-like, default=None
+        Folder of archives and unpacked archives. With None, the environment variable
+        ``SKREC_DATA``, or else ``~/skrec_data``.
+    download_if_missing : bool, default=True
+        Whether to download what is not there, and to replace an archive that is damaged (with a
+        warning). If False, both are errors.
+    n_retries : int, default=3
+        Number of further attempts after a failed download.
+    delay : float, default=1.0
+        Seconds between two attempts.
+    progress : bool or "auto", default="auto"
+        Whether to draw a progress bar of the download on the standard error; "auto" does when
+        that is a terminal.
+
+    Returns
+    -------
+    interactions : Interactions
+        Ratings as values, timestamps in seconds since 1970, titles as ``item_names``. Items are
+        the movies with a rating.
+
+    Raises
+    ------
+    OSError
+        If the data is not there and cannot be downloaded, or is damaged.
+
+    References
+    ----------
+    F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context.
+    ACM Transactions on Interactive Intelligent Systems 5, 4, article 19.
+    https://doi.org/10.1145/2827872
+
+    Examples
+    --------
+    >>> from skrec.datasets import fetch_movielens
+    >>> fetch_movielens("1m")  # doctest: +SKIP
+    Interactions(6040 users x 3706 items, 1000209 entries, density 4.47%)
+    """
+    release = RELEASES[name]
+    data_home = get_data_home(data_home)
+    folder, archive = data_home / release.folder, data_home / release.archive
+    if all((folder / member).is_file() for member in (release.ratings, release.movies)):
+        return _read(release, lambda member: open(folder / member, "rb"), folder)
+
+    url = BASE_URL + release.archive
+    fault = archive_fault(archive, release.md5) if archive.exists() else None
+    if not download_if_missing and (fault or not archive.exists()):
+        raise OSError(
+            f"{archive} {'is damaged: ' + fault if fault else 'is not there'}, nor is there a "
+            f"folder {folder} with {release.ratings} and {release.movies}; put there what "
+            f"{url} holds, or pass download_if_missing=True"
+        )
+    if fault:
+        warnings.warn(f"downloading {archive} again: {fault}", stacklevel=3)
+    if fault or not archive.exists():
+        download_archive(
+            url, archive, md5=release.md5, n_retries=n_retries, delay=delay, progress=progress
+        )
+    with zipfile.ZipFile(archive) as packed:
+        return _read(release, lambda member: packed.open(f"{release.folder}/{member}"), archive)
+
+
+def _read(release, open_member, source=None):
+    """Make `Interactions` of a release's two files, which `open_member` opens by name."""
+    try:
+        with io.TextIOWrapper(open_member(release.movies), release.encoding, newline="") as file:
+            titles = parse_titles(file, release.movies)
+        with open_member(release.ratings) as file:
+            ratings = parse_ratings(file, has_header=release.ratings.endswith(".csv"))
+        if release.n_ratings not in (None, len(ratings)):
+            raise ValueError(
+                f"{release.ratings} has {len(ratings)} ratings instead of {release.n_ratings}"
+            )
+        return Interactions.from_arrays(
+            ratings["user"],
+            ratings["movie"],
+            ratings["rating"],
+            timestamps=ratings["timestamp"],
+            item_names=titles,
+        )
+    except (KeyError, IndexError, ValueError) as error:
+        raise OSError(
+            f"{source} does not hold the data as published: {error}; delete it and fetch it again"
+        ) from error
+
+
+def parse_ratings(file, *, has_header):
+    """Read lines of user, movie, rating and timestamp, separated by "::", "," or tab.
+
+    Parameters
+    ----------
+    file : binary file
+        The lines.
+    has_header : bool
+        Whether the first line names the columns.
+
+    Returns
+    -------
+    ratings : structured ndarray of shape (n_ratings,)
+        Fields user, movie, rating, timestamp.
+
+    Raises
+    ------
+    ValueError
+        If a line is not of this form, or there is none.
+    """
+    if has_header:
+        file.readline()
+    chunks = []
+    # Whole lines, a few megabytes at a time, so that a file of 32 million needs no copy of itself.
+    while chunk := file.read(_CHUNK):
+        lines = (chunk + file.readline()).translate(_SPACES)
+        chunks.append(np.loadtxt(io.BytesIO(lines), dtype=_ROW, comments=None, ndmin=1))
+    if not chunks:
+        raise ValueError("it has no ratings")
+    return np.concatenate(chunks)
+
+
+def parse_titles(file, name):
+    """Read the titles of movies.
+
+    Parameters
+    ----------
+    file : text file
+        Lines that begin with the movie's id and its title.
+    name : str
+        Name of the file, which tells its format: ``movies.csv``, ``movies.dat`` or ``u.item``.
+
+    Returns
+    -------
+    titles : dict
+        Title by movie id.
+    """
+    if name.endswith(".csv"):
+        rows = csv.reader(file)
+        next(rows, None)
+    else:
+        separator = "::" if name.endswith(".dat") else "|"
+        rows = (line.split(separator) for line in file if line.strip())
+    return {int(row[0]): row[1] for row in rows}

@@ -1,0 +1,30 @@
+from ._ranking import (
+    average_precision,
+    coverage,
+    gini,
+    hit_rate,
+    ndcg,
+    novelty,
+    precision,
+    recall,
+    reciprocal_rank,
+)
+from ._rating import mae, rmse, standard_error
+from ._scorers import ranking_scorer, rating_scorer
+
+__all__ = [
+    "average_precision",
+    "coverage",
+    "gini",
+    "hit_rate",
+    "mae",
+    "ndcg",
+    "novelty",
+    "precision",
+    "ranking_scorer",
+    "rating_scorer",
+    "recall",
+    "reciprocal_rank",
+    "rmse",
+    "standard_error",
+]

@@ -1,0 +1,80 @@
+"""What any estimator answers for users given as rows, streamed in blocks."""
+
+import narwhals as nw
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from skrec.utils._blocks import effective_n_threads, map_blocks, recommend_rows, row_blocks
+
+
+class Predictor:
+    """Recommendations and predictions of an estimator that has ``recommend`` or ``predict``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted recommender, Pipeline, search object, or anything with ``predict``.
+    X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+        The caller's rows. Only their container counts: blocks are handed over in its kind.
+    """
+
+    def __init__(self, estimator, X):
+        self._estimator = estimator = getattr(estimator, "best_estimator_", estimator)
+        if not hasattr(estimator, "predict") and not hasattr(estimator, "recommend"):
+            raise TypeError(
+                f"The estimator must have recommend or predict, got {estimator!r}, which has "
+                "neither."
+            )
+        final = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        # Only of recommenders is it known that they may be called from several threads.
+        is_recommender = hasattr(final, "recommend")
+        n_jobs = getattr(final, "n_jobs", None)
+        self._n_threads = effective_n_threads(n_jobs) if is_recommender else 1
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        if isinstance(frame, nw.DataFrame) and hasattr(estimator, "feature_names_in_"):
+            self._frame = frame
+        else:
+            self._frame = None
+        self._dense = not hasattr(X, "tocsr")
+
+    def recommend(self, X, k):
+        """Best `k` unseen items of each row of the csr_array `X`, padded with -1."""
+        if self._frame is None and hasattr(self._estimator, "recommend"):
+            return np.asarray(self._estimator.recommend(X, k=k, exclude_seen=True))
+        # The array may be one that the estimator keeps, and -inf is written into it.
+        score_rows = lambda rows: np.array(self._predict(rows), order="C")  # noqa: E731
+        return recommend_rows(score_rows, X, k, n_threads=self._n_threads)[0]
+
+    def predict_entries(self, X, entries):
+        """Predictions from the rows of `X` at the stored entries of `entries` (both csr_array)."""
+
+        def gather(block):
+            wanted = entries[block]
+            rows = np.repeat(np.arange(wanted.shape[0]), np.diff(wanted.indptr))
+            return self._predict(X[block])[rows, wanted.indices]
+
+        blocks = row_blocks(X.shape[0], 8 * X.shape[1], self._n_threads)
+        return np.concatenate(map_blocks(gather, blocks, self._n_threads))
+
+    def _predict(self, rows):
+        scores = np.asarray(self._estimator.predict(self._contain(rows)))
+        if scores.shape != rows.shape:
+            raise ValueError(
+                f"predict must return a dense array with one row per user and one column per item,"
+                f" {rows.shape}, but {type(self._estimator).__name__} returned shape "
+                f"{scores.shape}."
+            )
+        scores = scores.astype(np.result_type(scores, np.float32), copy=False)
+        # The minimum is NaN if anything is, and needs no temporary array.
+        if np.isnan(scores.min()):
+            raise ValueError(
+                f"predict of {type(self._estimator).__name__} returned NaN, which has no rank."
+            )
+        return scores
+
+    def _contain(self, rows):
+        if self._frame is not None:
+            return nw.from_numpy(
+                rows.toarray(), schema=self._frame.columns, backend=self._frame.implementation
+            ).to_native()
+        return rows.toarray() if self._dense else rows

@@ -1,0 +1,290 @@
+"""Scorers for ``scoring=``: hide part of each test row, predict, and measure in one pass."""
+
+import re
+from difflib import get_close_matches
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, validate_params
+
+from skrec.metrics._hits import (
+    average,
+    average_precision_by_user,
+    find_hits,
+    hit_rate_by_user,
+    ndcg_by_user,
+    novelty_by_user,
+    precision_by_user,
+    recall_by_user,
+    reciprocal_rank_by_user,
+)
+from skrec.metrics._predictions import Predictor
+from skrec.metrics._ranking import coverage, gini
+from skrec.metrics._rating import mae, rmse
+from skrec.model_selection._split import fold_in_split
+from skrec.utils._validation import check_interactions
+
+_BY_USER = {
+    "ndcg": ndcg_by_user,
+    "recall": recall_by_user,
+    "precision": precision_by_user,
+    "map": average_precision_by_user,
+    "mrr": reciprocal_rank_by_user,
+    "hit_rate": hit_rate_by_user,
+}
+_OF_LISTS = ("coverage", "novelty", "neg_gini")
+_RATING = {"neg_rmse": rmse, "neg_mae": mae}
+
+_COMMON = {
+    "metrics": [str, "array-like"],
+    "fold_in": [Interval(Real, 0, 1, closed="neither")],
+    "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+}
+
+
+@validate_params(
+    {**_COMMON, "relevance": [Real, None], "rated_only": ["boolean"]},
+    prefer_skip_nested_validation=True,
+)
+def ranking_scorer(
+    metrics="ndcg@100", *, fold_in=0.8, relevance=None, rated_only=False, random_state=0
+):
+    """Make a scorer of ranking metrics for ``scoring=``.
+
+    The scorer is a callable ``(estimator, X, y=None)``. It hides part of each row of `X`, asks for
+    recommendations from the rest, and computes all metrics from that one answer. Items in the
+    visible part are never recommended.
+
+    Parameters
+    ----------
+    metrics : str or list of str, default="ndcg@100"
+        A name and a cut-off: "ndcg@k", "recall@k" (denominator ``min(k, n_relevant)``),
+        "precision@k", "map@k", "mrr@k", "hit_rate@k", "coverage@k", "novelty@k" (popularity among
+        the scored users' visible entries) and "neg_gini@k". Larger is better for all.
+    fold_in : float, default=0.8
+        Share of each row's entries that stays visible. Ignored when `y` is a matrix.
+    relevance : float, default=None
+        Smallest value of a relevant held-out entry. None means that every entry is relevant.
+    rated_only : bool, default=False
+        Whether to rank each user's held-out items only, by ``predict``, see
+        :func:`~skrec.metrics.ndcg`. Needs `relevance`.
+    random_state : int, default=0
+        Controls which entries are hidden. Always a number, so that every model that is compared
+        has to find the same entries.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None)`` returns a float if `metrics` is a string, otherwise a dict
+        of floats. A matrix `y` of the shape of `X` holds the held-out entries; `X` is then
+        entirely visible. Any other `y` is ignored.
+        ``scorer.per_user(estimator, X, y=None)`` returns a dict of arrays of shape (n_users,),
+        NaN for users that count in no average; coverage and neg_gini, which are properties of all
+        lists together, are left out.
+        `estimator` needs ``recommend`` or, like a Pipeline, ``predict`` with one column per item.
+
+    See Also
+    --------
+    rating_scorer : The same for predicted ratings.
+    skrec.model_selection.compare_recommenders : Compare models by a scorer.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_validate
+    >>> from skrec import Popularity
+    >>> from skrec.datasets import load_movielens_small
+    >>> from skrec.metrics import ranking_scorer
+    >>> X = load_movielens_small().X
+    >>> scoring = ranking_scorer(["ndcg@10", "recall@20"])
+    >>> sorted(cross_validate(Popularity(), X, cv=3, scoring=scoring))
+    ['fit_time', 'score_time', 'test_ndcg@10', 'test_recall@20']
+    """
+    single, names = _metric_names(metrics)
+    parsed = {name: _parse_ranking(name) for name in names}
+    if rated_only and relevance is None:
+        raise ValueError(
+            "rated_only=True with relevance=None counts every held-out entry as a hit, so the "
+            "order does not matter: give the smallest relevant value, for example relevance=4."
+        )
+    of_lists = [name for name, (metric, _) in parsed.items() if metric in _OF_LISTS]
+    if rated_only and of_lists:
+        raise ValueError(
+            f"rated_only=True recommends nothing from the catalogue, which {of_lists[0]!r} "
+            "describes: leave that metric out, or use rated_only=False."
+        )
+    return _RankingScorer(
+        parsed, single, fold_in, random_state, relevance=relevance, rated_only=rated_only
+    )
+
+
+@validate_params(_COMMON, prefer_skip_nested_validation=True)
+def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
+    """Make a scorer of rating errors for ``scoring=``.
+
+    The scorer is a callable ``(estimator, X, y=None)``. It hides part of each row of `X` and
+    compares what ``predict`` makes of the rest with the hidden entries.
+
+    Parameters
+    ----------
+    metrics : str or list of str, default="neg_rmse"
+        "neg_rmse" or "neg_mae". Larger is better.
+    fold_in : float, default=0.8
+        Share of each row's entries that stays visible. Ignored when `y` is a matrix.
+    random_state : int, default=0
+        Controls which entries are hidden. Always a number, so that every model that is compared
+        has to predict the same entries.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None)`` returns a float if `metrics` is a string, otherwise a dict
+        of floats. A matrix `y` of the shape of `X` holds the held-out entries; `X` is then
+        entirely visible. Any other `y` is ignored.
+        ``scorer.per_user(estimator, X, y=None)`` returns a dict of arrays of shape (n_users,),
+        NaN for users without a held-out entry.
+
+    See Also
+    --------
+    ranking_scorer : The same for recommended lists.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skrec import BiasBaseline
+    >>> from skrec.datasets import load_movielens_small
+    >>> from skrec.metrics import rating_scorer
+    >>> X = load_movielens_small().X
+    >>> cross_val_score(BiasBaseline(), X, cv=3, scoring=rating_scorer()).mean().round(1)
+    np.float64(-0.9)
+    """
+    single, names = _metric_names(metrics)
+    for name in names:
+        if name not in _RATING:
+            raise ValueError(_unknown(name, list(_RATING)))
+    return _RatingScorer({name: _RATING[name] for name in names}, single, fold_in, random_state)
+
+
+class _Scorer:
+    def __init__(self, metrics, single, fold_in, random_state):
+        self.metrics = metrics
+        self.single = single
+        self.fold_in = fold_in
+        self.random_state = random_state
+
+    def __call__(self, estimator, X, y=None):
+        scores, _ = self.evaluate(estimator, X, y)
+        return next(iter(scores.values())) if self.single else scores
+
+    def per_user(self, estimator, X, y=None):
+        _, values = self.evaluate(estimator, X, y)
+        return values
+
+    def evaluate(self, estimator, X, y=None):
+        """Both answers from one pass: (dict of floats, dict of arrays)."""
+        predictor = Predictor(estimator, X)
+        if np.ndim(y) == 2 or getattr(y, "ndim", 0) == 2:
+            fold_in, held_out = check_interactions(X), check_interactions(y, name="y")
+            if held_out.shape != fold_in.shape:
+                raise ValueError(
+                    f"A matrix y holds the held-out entries and must have the shape of X, "
+                    f"{fold_in.shape}, got {held_out.shape}."
+                )
+        else:
+            fold_in, held_out = fold_in_split(X, self.fold_in, random_state=self.random_state)
+        return self._measure(predictor, fold_in, held_out)
+
+    def __repr__(self):
+        names = list(self.metrics)
+        options = {**vars(self)}
+        del options["metrics"], options["single"]
+        options = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        return f"{self._factory}({(names[0] if self.single else names)!r}, {options})"
+
+
+class _RankingScorer(_Scorer):
+    _factory = "ranking_scorer"
+
+    def __init__(self, *args, relevance, rated_only):
+        super().__init__(*args)
+        self.relevance = relevance
+        self.rated_only = rated_only
+
+    def _measure(self, predictor, fold_in, held_out):
+        longest = max(k for _, k in self.metrics.values())
+        if self.rated_only:
+            recommended = _rank_entries(
+                predictor.predict_entries(fold_in, held_out), held_out, longest
+            )
+        else:
+            recommended = predictor.recommend(fold_in, longest)
+        hits = find_hits(recommended, held_out, self.relevance, self.rated_only)
+        n_users, n_items = held_out.shape
+        scores, per_user = {}, {}
+        for name, (metric, k) in self.metrics.items():
+            if metric == "coverage":
+                scores[name] = coverage(recommended, n_items, k)
+            elif metric == "neg_gini":
+                scores[name] = -gini(recommended, n_items, k)
+            else:
+                if metric == "novelty":
+                    counts = np.bincount(fold_in.indices, minlength=n_items)
+                    values = novelty_by_user(recommended[:, :k], (counts + 1) / (n_users + 1))
+                else:
+                    values = np.where(hits.counts, _BY_USER[metric](hits, k), np.nan)
+                per_user[name] = values
+                scores[name] = average(values)
+        return scores, per_user
+
+
+class _RatingScorer(_Scorer):
+    _factory = "rating_scorer"
+
+    def _measure(self, predictor, fold_in, held_out):
+        predicted = predictor.predict_entries(fold_in, held_out)
+        scores = {name: -error(predicted, held_out) for name, error in self.metrics.items()}
+        per_user = {
+            name: -error(predicted, held_out, per_user=True)
+            for name, error in self.metrics.items()
+        }
+        return scores, per_user
+
+
+def _metric_names(metrics):
+    single = isinstance(metrics, str)
+    names = [metrics] if single else list(metrics)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"metrics must be a name or a non-empty list of names, for example 'ndcg@100', got "
+            f"{metrics!r}."
+        )
+    return single, names
+
+
+def _parse_ranking(name):
+    metric, _, cutoff = name.partition("@")
+    known = [*_BY_USER, *_OF_LISTS]
+    if metric not in known:
+        raise ValueError(_unknown(metric, known))
+    if not re.fullmatch("[1-9][0-9]*", cutoff):
+        raise ValueError(
+            f"{name!r} needs a cut-off of at least 1 after an '@', for example '{metric}@20'."
+        )
+    return metric, int(cutoff)
+
+
+def _unknown(name, known):
+    near = get_close_matches(name.lower(), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown metric {name!r}.{hint} The metrics are: {', '.join(known)}."
+
+
+def _rank_entries(predicted, entries, k):
+    """Each row's stored entries by falling prediction, ties by lower index, padded with -1."""
+    lengths = np.diff(entries.indptr)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.lexsort((entries.indices, -predicted, rows))
+    ranks = np.arange(entries.nnz) - entries.indptr[rows]
+    ranked = np.full((len(lengths), min(k, lengths.max(initial=1))), -1, dtype=np.intp)
+    listed = ranks < k
+    ranked[rows[listed], ranks[listed]] = entries.indices[order][listed]
+    return ranked

@@ -1,0 +1,190 @@
+"""Comparison of models on the same held-out users."""
+
+from numbers import Integral
+from time import perf_counter
+
+import numpy as np
+from scipy import stats
+from sklearn.base import clone
+from sklearn.model_selection import KFold, check_cv
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.parallel import Parallel, delayed
+
+from skrec.metrics import ranking_scorer, standard_error
+
+_COLUMNS = (
+    "model",
+    "metric",
+    "mean",
+    "standard_error",
+    "difference",
+    "p_value",
+    "n_users",
+    "fit_time",
+    "score_time",
+)
+_FORMATS = ("", "", ".4f", ".4f", ".4f", ".2g", "d", ".2f", ".2f")
+
+
+class Comparison(dict):
+    """Table of :func:`compare_recommenders`: a dict of columns that prints as a table.
+
+    ``pandas.DataFrame(comparison)`` and ``polars.DataFrame(comparison)`` make a data frame of it.
+    """
+
+    def __str__(self):
+        from tabulate import tabulate
+
+        rows = list(zip(*self.values(), strict=True))
+        return tabulate(
+            [["" if value != value else value for value in row] for row in rows],
+            headers=[column.replace("_", " ") for column in self],
+            floatfmt=_FORMATS,
+        )
+
+    __repr__ = __str__
+
+
+def compare_recommenders(estimators, X, *, cv=5, scoring=None, n_jobs=None, verbose=0):
+    """Cross-validate several models on the same users and the same hidden entries.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+        The models by name. They are cloned.
+    X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+        One row per user.
+    cv : int, splitter or iterable of (train, test), default=5
+        How users are split. An int means ``KFold(cv, shuffle=True, random_state=0)``.
+    scoring : scorer, default=None
+        What :func:`~skrec.metrics.ranking_scorer` or :func:`~skrec.metrics.rating_scorer` return.
+        None means ``ranking_scorer(["ndcg@100", "recall@20", "recall@50"])``.
+    n_jobs : int, default=None
+        Number of fits at a time, as in joblib. None means 1; the models may still use threads.
+    verbose : int, default=0
+        1 shows a progress bar on standard error.
+
+    Returns
+    -------
+    comparison : Comparison
+        A dict of arrays with one element for each metric and model, the best model of a metric
+        first. Printed, it is a table. Its columns:
+
+        model, metric : str
+        mean : float
+            Mean over the folds, as :func:`sklearn.model_selection.cross_validate` gives it.
+        standard_error : float
+            That of the values of all test users.
+        difference : float
+            `mean` minus that of the best model of the metric.
+        p_value : float
+            Of a two-sided paired t-test of the users' values against those of the best model; NaN
+            for the best one. It takes the users as independent, although models of different
+            folds share training users, and users as one sample each, so let `cv` test none twice.
+        n_users : int
+            Number of test users that count.
+        fit_time, score_time : float
+            Mean seconds per fold.
+
+        For metrics that have no value per user (coverage, neg_gini), `standard_error` and
+        `p_value` are NaN and `n_users` is the number of all test users.
+
+    Examples
+    --------
+    >>> from skrec import EASE, Popularity
+    >>> from skrec.datasets import load_movielens_small
+    >>> from skrec.model_selection import compare_recommenders
+    >>> X = load_movielens_small().binarize(3.5).filter(min_users_per_item=10).X
+    >>> models = {"popularity": Popularity(), "EASE": EASE(l2=100)}
+    >>> table = compare_recommenders(models, X, cv=3)
+    >>> [str(model) for model in table["model"][:2]]
+    ['EASE', 'popularity']
+    """
+    if not isinstance(estimators, dict) or not estimators:
+        raise TypeError(
+            "estimators must be a non-empty dict of names to estimators, for example "
+            f"{{'EASE': EASE()}}, got {estimators!r}."
+        )
+    if scoring is None:
+        scoring = ranking_scorer(["ndcg@100", "recall@20", "recall@50"])
+    if not hasattr(scoring, "evaluate"):
+        raise TypeError(
+            "scoring must have values per user for the paired tests: use ranking_scorer(...) or "
+            f"rating_scorer(...), got {scoring!r}."
+        )
+    (X,) = indexable(X)
+    cv = KFold(cv, shuffle=True, random_state=0) if isinstance(cv, Integral) else check_cv(cv)
+    folds = list(cv.split(X))
+    tasks = [(name, fold) for name in estimators for fold in range(len(folds))]
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    outcomes = parallel(
+        delayed(_fit_and_evaluate)(name, clone(estimators[name]), X, *folds[fold], scoring)
+        for name, fold in tasks
+    )
+    if verbose:
+        from tqdm import tqdm
+
+        outcomes = tqdm(outcomes, desc="compare_recommenders", total=len(tasks), unit="fit")
+    by_model = {name: [] for name in estimators}
+    for (name, _), outcome in zip(tasks, outcomes, strict=True):
+        by_model[name].append(outcome)
+    n_users = sum(len(test) for _, test in folds)
+    return _tabulate(by_model, n_users)
+
+
+def _fit_and_evaluate(name, estimator, X, train, test, scoring):
+    try:
+        start = perf_counter()
+        estimator.fit(_safe_indexing(X, train))
+        fitted = perf_counter()
+        scores, per_user = scoring.evaluate(estimator, _safe_indexing(X, test))
+    except Exception as error:
+        error.add_note(f"This happened to the model {name!r} in compare_recommenders.")
+        raise
+    return scores, per_user, fitted - start, perf_counter() - fitted
+
+
+def _tabulate(by_model, n_users):
+    rows = []
+    for metric in next(iter(by_model.values()))[0][0]:
+        means = {
+            name: float(np.mean([outcome[0][metric] for outcome in outcomes]))
+            for name, outcomes in by_model.items()
+        }
+        values = {
+            name: np.concatenate([outcome[1].get(metric, [np.nan]) for outcome in outcomes])
+            for name, outcomes in by_model.items()
+        }
+        ranked = sorted(means, key=means.get, reverse=True)
+        best = ranked[0]
+        for name in ranked:
+            has_users = metric in by_model[name][0][1]
+            rows.append(
+                (
+                    name,
+                    metric,
+                    means[name],
+                    standard_error(values[name]),
+                    means[name] - means[best],
+                    np.nan if name == best else paired_p_value(values[name], values[best]),
+                    np.count_nonzero(~np.isnan(values[name])) if has_users else n_users,
+                    float(np.mean([outcome[2] for outcome in by_model[name]])),
+                    float(np.mean([outcome[3] for outcome in by_model[name]])),
+                )
+            )
+    columns = zip(*rows, strict=True)
+    return Comparison(
+        {column: np.array(data) for column, data in zip(_COLUMNS, columns, strict=True)}
+    )
+
+
+def paired_p_value(first, second):
+    """Two-sided p-value of the paired t-test, over the pairs without NaN."""
+    difference = first - second
+    both = ~np.isnan(difference)
+    if np.count_nonzero(both) < 2:
+        return np.nan
+    # Of a constant difference the statistic is 0 / 0 or infinite.
+    if np.ptp(difference[both]) == 0:
+        return float(not difference[both].any())
+    return float(stats.ttest_rel(first[both], second[both]).pvalue)

@@ -1,0 +1,202 @@
+"""Checks and encodings of the columns of an interaction table."""
+
+from contextlib import suppress
+
+import numpy as np
+
+
+def check_length(name, values, length, per):
+    if values is not None and values.shape != (length,):
+        raise ValueError(
+            f"{name} must be one-dimensional with one element per {per}, that is of shape "
+            f"{(length,)}, got shape {values.shape}"
+        )
+
+
+def check_distinct(name, ids):
+    ids = ids.tolist()
+    seen = set()
+    if len(set(ids)) < len(ids):
+        first = next(value for value in ids if value in seen or seen.add(value))
+        raise ValueError(f"{name} must be distinct, but {first!r} is repeated; leave it in once")
+
+
+def read_only(array):
+    if array is not None:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def _is_null(value):
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA refuses to be true or false
+        return True
+
+
+def as_ids(values, name):
+    """One-dimensional array without nulls; integers as int64, strings as Python objects."""
+    ids = np.asarray(values)
+    if ids.dtype.kind in "US":
+        # NumPy turns numbers in a list with strings into strings.
+        ids = ids.astype(object) if isinstance(values, np.ndarray) else _objects(values)
+    if ids.ndim != 1:
+        raise ValueError(
+            f"{name} must be one-dimensional, got an array of shape {ids.shape}; pass one id "
+            "per row"
+        )
+    kind = ids.dtype.kind
+    if kind == "O":
+        try:
+            has_null = any(map(_is_null, dict.fromkeys(ids.tolist())))
+        except TypeError as error:
+            raise ValueError(
+                f"{name} must be hashable, such as numbers or strings: {error}; "
+                "turn them into strings"
+            ) from error
+        null = np.fromiter(map(_is_null, ids), bool, len(ids)) if has_null else None
+    else:
+        null = ids != ids if kind in "fmM" else None
+    if null is not None and null.any():
+        raise ValueError(
+            f"{name} must not be null, but {null.sum()} of {len(ids)} are, the first at row "
+            f"{null.argmax()}; drop those rows first"
+        )
+    fits = kind in "iu" and np.can_cast(ids.dtype, np.int64)
+    return ids.astype(np.int64, copy=False) if fits else ids
+
+
+def _objects(values):
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def as_values(values):
+    """Finite numbers as float32, the precision of `X`."""
+    values = np.asarray(values)
+    numbers = values
+    if values.dtype.kind == "O" and not any(isinstance(value, str) for value in values.flat):
+        with suppress(TypeError, ValueError):
+            numbers = values.astype(np.float64)
+    if numbers.dtype.kind not in "biuf":
+        example = repr(values.flat[0]) if values.size else "none"
+        raise ValueError(
+            f"values must be numbers, got dtype {values.dtype} (the first is {example}); convert "
+            "them first"
+        )
+    with np.errstate(over="ignore"):
+        numbers = numbers.astype(np.float32, copy=False)
+    if not np.isfinite(numbers).all():
+        bad = ~np.isfinite(numbers)
+        raise ValueError(
+            f"values must be finite in float32, but {bad.sum()} of {bad.size} are not, the first "
+            f"at row {bad.argmax()}: {values.flat[bad.argmax()]}; drop or repair those rows first"
+        )
+    return numbers
+
+
+def as_timestamps(timestamps):
+    timestamps = np.asarray(timestamps)
+    if timestamps.dtype.kind not in "iufM":
+        raise ValueError(
+            f"timestamps must be numbers or datetimes, got dtype {timestamps.dtype}; parse them "
+            "first"
+        )
+    null = timestamps != timestamps
+    if null.any():
+        raise ValueError(
+            f"timestamps must not be null, but {null.sum()} of {null.size} are, the first at row "
+            f"{null.argmax()}; drop or fill those rows first"
+        )
+    return timestamps
+
+
+def as_texts(reviews):
+    texts = ["" if _is_null(text) else text for text in np.asarray(reviews, dtype=object)]
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"reviews must be strings, got {text!r} of type {type(text).__name__} at row "
+                f"{row}; convert them first"
+            )
+    return _objects(texts)
+
+
+def encode(ids):
+    """Position of each id among the distinct ids, and these in ascending order."""
+    if ids.dtype == np.int64:
+        low, high = ids.min(), ids.max()
+        if int(high) - int(low) < 4 * len(ids):
+            # Linear time, where sorting would be the larger part of reading a big file.
+            ids = ids - low
+            present = np.zeros(high - low + 1, dtype=bool)
+            present[ids] = True
+            return (np.cumsum(present) - 1)[ids], np.flatnonzero(present) + low
+    if ids.dtype.kind != "O":
+        distinct, codes = np.unique(ids, return_inverse=True)
+        return codes, distinct
+    ids = ids.tolist()
+    distinct = dict.fromkeys(ids)
+    try:
+        distinct = sorted(distinct)
+    except TypeError:
+        distinct = sorted(distinct, key=lambda value: (type(value).__name__, value))
+    code = {value: position for position, value in enumerate(distinct)}
+    return np.fromiter(map(code.get, ids), np.int64, len(ids)), _objects(distinct)
+
+
+def positions(ids, vocabulary):
+    """Position of each id in the vocabulary, -1 where it is not there."""
+    position = {value: i for i, value in enumerate(vocabulary.tolist())}
+    ids = ids.tolist()
+    positions = np.fromiter((position.get(value, -1) for value in ids), np.int64, len(ids))
+    kinds = [sorted({type(value).__name__ for value in values}) for values in (ids, position)]
+    if (positions < 0).all() and not set(kinds[0]) & set(kinds[1]):
+        raise ValueError(
+            f"no item of the table is in item_ids: the table's ids are of type {kinds[0]}, those "
+            f"of item_ids of type {kinds[1]}; convert one of them"
+        )
+    return positions
+
+
+def first_repeated(keys):
+    """Row in which a key first stands again, and the number of such keys; None if all differ."""
+    order = np.argsort(keys, kind="stable")
+    is_again = np.flatnonzero(keys[order][1:] == keys[order][:-1]) + 1
+    if not is_again.size:
+        return None
+    return order[is_again].min(), len(np.unique(keys[order][is_again]))
+
+
+def merge_repeated(keys, values, timestamps, rule):
+    """Sort rows by key, and make one row of those with the same key.
+
+    Parameters
+    ----------
+    keys : ndarray of int of shape (n_rows,)
+    values : ndarray of shape (n_rows,)
+    timestamps : ndarray of shape (n_rows,) or None
+    rule : {"error", "last", "sum", "mean", "max"}
+        As of :meth:`skrec.Interactions.from_frame`; with "error", the keys differ.
+
+    Returns
+    -------
+    keys, values, timestamps : ndarray of shape (n_distinct,)
+    kept : ndarray of int of shape (n_distinct,)
+        For each key the row that stands for it; with "sum" and "mean", any of its rows.
+    """
+    # Of the rows with the same key, the one to keep comes last.
+    ranks = [] if timestamps is None or rule == "error" else [timestamps]
+    ranks += [values] if rule == "max" else []
+    order = np.lexsort([*ranks, keys]) if ranks else np.argsort(keys, kind="stable")
+    is_last = np.ones(len(keys), dtype=bool)
+    is_last[:-1] = keys[order][1:] != keys[order][:-1]
+    kept = order[is_last]
+    if rule in ("sum", "mean"):
+        starts = np.append(0, np.flatnonzero(is_last)[:-1] + 1)
+        merged = np.add.reduceat(values[order], starts, dtype=np.float64)
+        if rule == "mean":
+            merged /= np.diff(starts, append=len(order))
+    else:
+        merged = values[kept]
+    return keys[kept], merged, None if timestamps is None else timestamps[kept], kept

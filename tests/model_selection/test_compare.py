@@ -1,0 +1,187 @@
+"""compare_recommenders against cross_validate and scipy."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse, stats
+from sklearn.model_selection import KFold, ShuffleSplit, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Binarizer
+
+from skrec import EASE, BiasBaseline, Popularity
+from skrec.metrics import ranking_scorer, rating_scorer, standard_error
+from skrec.model_selection import Comparison, StrongGeneralizationSplit, compare_recommenders
+from skrec.model_selection._compare import paired_p_value
+
+MODELS = {
+    "popularity": Popularity(),
+    "EASE": EASE(l2=20),
+    "likes": make_pipeline(Binarizer(threshold=3.5), EASE(l2=5)),
+}
+
+
+@pytest.fixture(scope="module")
+def ratings():
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 3, (151, 1)) == np.repeat(np.arange(3), 20)
+    X = np.where(rng.random((151, 60)) < np.where(group, 0.3, 0.06), 1.0, 0.0)
+    X *= rng.integers(1, 6, X.shape)
+    X[:9] = 0  # these count in no average
+    return sparse.csr_array(X)
+
+
+def rows_of(table):
+    columns = [table[column] for column in table]
+    return {
+        (row[0], row[1]): dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)
+    }
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        ranking_scorer(["ndcg@10", "coverage@5", "novelty@5"], relevance=3),
+        ranking_scorer("recall@5"),
+        rating_scorer(["neg_rmse", "neg_mae"]),
+    ],
+)
+def test_means_are_those_of_cross_validate(ratings, scoring, n_jobs):
+    cv = KFold(4, shuffle=True, random_state=0)
+    table = compare_recommenders(MODELS, ratings, cv=4, scoring=scoring, n_jobs=n_jobs)
+    found = rows_of(table)
+    for name, model in MODELS.items():
+        expected = cross_validate(model, ratings, cv=cv, scoring=scoring)
+        for metric in scoring.metrics:
+            key = "test_score" if scoring.single else f"test_{metric}"
+            assert_allclose(found[name, metric]["mean"], expected[key].mean(), rtol=1e-9)
+    assert len(found) == len(MODELS) * len(scoring.metrics)
+
+
+def test_tests_are_those_of_scipy_on_values_per_user(ratings):
+    scoring = ranking_scorer(["ndcg@10", "coverage@5"])
+    cv = ShuffleSplit(2, test_size=0.3, random_state=0)
+    values, means = {}, {}
+    for name, model in MODELS.items():
+        answers = [
+            scoring.evaluate(model.fit(ratings[train]), ratings[test])
+            for train, test in cv.split(ratings)
+        ]
+        values[name] = np.concatenate([per_user["ndcg@10"] for _, per_user in answers])
+        means[name] = np.mean([scores["ndcg@10"] for scores, _ in answers])
+    best = max(means, key=means.get)
+    found = rows_of(compare_recommenders(MODELS, ratings, cv=cv, scoring=scoring))
+    for name in MODELS:
+        row = found[name, "ndcg@10"]
+        p_value = stats.ttest_rel(values[name], values[best], nan_policy="omit").pvalue
+        assert_allclose(row["p_value"], np.nan if name == best else p_value, rtol=1e-9)
+        assert_allclose(row["standard_error"], standard_error(values[name]))
+        assert_allclose(row["difference"], means[name] - means[best], atol=1e-12)
+        assert row["n_users"] == np.count_nonzero(~np.isnan(values[name])) < len(values[name])
+        assert row["fit_time"] > 0 and row["score_time"] > 0
+        row = found[name, "coverage@5"]
+        assert np.isnan(row["p_value"]) and np.isnan(row["standard_error"])
+        assert row["n_users"] == 2 * 46
+
+
+def test_best_model_first_and_columns_for_data_frames(ratings):
+    table = compare_recommenders(MODELS, ratings, cv=2)
+    assert list(table) == [
+        "model",
+        "metric",
+        "mean",
+        "standard_error",
+        "difference",
+        "p_value",
+        "n_users",
+        "fit_time",
+        "score_time",
+    ]
+    assert list(dict.fromkeys(table["metric"])) == ["ndcg@100", "recall@20", "recall@50"]
+    for start in range(0, 9, 3):
+        assert (np.diff(table["mean"][start : start + 3]) <= 0).all()
+        assert table["difference"][start] == 0
+        assert np.isnan(table["p_value"][start])
+    assert table["model"][0] != "popularity"
+    frame = pd.DataFrame(table)
+    assert frame.shape == (9, 9)
+    assert frame["mean"].dtype == float
+    assert pl.DataFrame(table).shape == (9, 9)
+
+
+def test_identical_models_do_not_differ(ratings):
+    table = compare_recommenders({"a": EASE(l2=20), "b": EASE(l2=20)}, ratings, cv=2)
+    assert_array_equal(table["model"][:2], ["a", "b"])
+    assert table["difference"][1] == 0
+    assert table["p_value"][1] == 1
+
+
+def test_paired_p_value_of_degenerate_pairs():
+    assert paired_p_value(np.array([1.0, 2.0]), np.array([0.0, 1.0])) == 0
+    assert np.isnan(paired_p_value(np.array([1.0, np.nan]), np.array([0.0, 1.0])))
+
+
+def test_other_ways_to_split(ratings):
+    model = {"popularity": Popularity()}
+    split = StrongGeneralizationSplit(0, 0.3, random_state=0)
+    expected = compare_recommenders(model, ratings, cv=split)
+    pairs = list(split.split(ratings))
+    for cv, X in [(pairs, ratings), (iter(pairs), ratings), (split, ratings.tocoo())]:
+        assert_array_equal(compare_recommenders(model, X, cv=cv)["mean"], expected["mean"])
+    frame = pd.DataFrame(ratings.toarray(), columns=[f"item{i}" for i in range(60)])
+    got = compare_recommenders({"EASE": EASE()}, frame, cv=split)
+    assert got["mean"][0] > 0
+    assert np.isnan(got["p_value"]).all()
+
+
+def test_models_given_are_not_fitted(ratings):
+    model = BiasBaseline()
+    compare_recommenders({"bias": model}, ratings, cv=2, scoring=rating_scorer())
+    assert not hasattr(model, "n_features_in_")
+
+
+def test_progress_goes_to_standard_error(ratings, capfd):
+    compare_recommenders({"popularity": Popularity()}, ratings, cv=2)
+    assert capfd.readouterr() == ("", "")
+    compare_recommenders({"popularity": Popularity()}, ratings, cv=2, verbose=1)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "2/2" in err
+
+
+def test_printed_table():
+    table = Comparison(
+        model=np.array(["EASE", "popularity"]),
+        metric=np.array(["ndcg@100", "ndcg@100"]),
+        mean=np.array([0.42, 0.1912345]),
+        standard_error=np.array([0.0021, 0.0018]),
+        difference=np.array([0.0, -0.2287655]),
+        p_value=np.array([np.nan, 1.23456e-16]),
+        n_users=np.array([10000, 10000]),
+        fit_time=np.array([12.3456, 0.1]),
+        score_time=np.array([1.5, 1.25]),
+    )
+    expected = """\
+model       metric      mean    standard error    difference    p value    n users    fit time    score time
+----------  --------  ------  ----------------  ------------  ---------  ---------  ----------  ------------
+EASE        ndcg@100  0.4200            0.0021        0.0000                 10000       12.35          1.50
+popularity  ndcg@100  0.1912            0.0018       -0.2288    1.2e-16      10000        0.10          1.25"""  # noqa: E501
+    assert str(table) == repr(table) == expected
+
+
+def test_wrong_input(ratings):
+    for wrong in ({}, [EASE()], EASE()):
+        with pytest.raises(TypeError, match="estimators must be a non-empty dict of names"):
+            compare_recommenders(wrong, ratings)
+    with pytest.raises(TypeError, match="use ranking_scorer.*got 'neg_mean_squared_error'"):
+        compare_recommenders(MODELS, ratings, scoring="neg_mean_squared_error")
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_failure_of_a_model_is_raised_and_names_it(ratings, n_jobs):
+    with pytest.raises(ValueError, match="'l2' parameter") as failure:
+        models = {"good": EASE(), "bad one": EASE(l2=-1)}
+        compare_recommenders(models, ratings, cv=2, n_jobs=n_jobs)
+    assert any("'bad one'" in note for note in failure.value.__notes__)
