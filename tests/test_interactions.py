@@ -332,8 +332,9 @@ def test_own_vocabulary_changes_nothing(ratings):
     np.testing.assert_array_equal(again.X.toarray(), ratings.X.toarray())
 
 
-def test_only_unknown_items():
-    found = Interactions.from_arrays(["u"], ["new"], item_ids=["a", "b"])
+@pytest.mark.parametrize("duplicates", ["error", "last", "max", "sum", "mean"])
+def test_only_unknown_items(duplicates):
+    found = Interactions.from_arrays(["u"], ["new"], item_ids=["a", "b"], duplicates=duplicates)
     assert found.X.shape == (1, 2)
     assert found.X.nnz == 0
 

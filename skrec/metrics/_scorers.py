@@ -210,7 +210,8 @@ class _RankingScorer(_Scorer):
         self.rated_only = rated_only
 
     def _measure(self, predictor, fold_in, held_out):
-        longest = max(k for _, k in self.metrics.values())
+        n_users, n_items = held_out.shape
+        longest = min(n_items, max(k for _, k in self.metrics.values()))
         if self.rated_only:
             recommended = _rank_entries(
                 predictor.predict_entries(fold_in, held_out), held_out, longest
@@ -218,7 +219,6 @@ class _RankingScorer(_Scorer):
         else:
             recommended = predictor.recommend(fold_in, longest)
         hits = find_hits(recommended, held_out, self.relevance, self.rated_only)
-        n_users, n_items = held_out.shape
         scores, per_user = {}, {}
         for name, (metric, k) in self.metrics.items():
             if metric == "coverage":

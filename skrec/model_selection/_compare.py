@@ -71,6 +71,7 @@ def compare_recommenders(estimators, X, *, cv=5, scoring=None, n_jobs=None, verb
         first. Printed, it is a table. Its columns:
 
         model, metric : str
+            Their names.
         mean : float
             Mean over the folds, as :func:`sklearn.model_selection.cross_validate` gives it.
         standard_error : float

@@ -275,10 +275,12 @@ class StrongGeneralizationSplit(BaseCrossValidator):
         parts : :class:`~sklearn.utils.Bunch`
             Dictionary-like object, with the following attributes.
 
-            train : csr_array of shape (n_train_users, n_kept_items)
+            train : csr_array
+                Of shape (n_train_users, n_kept_items).
             validation_fold_in, validation_held_out : csr_array
                 Of shape (n_validation_users, n_kept_items).
-            test_fold_in, test_held_out : csr_array of shape (n_test_users, n_kept_items)
+            test_fold_in, test_held_out : csr_array
+                Of shape (n_test_users, n_kept_items).
             train_users, validation_users, test_users : ndarray of int
                 Rows of `X`, ascending, in the order of the matrices' rows.
             kept_items : ndarray of int of shape (n_kept_items,)

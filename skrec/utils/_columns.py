@@ -193,7 +193,7 @@ def merge_repeated(keys, values, timestamps, rule):
     is_last[:-1] = keys[order][1:] != keys[order][:-1]
     kept = order[is_last]
     if rule in ("sum", "mean"):
-        starts = np.append(0, np.flatnonzero(is_last)[:-1] + 1)
+        starts = np.flatnonzero(np.roll(is_last, 1))
         merged = np.add.reduceat(values[order], starts, dtype=np.float64)
         if rule == "mean":
             merged /= np.diff(starts, append=len(order))

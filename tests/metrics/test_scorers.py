@@ -158,6 +158,9 @@ def test_estimator_with_predict_alone(halves):
     expected = ranking_scorer(names)(EASE(l2=20, method="primal").fit(train), test)
     assert ranking_scorer(names)(model, test) == pytest.approx(expected)
     assert model.kinds_ == {sparse.csr_array}
+    ranking_scorer()(model.fit(train), test.toarray())
+    assert model.kinds_ == {np.ndarray}
+
     with config_context(working_memory=0.01):
         assert ranking_scorer(names)(model.fit(train), test) == pytest.approx(expected)
         assert model.largest_block_ < 10
@@ -277,7 +280,9 @@ def test_default_scores_are_those_of_the_scorers(halves):
 def test_k_above_the_catalogue(halves):
     train, test = halves
     model = EASE(l2=20).fit(train)
-    scores = ranking_scorer(["recall@60", "recall@500", "ndcg@60", "ndcg@500"])(model, test)
+    scores = ranking_scorer(
+        ["recall@60", "recall@500", "ndcg@60", "ndcg@500", "hit_rate@1000000000000"]
+    )(model, test)
     assert scores["recall@60"] == scores["recall@500"] == 1
     assert scores["ndcg@60"] == scores["ndcg@500"]
 

@@ -246,7 +246,7 @@ def test_liang2018_repeats_the_published_draws(shared_data):
         shared_data / "ml-1m" / "ratings.dat",
         sep=":",  # the separator is "::", so every other column is empty
         usecols=[0, 2, 4],
-        names=["user", "", "item", "", "rating", "", "time"],
+        names=["user", "_1", "item", "_3", "rating", "_5", "time"],
     ).sort_values(["user", "item"], ignore_index=True)
     expected, vocabulary = published_split(table, n_held=600)
 
