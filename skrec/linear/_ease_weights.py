@@ -25,7 +25,8 @@ class PrimalWeights:
         self.dtype = matrix.dtype
 
     def scores(self, X):
-        return X.astype(self.dtype, copy=False) @ self.coef
+        # By columns of X, each row of coef is read once per block of users, not once per entry.
+        return X.astype(self.dtype, copy=False).tocsc() @ self.coef
 
     def between(self, history, items):
         return self.coef[np.ix_(history, items)]

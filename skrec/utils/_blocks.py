@@ -9,9 +9,9 @@ from sklearn.utils import gen_batches
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.parallel import _get_threadpool_controller
 
-# Small enough for the scores of a block to stay in cache between scoring and ranking,
-# large enough for the interpreter's share of a block to vanish.
-MAX_BLOCK_ROWS = 128
+# Enough for the users of a block to share most of their items, and for the interpreter's share of
+# the time to vanish; few enough for the scores of a block to stay in the last-level cache.
+MAX_BLOCK_ROWS = 256
 
 
 def effective_n_threads(n_jobs=None):
