@@ -1,0 +1,83 @@
+"""The options that say how to read a file, and what they lead to."""
+
+import math
+from pathlib import Path
+
+import click
+
+from skrec._cli._output import status
+
+
+def finite(context, param, value):
+    """Refuse NaN and infinity, which click takes for numbers in any range."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number")
+    return value
+
+
+def table_options(command):
+    """Give a command the argument FILE, and the options that say how to read it."""
+    options = [
+        click.argument(
+            "file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+        ),
+        click.option("--user", metavar="COL", help="Column of the user ids."),
+        click.option("--item", metavar="COL", help="Column of the item ids."),
+        click.option("--rating", metavar="COL", help="Column of the ratings."),
+        click.option("--timestamp", metavar="COL", help="Column of numbers or dates."),
+        click.option(
+            "--header/--no-header",
+            default=True,
+            show_default=True,
+            help="Whether the first line of a text file names the columns; otherwise they are "
+            "called 1, 2, 3, ...",
+        ),
+        click.option(
+            "--min-rating",
+            metavar="X",
+            type=float,
+            callback=finite,
+            help="Learn from ratings of X or more only. Without it, every row counts.",
+        ),
+        click.option(
+            "--duplicates",
+            type=click.Choice(["last", "error", "sum", "mean", "max"]),
+            default="last",
+            show_default=True,
+            help="What becomes of several rows of one user and item. 'last' goes by the "
+            "timestamps if there are any.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def load(file, min_rating, **table):
+    """Read a file; also a matrix in which the entries to learn from are 1, the others 0."""
+    import numpy as np
+
+    from skrec._cli._table import read_interactions
+
+    status(f"reading {file}")
+    data, has_ratings = read_interactions(file, **table)
+    if min_rating is not None and not has_ratings:
+        raise click.UsageError(
+            f"{file} has no column of ratings for --min-rating; name it with --rating"
+        )
+    X = data.X.copy()
+    # In the precision of the ratings, where 4.1 is 4.1, and 1e300 infinite.
+    with np.errstate(over="ignore"):
+        least = X.dtype.type(-np.inf if min_rating is None else min_rating)
+    X.data = (X.data >= least).astype(X.dtype)
+    return data, X
+
+
+def without_zeros(X):
+    X = X.copy()
+    X.eliminate_zeros()
+    return X
+
+
+def rated(min_rating):
+    return "" if min_rating is None else f" rated {min_rating:g} or more"
