@@ -1,0 +1,64 @@
+"""The matrices that are measured on."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from skrec.datasets import fetch_movielens
+from skrec.model_selection import StrongGeneralizationSplit, fold_in_split
+
+_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+class Data(NamedTuple):
+    """What one run needs."""
+
+    train: sparse.csr_array  # (n_train_users, n_items), float32, int32 indices
+    users: sparse.csr_array  # rows to recommend to
+    test: tuple | None  # (fold-in, held-out) of the test users; None where scores mean nothing
+
+
+def load(name):
+    if name == "ml-1m":
+        return movielens_1m()
+    if name == "toy":
+        X = popularity_skewed(3_300, 600, 150_000)
+        return Data(X[:3_000], X, fold_in_split(X[3_000:], random_state=0))
+    # MovieLens 20M under the published protocol: 116,677 training users with 8.5M entries, and
+    # 10,000 test users.
+    X = popularity_skewed(126_677, 20_108, 9_230_000)
+    return Data(X[:116_677], X[116_677:], None)
+
+
+def movielens_1m():
+    """Ratings of at least 4, users with at least 5 of them, a tenth of the users held out."""
+    ratings = fetch_movielens(
+        "1m", data_home=os.environ.get("SKREC_DATA", _BESIDE), download_if_missing=False
+    )
+    liked = ratings.binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
+    split = StrongGeneralizationSplit(n_validation=0, n_test=0.1, random_state=0)
+    parts = split.partition(liked)
+    test = parts.test_fold_in, parts.test_held_out
+    return Data(parts.train, sparse.vstack([parts.train, test[0]], format="csr"), test)
+
+
+def popularity_skewed(n_users, n_items, n_entries, seed=0):
+    """Random binary matrix whose marginals have the spread of MovieLens 20M's.
+
+    Items' popularity and users' activity are log-normal and independent of each other.
+    """
+    rng = np.random.default_rng(seed)
+    popularity = rng.lognormal(sigma=2.0, size=n_items)
+    activity = rng.lognormal(sigma=1.1, size=n_users)
+    keys = np.empty(0, np.int64)
+    while len(keys) < n_entries:
+        users = rng.choice(n_users, n_entries, p=activity / activity.sum())
+        items = rng.choice(n_items, n_entries, p=popularity / popularity.sum())
+        keys = np.union1d(keys, users * n_items + items)
+    rows, columns = np.divmod(np.sort(rng.choice(keys, n_entries, replace=False)), n_items)
+    indptr = np.searchsorted(rows, np.arange(n_users + 1)).astype(np.int32)
+    entries = np.ones(n_entries, np.float32), columns.astype(np.int32), indptr
+    return sparse.csr_array(entries, shape=(n_users, n_items))

@@ -1,0 +1,90 @@
+"""Time, peak memory, and facts about the machine. Needs the standard library only."""
+
+import gc
+import os
+import platform
+import tracemalloc
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+
+
+def timed(function):
+    """Result and seconds of one call."""
+    gc.collect()
+    start = perf_counter()
+    result = function()
+    return result, perf_counter() - start
+
+
+def interleaved(functions, repeats):
+    """Seconds of each call: every round calls all functions, so that noise meets all alike."""
+    for function in functions.values():
+        function()
+    times = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            times[name].append(timed(function)[1])
+    return times
+
+
+def peak_rss(function):
+    """Result of one call, and the bytes that the process grew by at its peak (None off Linux)."""
+    gc.collect()
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return function(), None
+    reset.write_text("5")  # the high-water mark starts anew
+    before = _status("VmRSS")
+    result = function()
+    return result, _status("VmHWM") - before
+
+
+def peak_allocations(function):
+    """Result of one call, and the bytes of Python's and NumPy's allocations at its peak."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        return function(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def machine(packages):
+    """Facts that figures depend on; no names of hosts or paths."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": versions(packages),
+    }
+
+
+def versions(packages):
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "(source tree)"
+    return found
+
+
+def _status(field):
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"/proc/self/status has no line {field!r}.")
+
+
+def _processor():
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return platform.machine()
+    lines = dict(
+        (part.strip() for part in line.split(":", 1))
+        for line in cpuinfo.read_text().splitlines()
+        if ":" in line
+    )
+    return f"{lines.get('model name', platform.machine())} family {lines.get('cpu family', '?')}"

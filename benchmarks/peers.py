@@ -1,0 +1,173 @@
+"""Every model in a process of its own: skrec's, and EASE as other libraries implement it.
+
+Run as a script by the Python that has the library, which need not have skrec::
+
+    python peers.py "irspack DenseSLIM" FOLDER --repeats 3
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from measure import peak_rss, timed, versions
+from scipy import sparse
+
+L2 = 500.0
+
+
+class Peer(NamedTuple):
+    """How one library is asked.
+
+    ``prepare(X)`` builds the library's own data set, which is not measured, and returns ``fit()``,
+    which returns the fitted model and a function that scores new users' rows, or None where the
+    library cannot.
+    """
+
+    module: str
+    distribution: str
+    prepare: callable
+
+
+def skrec_ease(X, dtype="float32"):
+    from skrec import EASE
+
+    def fit():
+        model = EASE(l2=L2, dtype=dtype).fit(X)
+        return model, model.predict
+
+    return fit
+
+
+def skrec_ease_float64(X):
+    return skrec_ease(X, "float64")
+
+
+def skrec_popularity(X):
+    from skrec import Popularity
+
+    def fit():
+        model = Popularity().fit(X)
+        return model, model.predict
+
+    return fit
+
+
+def irspack(X):
+    from irspack.recommenders.dense_slim import DenseSLIMRecommender
+
+    X = sparse.csr_matrix(X)
+
+    def fit():
+        model = DenseSLIMRecommender(X, reg=L2).learn()
+        return model, model.get_score_cold_user
+
+    return fit
+
+
+def lenskit(X):
+    import pandas as pd
+    from lenskit.data import ItemList, RecQuery, from_interactions_df
+    from lenskit.knn.ease import EASEScorer
+
+    users, items = X.nonzero()
+    data = from_interactions_df(pd.DataFrame({"user_id": users, "item_id": items}))
+    catalogue = ItemList(item_ids=np.arange(X.shape[1]))
+
+    def fit():
+        model = EASEScorer(regularization=L2)
+        model.train(data)
+        return model, lambda rows: np.array([score(model, row) for row in rows])
+
+    def score(model, row):
+        query = RecQuery(history_items=ItemList(item_ids=row.indices))
+        return np.nan_to_num(model(query, catalogue).scores(), nan=-np.inf)
+
+    return fit
+
+
+def recpack(X):
+    from recpack.algorithms import EASE
+
+    X = sparse.csr_matrix(X)
+
+    def fit():
+        model = EASE(l2=L2).fit(X)
+        return model, lambda rows: model.predict(sparse.csr_matrix(rows)).toarray()
+
+    return fit
+
+
+def rectools(X):
+    import pandas as pd
+    from rectools.dataset import Dataset
+    from rectools.models import EASEModel
+
+    users, items = X.nonzero()
+    columns = {"user_id": users, "item_id": items, "weight": 1.0, "datetime": "2000-01-01"}
+    data = Dataset.construct(pd.DataFrame(columns))
+    return lambda: (EASEModel(regularization=L2).fit(data), None)
+
+
+def cornac(X):
+    from cornac.data import Dataset
+    from cornac.models import EASE
+
+    data = Dataset.from_uir(zip(*X.nonzero(), X.data, strict=True))
+    return lambda: (EASE(lamb=L2, posB=False, verbose=False).fit(data), None)
+
+
+PEERS = {
+    "skrec EASE": Peer("skrec", "skrec", skrec_ease),
+    "skrec EASE float64": Peer("skrec", "skrec", skrec_ease_float64),
+    "skrec Popularity": Peer("skrec", "skrec", skrec_popularity),
+    "irspack DenseSLIM": Peer("irspack", "irspack", irspack),
+    "LensKit EASEScorer": Peer("lenskit.knn.ease", "lenskit", lenskit),
+    "RecTools EASEModel": Peer("rectools.models.ease", "rectools", rectools),
+    "Cornac EASE": Peer("cornac", "cornac", cornac),
+    "RecPack EASE": Peer("recpack", "recpack", recpack),
+}
+
+
+def run(name, folder, repeats):
+    peer = PEERS[name]
+    X = sparse.csr_array(sparse.load_npz(folder / "train.npz"))
+    # What libraries load and start at their first fit is no part of this one.
+    peer.prepare(X[:200, :50])()
+    fit = peer.prepare(X)
+    times = []
+
+    def timed_fit():
+        answer, seconds = timed(fit)
+        times.append(seconds)
+        return answer
+
+    (model, score), peak = peak_rss(timed_fit)
+    lists = folder / "fold_in.npz"
+    if score is not None and lists.exists():
+        scores = score(sparse.csr_array(sparse.load_npz(lists)))
+        np.save(folder / "scores.npy", scores)
+        del scores
+    del model, score
+    for _ in range(repeats - 1):
+        timed_fit()
+    version = versions([peer.distribution])[peer.distribution]
+    return {"version": version, "times": times, "peak_rss": peak}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=PEERS)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--repeats", type=int, default=1)
+    args = parser.parse_args()
+    # Nothing may reach for the network or a GPU.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    answer = run(args.name, args.folder, args.repeats)
+    (args.folder / "answer.json").write_text(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

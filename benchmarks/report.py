@@ -1,0 +1,117 @@
+"""The Markdown report of one run."""
+
+from statistics import median
+
+
+def render(result):
+    """Turn what ``ease.py`` measured into Markdown."""
+    data, machine = result["data"], result["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    lines = [
+        f"## {data['name']}",
+        "",
+        f"`{result['command']}`",
+        "",
+        f"{data['n_users']:,} training users x {data['n_items']:,} items, "
+        f"{data['n_entries']:,} entries; one items x items buffer is "
+        f"{data['n_items'] ** 2 * 4 / 2**20:,.0f} MiB in float32. "
+        f"{machine['cores']} cores ({machine['processor']}), {machine['system']}, Python "
+        f"{machine['python']}, {versions}. Medians of {result['repeats']} rounds; ratios are "
+        "medians of each round's ratio.",
+    ]
+    for section in (_fit, _stages, _scoring, _evaluate, _models):
+        lines += ["", *section(result)]
+    return "\n".join(lines) + "\n"
+
+
+def ratio(times, floor):
+    return median(a / b for a, b in zip(times, floor, strict=True))
+
+
+def fit_times(measured):
+    """EASE.fit and the two floors, seconds of each round."""
+    stages = measured["stages"]
+    inverse = [a + b for a, b in zip(stages["potrf"], stages["potri"], strict=True)]
+    return {
+        "EASE.fit": measured["fit"],
+        "floor A": [a + b for a, b in zip(stages["scipy Gram"], inverse, strict=True)],
+        "floor B": [a + b for a, b in zip(stages["skrec Gram"], inverse, strict=True)],
+    }
+
+
+def _fit(result):
+    rows = []
+    for dtype, measured in result["fit"].items():
+        fit, a, b = fit_times(measured).values()
+        buffers = [measured["peak_allocations"], measured["peak_rss"]]
+        rows.append(
+            [dtype, *(_seconds(times) for times in (fit, a, b))]
+            + [f"{ratio(fit, a):.2f}", f"{ratio(fit, b):.2f}"]
+            + ["-" if peak is None else f"{peak / measured['buffer']:.2f}" for peak in buffers]
+        )
+    header = "fit,EASE.fit (s),floor A (s),floor B (s),fit / A,fit / B"
+    return _table(f"{header},peak allocations (buffers),peak RSS (buffers)", rows)
+
+
+def _stages(result):
+    rows = []
+    for dtype, measured in result["fit"].items():
+        stages = {name: median(times) for name, times in measured["stages"].items()}
+        ours = sum(seconds for name, seconds in stages.items() if name != "scipy Gram")
+        rest = median(measured["fit"]) - ours
+        rows.append([dtype, *(f"{s:.3f}" for s in stages.values()), f"{rest:.3f}"])
+    names = next(iter(result["fit"].values()))["stages"]
+    header = ",".join(["stage (s)", *names, "rest of EASE.fit"])
+    return _table(header, rows)
+
+
+def _scoring(result):
+    rows = []
+    for verb, measured in result["scoring"].items():
+        ours, obvious = measured["times"]["skrec"], measured["times"]["obvious"]
+        rows.append(
+            [verb, f"{measured['n_users']:,}"]
+            + [f"{measured['n_users'] / median(times):,.0f}" for times in (obvious, ours)]
+            + [f"{ratio(obvious, ours):.2f}", "yes" if measured["equal"] else "NO"]
+        )
+    header = "verb,users,obvious NumPy (users/s),skrec (users/s),speed-up,same answer"
+    return _table(header, rows)
+
+
+def _evaluate(result):
+    times = result["evaluate"]["times"]
+    metrics, bare, ours = (times[name] for name in ("metrics", "X @ B", "predict"))
+    columns = [_seconds(seconds) for seconds in times.values()]
+    columns += [f"{ratio(metrics, bare):.3f}", f"{ratio(metrics, ours):.3f}"]
+    header = ",".join(["evaluate (s)", *times, "metrics / X @ B", "metrics / predict"])
+    return _table(header, [[f"{result['evaluate']['n_users']:,} users", *columns]])
+
+
+def _models(result):
+    buffer = 4 * result["data"]["n_items"] ** 2
+    models = result["models"]
+    ours = median(models["skrec EASE"]["times"])
+    rows = []
+    for name, model in models.items():
+        if "skipped" in model:
+            rows.append([name, model["skipped"], "", "", "", "", ""])
+            continue
+        peak, score = model["peak_rss"], model["ndcg@100"]
+        rows.append(
+            [name, model["version"], _seconds(model["times"])]
+            + [f"{median(model['times']) / ours:.2f}"]
+            + (["-", "-"] if peak is None else [f"{peak / 2**20:,.0f}", f"{peak / buffer:.2f}"])
+            + ["-" if score is None else f"{score[0]:.4f} ± {score[1]:.4f}"]
+        )
+    header = "model,version,fit (s),x skrec EASE,peak RSS (MiB),in float32 buffers,NDCG@100"
+    return _table(header, rows)
+
+
+def _seconds(times):
+    return f"{median(times):.3g}"
+
+
+def _table(header, rows):
+    columns = header.split(",")
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    return ["| " + " | ".join(map(str, line)) + " |" for line in lines]
