@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from skrec import EASE, BaseRecommender, Popularity
 from skrec.datasets import load_movielens_small
 from skrec.model_selection import compare_recommenders
-from skrec.utils._validation import check_interactions, keep_state_on_error
+from skrec.utils import check_interactions, keep_state_on_error
 from skrec.utils.estimator_checks import check_recommender
 
 # %%

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
-from threadpoolctl import threadpool_limits
 
 from skrec.base import BaseRecommender
 from skrec.linear._ease_weights import DualWeights, PrimalWeights
@@ -24,10 +24,10 @@ class EASE(BaseRecommender):
 
     .. math::
         \|\sqrt{W}(X - XB)\|_F^2 + \sum_{ij} \lambda_i B_{ij}^2
-        \quad\text{subject to}\quad \operatorname{diag}(B) = 0,
-        \qquad \lambda_i = l_2 + \tfrac{p}{1-p}\, G_{ii},
+        \quad\text{subject to}\quad \operatorname{diag}(B) = 0
 
-    and have a closed form: :math:`P = (G + \Lambda)^{-1}`, :math:`B_{ij} = -P_{ij} / P_{jj}`.
+    with :math:`\lambda_i = l_2 + \tfrac{p}{1-p}\, G_{ii}`, and have a closed form:
+    :math:`P = (G + \Lambda)^{-1}`, :math:`B_{ij} = -P_{ij} / P_{jj}` off the diagonal.
     The score of item `j` for a user with row `x` is :math:`\sum_i x_i B_{ij}`, so users seen in
     training and new ones are treated alike.
 
@@ -314,7 +314,8 @@ class EASE(BaseRecommender):
         """Solve from the users' rows, or from the Gram matrix where that has replaced them."""
         n_threads = effective_n_threads(self.n_jobs)
         method = "primal" if rows is None else self._choose_method(rows.shape)
-        with threadpool_limits(self.n_jobs and n_threads, user_api="blas"):
+        blas_threads = None if self.n_jobs is None else n_threads
+        with _get_threadpool_controller().limit(limits=blas_threads, user_api="blas"):
             # Rows are copied: the caller may change X in place later on.
             if method == "dual":
                 rows = rows.copy()

@@ -34,8 +34,8 @@ def gram_upper(X, n_threads=1):
     gram = np.zeros((n_items, n_items), dtype=X.dtype)
     columns = X.tocsc()
     items_by_rows = columns.T
-    strip = max(1, n_items // (50 * n_threads))
-    panel = -(-n_items // 12)
+    strip = max(1, n_items // (50 * n_threads), 2**16 // n_items)
+    panel = max(strip, -(-n_items // 12))
     for start in range(0, n_items, panel):
         right = _columns_from(columns, start).tocsr()
 
@@ -44,7 +44,7 @@ def gram_upper(X, n_threads=1):
 
         stop = min(start + panel, n_items)
         strips = [slice(i, min(i + strip, stop)) for i in range(start, stop, strip)]
-        map_blocks(fill, strips, n_threads)
+        map_blocks(fill, strips, n_threads, limit_blas=False)
     return gram
 
 
@@ -135,7 +135,7 @@ def mirror_upper(matrix, column_scale=None, n_threads=1):
             matrix[left : left + _TILE, start:stop] = tile.T * scale[start:stop]
             tile *= scale[left : left + _TILE]
 
-    map_blocks(fill, range(0, n, _TILE), n_threads)
+    map_blocks(fill, range(0, n, _TILE), n_threads, limit_blas=False)
 
 
 def check_memory(n_bytes, what, fix):

@@ -1,1 +1,5 @@
-"""Utilities for users and for people who add a model."""
+"""Utilities for people who add a model."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,6 +1,7 @@
 """Row blocks on threads, and exact top-k: how every model's scores are streamed."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -52,18 +53,21 @@ def row_blocks(n_rows, row_bytes, n_threads=1):
     return list(gen_batches(n_rows, max(1, min(affordable, MAX_BLOCK_ROWS))))
 
 
-def map_blocks(function, blocks, n_threads=1):
+def map_blocks(function, blocks, n_threads=1, *, limit_blas=True):
     """Apply `function` to each block on a pool of threads and list the results in order.
 
     The first error stops the remaining blocks and is raised. While several threads run, BLAS
-    calls inside `function` use one thread each.
+    calls inside `function` use one thread each; ``limit_blas=False`` saves the time that it
+    takes to arrange this where `function` makes none.
     """
     n_threads = min(n_threads, len(blocks))
     if n_threads <= 1:
         return [function(block) for block in blocks]
+    controller = _get_threadpool_controller()
+    limited = controller.limit(limits=1, user_api="blas") if limit_blas else nullcontext()
     executor = ThreadPoolExecutor(n_threads)
     try:
-        with _get_threadpool_controller().limit(limits=1, user_api="blas"):
+        with limited:
             return list(executor.map(function, blocks))
     finally:
         executor.shutdown(cancel_futures=True)
