@@ -112,7 +112,13 @@ def check_items(items, n_items):
 
 @contextmanager
 def keep_state_on_error(estimator):
-    """Put the estimator's attributes back if the block raises: a failed fit loses nothing."""
+    """Put the estimator's attributes back if the block raises: a failed fit loses nothing.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Arrays that it holds must not be changed in place in the block.
+    """
     before = dict(vars(estimator))
     try:
         yield

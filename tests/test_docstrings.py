@@ -1,0 +1,74 @@
+"""Docstrings say what the signatures say: the same parameters, the same defaults."""
+
+import ast
+import importlib
+import inspect
+
+import pytest
+from numpydoc.docscrape import NumpyDocString
+
+from skrec.model_selection import Comparison
+
+PUBLIC_MODULES = [
+    "skrec",
+    "skrec.linear",
+    "skrec.datasets",
+    "skrec.metrics",
+    "skrec.model_selection",
+    "skrec.utils",
+    "skrec.utils.estimator_checks",
+]
+
+
+def public_callables():
+    found = {}
+    for module in map(importlib.import_module, PUBLIC_MODULES):
+        for name in module.__all__:
+            member = getattr(module, name)
+            if inspect.ismodule(member) or member is Comparison:  # which is made as any dict
+                continue
+            found[f"{member.__module__}.{name}"] = member
+            if inspect.isclass(member):
+                for method_name, method in vars(member).items():
+                    if isinstance(method, classmethod):
+                        method = method.__func__
+                    if not method_name.startswith("_") and inspect.isfunction(method):
+                        found[f"{member.__module__}.{name}.{method_name}"] = method
+    return found
+
+
+CALLABLES = public_callables()
+
+
+def documented_defaults(member):
+    """Default of each documented parameter as written, None where none is stated."""
+    defaults = {}
+    for parameter in NumpyDocString(inspect.getdoc(member))["Parameters"]:
+        _, stated, default = parameter.type.partition("default=")
+        for name in parameter.name.split(", "):
+            defaults[name] = default if stated else None
+    return defaults
+
+
+@pytest.mark.parametrize("name", sorted(CALLABLES))
+def test_parameters_and_defaults(name):
+    member = CALLABLES[name]
+    signature = {
+        key: parameter
+        for key, parameter in inspect.signature(member).parameters.items()
+        if key not in ("self", "cls", "args", "kwargs")
+    }
+    documented = documented_defaults(member)
+    assert list(documented) == list(signature)
+    for key, default in documented.items():
+        real = signature[key].default
+        if default is None:
+            assert real is inspect.Parameter.empty, f"the default of {key} is not documented"
+        elif "," not in default:
+            assert ast.literal_eval(default) == real, f"the default of {key} is {real!r}"
+
+
+def test_every_public_callable_is_documented():
+    assert len(CALLABLES) > 40
+    for name, member in CALLABLES.items():
+        assert inspect.getdoc(member), name
