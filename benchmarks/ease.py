@@ -222,6 +222,7 @@ def rank(scores, fold_in):
 )
 def main(name, repeats, out, peer_python):
     """Measure EASE on one data set and print a Markdown report."""
+    facts = machine(PACKAGES)
     data = load(name)
     large = data.test is None
     model, measured = measure_fit(data.train, "float32", repeats)
@@ -239,7 +240,7 @@ def main(name, repeats, out, peer_python):
     result = {
         "command": _command(name, repeats),
         "repeats": repeats,
-        "machine": machine(PACKAGES),
+        "machine": facts,
         "data": {
             "name": name,
             "n_users": data.train.shape[0],

@@ -15,9 +15,9 @@ def render(result):
         f"{data['n_users']:,} training users x {data['n_items']:,} items, "
         f"{data['n_entries']:,} entries; one items x items buffer is "
         f"{data['n_items'] ** 2 * 4 / 2**20:,.0f} MiB in float32. "
-        f"{machine['cores']} cores ({machine['processor']}), {machine['system']}, Python "
-        f"{machine['python']}, {versions}. Medians of {result['repeats']} rounds; ratios are "
-        "medians of each round's ratio.",
+        f"{machine['cores']} cores ({machine['processor']}, load {machine['load']} at the start), "
+        f"{machine['system']}, Python {machine['python']}, {versions}. Medians of "
+        f"{result['repeats']} rounds; ratios are medians of each round's ratio.",
     ]
     for section in (_fit, _stages, _scoring, _evaluate, _models):
         lines += ["", *section(result)]

@@ -66,8 +66,17 @@ class BaseRecommender(BaseEstimator):
         X = self._check_rows(X)
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
-        scores = map_blocks(lambda block: self._score_rows(X[block]), blocks, n_threads)
-        return scores[0] if len(scores) == 1 else np.concatenate(scores)
+        first = self._score_rows(X[blocks[0]])
+        if len(blocks) == 1:
+            return first
+        scores = np.empty(X.shape, dtype=first.dtype)
+        scores[blocks[0]] = first
+
+        def fill(block):
+            scores[block] = self._score_rows(X[block])
+
+        map_blocks(fill, blocks[1:], n_threads)
+        return scores
 
     def recommend(
         self, X, k=10, *, reviews=None, exclude_seen=True, items=None, return_scores=False
