@@ -447,11 +447,14 @@ def test_wrong_constructor_arguments(changes, error, message):
         Interactions(**(arguments | changes))
 
 
-def test_constructor_leaves_the_callers_arrays_writable():
+def test_constructor_shares_nothing_with_the_callers_arrays():
     X, ids = sp.eye_array(2, dtype=np.float32).tocsr(), np.arange(2)
-    Interactions(X, ids, ids)
+    made = Interactions(X, ids, ids)
     X.data[0] = 5
+    X.indices[0] = 1
     ids[0] = 7
+    np.testing.assert_array_equal(made.X.toarray(), np.eye(2))
+    np.testing.assert_array_equal(made.user_ids, [0, 1])
 
 
 # --- Immutability, copies, use in scikit-learn ---------------------------------------------------

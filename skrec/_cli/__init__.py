@@ -21,6 +21,8 @@ class _OneLineErrors(click.Group):
             message, code = error.format_message(), error.exit_code
         except MemoryError as error:
             message, code = f"not enough memory. {error}", 1
+        except OSError as error:  # such as a full disk behind the standard output
+            message, code = f"cannot go on: {error.strerror or error}", 1
         except click.Abort:
             sys.exit(130)
         click.echo(f"skrec: error: {' '.join(message.split())}", err=True)

@@ -6,13 +6,17 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skrec.base import BaseRecommender
 from skrec.linear._ease_weights import DualWeights, PrimalWeights
 from skrec.linear._gram import check_memory, gram_upper
-from skrec.utils._blocks import effective_n_threads, top_k
+from skrec.utils._blocks import (
+    effective_n_threads,
+    map_blocks,
+    row_blocks,
+    top_k,
+)
 from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
 
 
@@ -47,10 +51,12 @@ class EASE(BaseRecommender):
     method : {"auto", "primal", "dual"}, default="auto"
         "primal" inverts an items x items matrix. "dual" inverts a users x users matrix and never
         forms an items x items one, neither in ``fit`` nor for scores. Both give the same scores.
-        "auto" takes the dual where users are fewer than items.
+        "auto" takes the dual where users are fewer than items. The dual computes in float64
+        whatever the `dtype`, as it takes differences of nearly equal numbers.
     n_jobs : int, default=None
-        Number of threads. None means all cores, less where ``OMP_NUM_THREADS`` or a joblib worker
-        says so.
+        Number of threads of the sparse products and of scoring. None means all cores, less where
+        ``OMP_NUM_THREADS`` or a joblib worker says so. LAPACK has its own number of threads, see
+        ``threadpoolctl``.
     device : {"cpu", "cuda"}, default="cpu"
         Where the matrix is inverted: "cpu" uses LAPACK, "cuda" uses torch's Cholesky
         factorisation. The fitted weights are NumPy arrays either way.
@@ -221,9 +227,16 @@ class EASE(BaseRecommender):
         check_is_fitted(self)
         k = check_k(k)
         items = self._check_item_indices(items)
-        similarity = self._weights.partial_correlations(items)
-        similarity[np.arange(len(items)), items] = -np.inf
-        indices, scores = top_k(similarity, k)
+
+        def most_similar(block):
+            similarity = self._weights.partial_correlations(items[block])
+            similarity[np.arange(len(similarity)), items[block]] = -np.inf
+            return top_k(similarity, k)
+
+        n_threads = effective_n_threads(self.n_jobs)
+        blocks = row_blocks(len(items), 4 * 8 * self.n_features_in_, n_threads)
+        found = map_blocks(most_similar, blocks, n_threads)
+        indices, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return (indices, scores) if return_scores else indices
 
     def explain(self, X, items):
@@ -297,7 +310,10 @@ class EASE(BaseRecommender):
         dtype = X.dtype if reset else self._dtype
         rows = X.astype(self.dtype or dtype, copy=False)
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            # Where chunks of users are added, all of a chunk may have weight 0.
+            weight = _check_sample_weight(
+                sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=not reset
+            )
             scale = np.sqrt(weight).astype(rows.dtype)
             data = rows.data * np.repeat(scale, np.diff(rows.indptr))
             rows = sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
@@ -314,45 +330,48 @@ class EASE(BaseRecommender):
         """Solve from the users' rows, or from the Gram matrix where that has replaced them."""
         n_threads = effective_n_threads(self.n_jobs)
         method = "primal" if rows is None else self._choose_method(rows.shape)
-        blas_threads = None if self.n_jobs is None else n_threads
-        with _get_threadpool_controller().limit(limits=blas_threads, user_api="blas"):
-            # Rows are copied: the caller may change X in place later on.
-            if method == "dual":
-                rows = rows.copy()
-                self._check_memory("dual", rows.shape[0], rows.dtype)
-                penalty = self._penalty(rows.multiply(rows).sum(axis=0))
-                weights = DualWeights(rows, penalty, n_threads, self.device)
+        # Rows are copied: the caller may change X in place later on.
+        if method == "dual":
+            rows = rows.copy()
+            self._check_memory("dual", rows.shape[0], rows.dtype)
+            penalty = self._penalty(rows.multiply(rows).sum(axis=0, dtype=np.float64))
+            weights = DualWeights(rows, penalty, n_threads, self.device)
+        else:
+            if gram is None:
+                self._check_memory("primal", rows.shape[0], rows.dtype)
+                matrix = gram_upper(rows, n_threads)
             else:
-                if gram is None:
-                    self._check_memory("primal", rows.shape[0], rows.dtype)
-                    matrix = gram_upper(rows, n_threads)
-                else:
-                    matrix = gram.copy()
-                diagonal = np.einsum("ii->i", matrix)
-                diagonal += self._penalty(diagonal)
-                weights = PrimalWeights(matrix, n_threads, self.device)
-                rows = None if rows is None else rows.copy()
+                matrix = gram.copy()
+            diagonal = np.einsum("ii->i", matrix)
+            diagonal += self._penalty(diagonal)
+            weights = PrimalWeights(matrix, n_threads, self.device)
+            rows = None if rows is None else rows.copy()
         self.method_ = method
         self._weights, self._rows, self._gram = weights, rows, gram
         self._dtype = weights.dtype
 
     def _penalty(self, gram_diagonal):
+        if not np.isfinite(gram_diagonal).all():
+            raise ValueError(
+                f"The squares of X overflow in {gram_diagonal.dtype}: scale X down, or use "
+                "dtype='float64'."
+            )
         return self.l2 + self.dropout / (1 - self.dropout) * gram_diagonal
 
     def _check_memory(self, method, n_users, dtype, n_matrices=1):
         """Raise a MemoryError that says what would fit, before anything large is allocated."""
         size = {"primal": self.n_features_in_, "dual": n_users}
-        itemsize = np.dtype(dtype).itemsize
+        # The dual computes in float64. Beside the matrix there are its Gram product's panels.
+        itemsizes = {"primal": np.dtype(dtype).itemsize, "dual": 8}
+        needed = {name: 1.3 * n**2 * itemsizes[name] for name, n in size.items()}
         other = "dual" if method == "primal" else "primal"
         fixes = ["drop rare items (Interactions.filter(min_users_per_item=...))"]
-        if itemsize == 8:
+        if method == "primal" and itemsizes[method] == 8:
             fixes.insert(0, "dtype='float32' needs half")
-        if size[other] < size[method]:
-            fixes.insert(
-                0, f"method='{other}' needs {size[other] ** 2 * itemsize / 2**30:.3g} GiB"
-            )
+        if needed[other] < needed[method]:
+            fixes.insert(0, f"method='{other}' needs {needed[other] / 2**30:.3g} GiB")
         check_memory(
-            n_matrices * size[method] ** 2 * itemsize,
+            n_matrices * needed[method],
             f"EASE(method='{method}') on {n_users} users x {self.n_features_in_} items",
             ", or ".join(fixes),
         )

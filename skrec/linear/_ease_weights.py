@@ -52,9 +52,10 @@ class DualWeights:
     """
 
     def __init__(self, rows, penalty, n_threads, device):
-        self.rows = rows
         self.dtype = rows.dtype
-        self.penalty = penalty.astype(self.dtype)
+        # 1 - q cancels for popular items and a small penalty: float32 would not do.
+        self.rows = rows = rows.astype(np.float64)
+        self.penalty = penalty
         scaled = rows.multiply(1 / np.sqrt(self.penalty)).T.tocsr()
         inner = gram_upper(scaled, n_threads)
         diagonal = np.einsum("ii->i", inner)
@@ -72,16 +73,16 @@ class DualWeights:
 
         blocks = row_blocks(rows.shape[1], 8 * len(inner), n_threads)
         q = np.concatenate(map_blocks(leverage, blocks, n_threads)) / self.penalty
-        self.leverage = q.astype(self.dtype)
+        self.leverage = q
 
     def scores(self, X):
-        X = X.astype(self.dtype, copy=False)
+        X = X.astype(np.float64, copy=False)
         users = (X.multiply(1 / self.penalty) @ self.items).toarray()
         scores = np.ascontiguousarray((users @ self.inner) @ self.rows)
         lines = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         scores[lines, X.indices] -= self.leverage[X.indices] * X.data
         scores /= 1 - self.leverage
-        return scores
+        return scores.astype(self.dtype, copy=False)
 
     def between(self, history, items):
         weights = self._products(history, items) / np.outer(

@@ -1,6 +1,7 @@
 """Gram matrices of sparse data and their inverses, in place."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -11,6 +12,7 @@ from scipy.sparse import csc_array
 from skrec.utils._blocks import map_blocks
 
 _TILE = 128
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def gram_upper(X, n_threads=1):
@@ -44,7 +46,7 @@ def gram_upper(X, n_threads=1):
 
         stop = min(start + panel, n_items)
         strips = [slice(i, min(i + strip, stop)) for i in range(start, stop, strip)]
-        map_blocks(fill, strips, n_threads, limit_blas=False)
+        map_blocks(fill, strips, n_threads)
     return gram
 
 
@@ -135,7 +137,7 @@ def mirror_upper(matrix, column_scale=None, n_threads=1):
             matrix[left : left + _TILE, start:stop] = tile.T * scale[start:stop]
             tile *= scale[left : left + _TILE]
 
-    map_blocks(fill, range(0, n, _TILE), n_threads, limit_blas=False)
+    map_blocks(fill, range(0, n, _TILE), n_threads)
 
 
 def check_memory(n_bytes, what, fix):
@@ -150,9 +152,19 @@ def check_memory(n_bytes, what, fix):
     fix : str
         Which option needs less, for the message.
     """
-    available = psutil.virtual_memory().available
+    available = _available_memory()
     if n_bytes > available:
         raise MemoryError(
             f"{what} needs {n_bytes / 2**30:.3g} GiB, {available / 2**30:.3g} GiB are available: "
             f"{fix}."
         )
+
+
+def _available_memory():
+    """Bytes that can still be allocated, by the machine's memory and the container's limit."""
+    available = psutil.virtual_memory().available
+    try:
+        limit, used = ((_CGROUP / name).read_text() for name in ("memory.max", "memory.current"))
+        return min(available, int(limit) - int(used))
+    except (OSError, ValueError):  # not in a container; "max" stands for no limit
+        return available

@@ -86,7 +86,9 @@ class Popularity(BaseRecommender):
     def _count(self, X, sample_weight, reset):
         X = check_interactions(X, estimator=self, reset=reset)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            sample_weight = _check_sample_weight(
+                sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=not reset
+            )
             sample_weight = np.repeat(sample_weight, np.diff(X.indptr))
         return np.bincount(X.indices, weights=sample_weight, minlength=X.shape[1]).astype(float)
 

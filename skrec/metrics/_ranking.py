@@ -1,6 +1,7 @@
 """Metrics of recommended lists: against held-out entries, and of the lists alone."""
 
 from functools import partial
+from numbers import Real
 
 import numpy as np
 
@@ -414,6 +415,11 @@ def _measure(by_user, recommended, held_out, k, relevance, rated_only, per_user)
         raise ValueError(
             f"recommended and held_out must have one row per user each, got {len(recommended)} "
             f"and {held_out.shape[0]} rows."
+        )
+    if relevance is not None and not (isinstance(relevance, Real) and np.isfinite(relevance)):
+        raise ValueError(
+            "relevance must be a finite number, the smallest value of a relevant entry, or None, "
+            f"got {relevance!r}."
         )
     if rated_only and relevance is None:
         raise ValueError(

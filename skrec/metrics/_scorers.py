@@ -43,7 +43,11 @@ _COMMON = {
 
 
 @validate_params(
-    {**_COMMON, "relevance": [Real, None], "rated_only": ["boolean"]},
+    {
+        **_COMMON,
+        "relevance": [Interval(Real, None, None, closed="neither"), None],
+        "rated_only": ["boolean"],
+    },
     prefer_skip_nested_validation=True,
 )
 def ranking_scorer(

@@ -1,14 +1,12 @@
 """Row blocks on threads, and exact top-k: how every model's scores are streamed."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn import get_config
 from sklearn.utils import gen_batches
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from sklearn.utils.parallel import _get_threadpool_controller
 
 # Enough for the users of a block to share most of their items, and for the interpreter's share of
 # the time to vanish; few enough for the scores of a block to stay in the last-level cache.
@@ -53,22 +51,19 @@ def row_blocks(n_rows, row_bytes, n_threads=1):
     return list(gen_batches(n_rows, max(1, min(affordable, MAX_BLOCK_ROWS))))
 
 
-def map_blocks(function, blocks, n_threads=1, *, limit_blas=True):
+def map_blocks(function, blocks, n_threads=1):
     """Apply `function` to each block on a pool of threads and list the results in order.
 
-    The first error stops the remaining blocks and is raised. While several threads run, BLAS
-    calls inside `function` use one thread each; ``limit_blas=False`` saves the time that it
-    takes to arrange this where `function` makes none.
+    The first error stops the remaining blocks and is raised. BLAS keeps its own number of threads:
+    that setting belongs to the whole process, and OpenBLAS does not let one thread undo what
+    another has set, so calls that overlap could leave it changed for good.
     """
     n_threads = min(n_threads, len(blocks))
     if n_threads <= 1:
         return [function(block) for block in blocks]
-    controller = _get_threadpool_controller()
-    limited = controller.limit(limits=1, user_api="blas") if limit_blas else nullcontext()
     executor = ThreadPoolExecutor(n_threads)
     try:
-        with limited:
-            return list(executor.map(function, blocks))
+        return list(executor.map(function, blocks))
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -79,7 +74,7 @@ def top_k(scores, k):
     Parameters
     ----------
     scores : ndarray of shape (n_rows, n_items)
-        C-ordered floats without NaN; ``-inf`` marks what must not be chosen.
+        C-ordered floats; ``-inf`` marks what must not be chosen. NaN is an error.
     k : int
 
     Returns
@@ -96,6 +91,11 @@ def top_k(scores, k):
         values = scores
     else:
         columns, values = _largest_in_index_order(scores, n_kept)
+    if np.isnan(values).any():
+        raise ValueError(
+            "The scores contain NaN, which has no rank: the model has diverged or overflowed. Fit "
+            "it again, on data of smaller magnitude or in float64."
+        )
     order = np.argsort(-values, axis=1, kind="stable")
     indices = np.full((n_rows, k), -1, dtype=np.intp)
     best = np.full((n_rows, k), -np.inf, dtype=scores.dtype)
@@ -109,7 +109,10 @@ def _largest_in_index_order(scores, k):
     # Selecting the k-th value and comparing with it is several times faster than argpartition,
     # and shows which rows have a tie at the boundary.
     n_rows, n_items = scores.shape
-    kth = np.partition(scores, n_items - k, axis=1)[:, n_items - k]
+    largest = np.partition(scores, n_items - k, axis=1)[:, n_items - k :]  # NaN counts as such
+    if np.isnan(largest).any():
+        return np.zeros((n_rows, k), dtype=np.intp), largest
+    kth = largest[:, 0]
     flat = np.flatnonzero(scores >= kth[:, None])
     if len(flat) > n_rows * k:
         rows = flat // n_items

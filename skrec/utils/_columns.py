@@ -22,8 +22,9 @@ def check_distinct(name, ids):
 
 
 def read_only(array):
-    if array is not None:
-        array = array.view()
+    """Return the array itself if nobody can write to it through this reference, or else a copy."""
+    if array is not None and array.flags.writeable:
+        array = array.copy()
         array.flags.writeable = False
     return array
 

@@ -8,6 +8,8 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from skrec.interactions import Interactions
+
 _INT32_MAX = np.iinfo(np.int32).max
 
 
@@ -30,6 +32,8 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
         float32 or float64, sorted, without duplicates; 32-bit indices where they suffice.
         It may share memory with the input.
     """
+    if isinstance(X, Interactions):
+        raise TypeError(f"{name} must be a users x items matrix, got Interactions: pass its .X.")
     if estimator is not None and not reset:
         _check_n_items(X, estimator, name)
     checks = {
@@ -96,7 +100,7 @@ def check_items(items, n_items):
     """Validate candidate items (indices or a mask) and return them sorted, each once."""
     items = np.asarray(items)
     if items.ndim == 1 and items.dtype == bool and len(items) == n_items:
-        return np.flatnonzero(items)
+        items = np.flatnonzero(items)
     if items.ndim != 1 or items.dtype.kind not in "iu" or len(items) == 0:
         raise ValueError(
             f"items must be a non-empty 1-D array of item indices or a mask of {n_items} booleans,"

@@ -90,7 +90,7 @@ def _is_seeded(estimator):
 
 
 def _assert_same(a, b, rtol=1e-6):
-    np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(1, np.abs(b).max(initial=0)))
+    np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max(initial=0))
 
 
 def _assert_raises(error, message, function, *args, **kwargs):
@@ -340,7 +340,10 @@ def check_error_messages(estimator):
     _assert_raises(TypeError, "k must be an integer >= 1, got 2.5", model.recommend, X, 2.5)
     outside = f"items must lie in [0, {n_items - 1}]"
     _assert_raises(ValueError, outside, model.recommend, X, 2, items=[0, n_items])
-    _assert_raises(ValueError, "items must be a non-empty", model.recommend, X, 2, items=[])
+    for nothing in ([], np.zeros(n_items, dtype=bool)):
+        _assert_raises(
+            ValueError, "items must be a non-empty", model.recommend, X, 2, items=nothing
+        )
 
 
 def check_score(estimator):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
+from sklearn import config_context
 from sklearn.linear_model import Ridge
 
 from skrec import EASE
@@ -179,16 +180,63 @@ def test_memory_error_says_what_is_needed_and_what_needs_less(X, monkeypatch):
     expected = model.predict(X)
     memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1000))
     monkeypatch.setattr(_gram, "psutil", memory)
-    needed = r"EASE\(method='primal'\) on 10 users x 30 items needs 6.71e-06 GiB, 9.31e-07 GiB"
+    needed = r"EASE\(method='primal'\) on 10 users x 30 items needs 8.72e-06 GiB, 9.31e-07 GiB"
     with pytest.raises(MemoryError, match=needed) as error:
         EASE(method="primal").fit(X[:10])
-    assert "method='dual' needs 7.45e-07 GiB, or dtype='float32' needs half" in str(error.value)
+    assert "method='dual' needs 9.69e-07 GiB, or dtype='float32' needs half" in str(error.value)
     with pytest.raises(MemoryError, match="filter"):
         EASE(method="dual").fit(X)
     for verb in (model.fit, model.partial_fit):
         with pytest.raises(MemoryError):
             verb(X)
         np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def test_memory_limit_of_a_container_counts(X, monkeypatch, tmp_path):
+    monkeypatch.setattr(_gram, "_CGROUP", tmp_path)
+    (tmp_path / "memory.current").write_text("900\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    EASE().fit(X)
+    (tmp_path / "memory.max").write_text("1900\n")
+    with pytest.raises(MemoryError, match="9.31e-07 GiB are available"):
+        EASE().fit(X)
+
+
+def test_dual_is_exact_in_float32_for_popular_items_and_small_l2():
+    rng = np.random.default_rng(0)
+    X = (rng.random((200, 250)) < np.linspace(0.95, 0.01, 250)).astype(np.float32)
+    exact = EASE(l2=0.1, method="dual").fit(X.astype(np.float64)).predict(X[:20])
+    single = EASE(l2=0.1, method="dual").fit(X).predict(X[:20])
+    np.testing.assert_allclose(single, exact, atol=1e-6 * np.abs(exact).max())
+
+
+def test_overflow_is_reported(X):
+    with pytest.raises(ValueError, match="squares of X overflow in float32: scale X down"):
+        EASE(method="primal").fit((1e30 * X).astype(np.float32))
+
+
+def test_chunks_without_weight_add_nothing(X):
+    expected = EASE().fit(X).predict(X)
+    for model in (EASE(), EASE(method="dual")):
+        model.fit(X).partial_fit(X, sample_weight=np.zeros(X.shape[0]))
+        np.testing.assert_allclose(model.predict(X), expected, atol=1e-12)
+
+
+def test_similar_items_streams(X):
+    n_items = 1500
+    X = sparse.random_array((100, n_items), density=0.02, rng=np.random.default_rng(0)).tocsr()
+    model = EASE().fit(X)
+    tracemalloc.start()
+    model.similar_items(np.arange(n_items))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    with config_context(working_memory=1):
+        tracemalloc.start()
+        model.similar_items(np.arange(n_items))
+        _, small_peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert small_peak < n_items**2 * 8 / 4
+    assert small_peak < peak
 
 
 def test_precision_that_does_not_suffice_is_reported():

@@ -53,6 +53,12 @@ def test_map_blocks_keeps_order_and_raises_the_first_error(n_threads):
     assert len(done) < 1000
 
 
+@pytest.mark.parametrize("k", [1, 3, 4, 6])
+def test_nan_has_no_rank(k):
+    with pytest.raises(ValueError, match="NaN, which has no rank"):
+        top_k(np.array([[1.0, 2, 3, 4], [1, np.nan, 0, 2]]), k)
+
+
 def test_number_of_threads(monkeypatch):
     assert effective_n_threads(3) == 3
     assert effective_n_threads() >= 1
