@@ -36,7 +36,7 @@ def gram_upper(X, n_threads=1):
     gram = np.zeros((n_items, n_items), dtype=X.dtype)
     columns = X.tocsc()
     items_by_rows = columns.T
-    strip = max(1, n_items // (50 * n_threads), 2**16 // n_items)
+    strip = max(1, n_items // (80 * n_threads), 2**16 // n_items)
     panel = max(strip, -(-n_items // 12))
     for start in range(0, n_items, panel):
         right = _columns_from(columns, start).tocsr()
