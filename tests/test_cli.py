@@ -202,7 +202,6 @@ def test_parquet_keeps_its_types(tmp_path):
         ("user item a b", {}, "01"),
         ("a b c", {"user": "c", "item": "a"}, "20"),
         ("item user", {"user": "item", "item": "user"}, "01"),
-        ("user user item", {}, "02"),
     ],
 )
 def test_which_columns_are_taken(names, wanted, chosen):
@@ -277,6 +276,8 @@ def test_column_named_twice(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("user,x,x\n1,2,3\n")
     assert_refused(run("evaluate", path, "--item", "x"), "several columns")
+    path.write_text("user,user,item\n1,2,3\n")
+    assert_refused(run("evaluate", path), "several columns", "rename all but one")
 
 
 def test_duplicates(write, rows):

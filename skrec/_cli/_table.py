@@ -207,6 +207,12 @@ def _choose_columns(path, names, wanted):
                 f"{path}: which column has the {role}s? Name it with --{role}; the columns are "
                 f"{listing}"
             )
+    repeated = [role for role, at in chosen.items() if names.count(names[at]) > 1]
+    if repeated:
+        raise click.UsageError(
+            f"{path}: several columns are called {names[chosen[repeated[0]]]!r}; rename all but "
+            f"one, as one of them is to hold the {repeated[0]}s; the columns are {listing}"
+        )
     if len(set(chosen.values())) < len(chosen):
         raise click.UsageError(
             f"{path}: --user, --item, --rating and --timestamp must name different columns; the "
