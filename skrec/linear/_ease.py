@@ -190,7 +190,7 @@ class EASE(BaseRecommender):
         with keep_state_on_error(self):
             rows = self._weighted_rows(X, sample_weight, reset=False)
             if self._gram is None:
-                rows = sparse.vstack([self._rows, rows], format="csr")
+                rows = sparse.vstack([self._rows, rows], format="csr", dtype=rows.dtype)
             if self._gram is None and self._choose_method(rows.shape) == "dual":
                 self._learn(rows, gram=None)
             else:
@@ -330,12 +330,11 @@ class EASE(BaseRecommender):
         """Solve from the users' rows, or from the Gram matrix where that has replaced them."""
         n_threads = effective_n_threads(self.n_jobs)
         method = "primal" if rows is None else self._choose_method(rows.shape)
-        # Rows are copied: the caller may change X in place later on.
         if method == "dual":
-            rows = rows.copy()
             self._check_memory("dual", rows.shape[0], rows.dtype)
             penalty = self._penalty(rows.multiply(rows).sum(axis=0, dtype=np.float64))
             weights = DualWeights(rows, penalty, n_threads, self.device)
+            rows = weights.rows
         else:
             if gram is None:
                 self._check_memory("primal", rows.shape[0], rows.dtype)
@@ -345,6 +344,7 @@ class EASE(BaseRecommender):
             diagonal = np.einsum("ii->i", matrix)
             diagonal += self._penalty(diagonal)
             weights = PrimalWeights(matrix, n_threads, self.device)
+            # A copy, as the caller may change X in place later on.
             rows = None if rows is None else rows.copy()
         self.method_ = method
         self._weights, self._rows, self._gram = weights, rows, gram
