@@ -1,4 +1,5 @@
-from . import datasets, linear, metrics, model_selection, utils
+from . import autoencoders, datasets, linear, metrics, model_selection, utils
+from .autoencoders import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
@@ -7,8 +8,13 @@ __all__ = [
     "EASE",
     "BaseRecommender",
     "BiasBaseline",
+    "EnhancedVAE",
     "Interactions",
+    "MultDAE",
+    "MultVAE",
     "Popularity",
+    "RecVAE",
+    "autoencoders",
     "datasets",
     "linear",
     "metrics",

@@ -1,0 +1,1 @@
+"""What the models on torch share: sparse batches, layers, likelihoods, and the training loop."""

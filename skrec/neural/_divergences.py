@@ -1,0 +1,92 @@
+"""Densities and divergences of diagonal Gaussians and their mixtures, a value per row."""
+
+import math
+
+import torch
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+def standard_normal_kl(mean, log_var):
+    r"""Kullback-Leibler divergence of N(mean, exp(log_var)) from N(0, 1), summed over coordinates.
+
+    .. math:: \tfrac12 \sum_d \sigma_d^2 + \mu_d^2 - 1 - \log \sigma_d^2
+
+    Parameters
+    ----------
+    mean, log_var : tensor of shape (n_rows, n_components)
+
+    Returns
+    -------
+    kl : tensor of shape (n_rows,)
+    """
+    return (log_var.exp() + mean**2 - 1 - log_var).sum(dim=-1) / 2
+
+
+def gaussian_log_density(z, mean, log_var):
+    """Log density of each coordinate under a Gaussian.
+
+    Parameters
+    ----------
+    z, mean, log_var : tensors that broadcast to one shape
+
+    Returns
+    -------
+    log_density : tensor of that shape
+    """
+    return -(LOG_2PI + log_var + (z - mean) ** 2 * torch.exp(-log_var)) / 2
+
+
+def coordinate_mixture_log_density(z, means, log_vars, log_weights):
+    """Log density under a mixture in each coordinate, summed over coordinates.
+
+    Parameters
+    ----------
+    z : tensor of shape (n_rows, n_components)
+    means, log_vars : list of tensors that broadcast to the shape of `z`
+        One for each part of the mixture.
+    log_weights : list of float
+        Logarithms of the mixture weights.
+
+    Returns
+    -------
+    log_density : tensor of shape (n_rows,)
+    """
+    parts = [
+        gaussian_log_density(z, mean, log_var) + log_weight
+        for mean, log_var, log_weight in zip(means, log_vars, log_weights, strict=True)
+    ]
+    return torch.logsumexp(torch.stack(parts), dim=0).sum(dim=-1)
+
+
+def vamp_log_density(z, means, log_vars):
+    """Log density under an equal mixture of multivariate diagonal Gaussians.
+
+    Parameters
+    ----------
+    z : tensor of shape (n_rows, n_components)
+    means, log_vars : tensor of shape (n_parts, n_components)
+
+    Returns
+    -------
+    log_density : tensor of shape (n_rows,)
+
+    Notes
+    -----
+    The squared distances are expanded into matrix products, so that no array of shape
+    (n_rows, n_parts, n_components) is made.
+    """
+    precisions = torch.exp(-log_vars)
+    quadratic = (
+        z**2 @ precisions.t()
+        - 2 * z @ (means * precisions).t()
+        + (means**2 * precisions).sum(dim=1)
+    )
+    log_normalizers = LOG_2PI * z.shape[1] + log_vars.sum(dim=1)
+    return torch.logsumexp(-(quadratic + log_normalizers) / 2, dim=1) - math.log(len(means))
+
+
+def draw_gaussian(mean, log_var, generator):
+    """Draw from N(mean, exp(log_var)), differentiably."""
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+    return mean + noise * torch.exp(log_var / 2)

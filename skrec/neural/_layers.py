@@ -1,0 +1,100 @@
+"""Layers that read sparse rows, gates, and initialisations from a private generator."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.utils import skip_init
+
+from skrec.neural._batches import SparseBatch
+
+
+class SparseLinear(nn.Module):
+    """Linear layer over sparse rows: a weighted sum of the rows of a table.
+
+    Its cost is that of the stored entries, forward and backward. A dense tensor is accepted too.
+
+    Parameters
+    ----------
+    n_items : int
+    n_outputs : int
+    """
+
+    def __init__(self, n_items, n_outputs):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_items, n_outputs))  # (n_items, n_outputs)
+        self.bias = nn.Parameter(torch.empty(n_outputs))
+
+    @property
+    def n_inputs(self):
+        return self.weight.shape[0]
+
+    def forward(self, batch):  # -> (n_rows, n_outputs)
+        if not isinstance(batch, SparseBatch):
+            return torch.addmm(self.bias, batch, self.weight)
+        return self.bias + nn.functional.embedding_bag(
+            batch.items,
+            self.weight,
+            batch.offsets,
+            mode="sum",
+            per_sample_weights=batch.values,
+            include_last_offset=True,
+        )
+
+
+def linear(n_inputs, n_outputs):
+    """Make a linear layer without weights: the global random state is not ours to draw from."""
+    return skip_init(nn.Linear, n_inputs, n_outputs)
+
+
+class Gate(nn.Module):
+    """``(Wx + b) * sigmoid(Vx + c)``, or ``tanh(Wx + b)`` where gating is switched off.
+
+    Parameters
+    ----------
+    make_layer : callable
+        ``make_layer(n_inputs, n_outputs)`` makes a layer.
+    n_inputs, n_outputs : int
+    gated : bool
+    """
+
+    def __init__(self, make_layer, n_inputs, n_outputs, gated):
+        super().__init__()
+        self.content = make_layer(n_inputs, n_outputs)
+        self.gate = make_layer(n_inputs, n_outputs) if gated else None
+
+    def forward(self, x):
+        if self.gate is None:
+            return torch.tanh(self.content(x))
+        return self.content(x) * torch.sigmoid(self.gate(x))
+
+
+def _linear_layers(module):
+    for layer in module.modules():
+        if isinstance(layer, SparseLinear):
+            yield layer, layer.n_inputs
+        elif isinstance(layer, nn.Linear):
+            yield layer, layer.in_features
+
+
+def init_glorot(module, generator):
+    """Glorot uniform weights, biases from a normal of scale 0.001 cut at two deviations."""
+    for layer, _ in _linear_layers(module):
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+        nn.init.trunc_normal_(layer.bias, std=0.001, a=-0.002, b=0.002, generator=generator)
+
+
+def init_uniform(module, generator):
+    """Weights and biases uniform within ``1 / sqrt(n_inputs)``, torch's own default."""
+    for layer, n_inputs in _linear_layers(module):
+        bound = 1 / math.sqrt(n_inputs)
+        nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def init_he_normal(module, generator):
+    """Weights from N(0, 2 / n_inputs), biases uniform within ``1 / sqrt(n_inputs)``."""
+    for layer, n_inputs in _linear_layers(module):
+        bound = 1 / math.sqrt(n_inputs)
+        nn.init.normal_(layer.weight, 0, math.sqrt(2 / n_inputs), generator=generator)
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)

@@ -1,0 +1,478 @@
+"""The scikit-learn side of every model on torch: fit, continue, score, embed, draw, pickle."""
+
+import warnings
+from copy import deepcopy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from skorch.hf import AccelerateMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from skrec.metrics import ndcg, rmse
+from skrec.model_selection import fold_in_split
+from skrec.neural._batches import RowStore, to_tensor
+from skrec.neural._devices import make_accelerator, resolve_device
+from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation
+from skrec.utils._blocks import recommend_rows, row_blocks
+from skrec.utils._validation import check_interactions, keep_state_on_error
+
+TRAINING_CONSTRAINTS = {
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": ["array-like"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+    "warm_start": ["boolean"],
+    "callbacks": [list, None],
+    "device": [str],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+class NeuralRecommenderMixin(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin
+):
+    """What an estimator on torch does around its module.
+
+    The estimator writes ``_make_module(n_items)``, which makes a module without weights, and
+    ``_init_module(module, X, generator)``, which draws them. The module offers
+
+    - ``module(batch, generator, progress)``: the objective of each row, in training,
+    - ``encode(batch)``: the code of each row that predictions are made from,
+    - ``draw(batch, generator)``: a random code of each row,
+    - ``hidden(code)`` and the linear layer ``output``: from codes to items,
+    - ``empty_code()``: the code of a row without entries, or None if the encoder gives it.
+    """
+
+    _trainer_class = Trainer
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, reviews=None):
+        """Learn from users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user. Stored entries (dense input: the non-zeros) are the observations.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator. Ctrl-C during training keeps the model of the epochs so far,
+            with a warning.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not finite, or if there is nobody to hold out for early stopping.
+        """
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        with keep_state_on_error(self):
+            resume = self.warm_start and hasattr(self, "n_iter_")
+            X = self._check_training_rows(X, reset=not resume)
+            context.call_on_fit_task_begin(estimator=self, X=X)
+            self._train(
+                X,
+                n_epochs=self.max_iter,
+                hold_out=self.early_stopping,
+                resume=resume,
+                keep_optimizer=self.warm_start,
+                context=context,
+            )
+            context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, *, reviews=None):
+        """Continue training with one pass over the given users.
+
+        All of them are trained on: there is no early stopping. Schedules, such as that of `beta`,
+        go on from where they stand.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            Rows of users, new or known.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+        """
+        with keep_state_on_error(self):
+            resume = hasattr(self, "n_iter_")
+            X = self._check_training_rows(X, reset=not resume)
+            self._train(X, n_epochs=1, hold_out=False, resume=resume, keep_optimizer=True)
+        return self
+
+    def predict(self, X, *, reviews=None):
+        """Score every item for every user.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_users, n_items)
+            Outputs of the last layer, float32; larger is better. With a gaussian likelihood they
+            are ratings, otherwise logarithms of odds.
+        """
+        scores = super().predict(X)
+        if self._likelihood == "gaussian" and self.clip:
+            np.clip(scores, *self.rating_range_, out=scores)
+        return scores
+
+    def transform(self, X):
+        """Embed users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, n_embedding)
+            The codes that predictions are made from, float32.
+        """
+        X = self._check_rows(X)
+        blocks = row_blocks(X.shape[0], 4 * (X.shape[1] + 8 * self._n_features_out))
+        module = self._scoring_module()
+        with torch.inference_mode():
+            codes = [self._encode(module, X[block]).cpu() for block in blocks]
+        return torch.cat(codes).numpy()
+
+    def sample(self, X, n_samples=1, *, random_state=None):
+        """Draw new rows from the posterior predictive distribution of users.
+
+        A code is drawn given the user's row, then a row given the code.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+        n_samples : int, default=1
+            Number of rows drawn for each user.
+        random_state : int, RandomState instance or None, default=None
+            Controls the draws.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_users, n_items)
+            Draws of the likelihood, float32: counts that sum to the total of the user's row
+            (multinomial), zeros and ones (bernoulli), or ratings (gaussian).
+        """
+        X = self._check_rows(X)
+        module = self._scoring_module()
+        rng = check_random_state(random_state)
+        device = module.output.weight.device
+        generator = torch.Generator(device).manual_seed(_draw_seed(rng))
+        samples = np.empty((n_samples, *X.shape), dtype=np.float32)
+        totals = np.asarray(X.sum(axis=1)).round().astype(np.int64)
+        for block in row_blocks(X.shape[0], 16 * X.shape[1]):
+            batch = RowStore(X[block], device).cut_all_rows()
+            for sample in samples:
+                with torch.inference_mode():
+                    code = _with_empty_rows(module, batch, module.draw(batch, generator))
+                    outputs = module.output(module.hidden(code)).cpu().numpy()
+                sample[block] = self._draw_rows(outputs, totals[block], rng)
+        return samples
+
+    @property
+    def item_embeddings_(self):
+        """Weights of the output layer, an array of shape (n_items, n_hidden)."""
+        check_is_fitted(self)
+        return self._weights["output.weight"]
+
+    @property
+    def _likelihood(self):
+        return getattr(self, "likelihood", "multinomial")
+
+    @property
+    def _n_features_out(self):
+        return self.n_components
+
+    def _score_rows(self, X):
+        return self._scores(self._scoring_module(), X)
+
+    def _scores(self, module, X):
+        with torch.inference_mode():
+            return module.output(module.hidden(self._encode(module, X))).cpu().numpy()
+
+    def _encode(self, module, X):
+        batch = RowStore(X, module.output.weight.device).cut_all_rows()
+        return _with_empty_rows(module, batch, module.encode(batch))
+
+    def _draw_rows(self, outputs, totals, rng):
+        if self._likelihood == "gaussian":
+            return outputs + rng.standard_normal(outputs.shape)
+        if self._likelihood == "bernoulli":
+            return rng.random_sample(outputs.shape) < 1 / (1 + np.exp(-outputs))
+        outputs = outputs.astype(np.float64)
+        weights = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
+
+    def _check_training_rows(self, X, reset):
+        X = check_interactions(X, estimator=self, reset=reset)
+        likelihood = self._likelihood
+        if likelihood != "gaussian" and X.nnz and X.data.min() < 0:
+            raise ValueError(
+                f"Negative values in data passed to X: {type(self).__name__} with a {likelihood} "
+                f"likelihood needs non-negative entries, got {X.data.min()}. Leave dislikes out, "
+                "for example with Interactions.binarize(threshold)."
+            )
+        if likelihood == "bernoulli" and X.nnz and X.data.max() > 1:
+            raise ValueError(
+                f"{type(self).__name__} with a bernoulli likelihood needs entries in [0, 1], got "
+                f"{X.data.max()}: make X binary, for example with Interactions.binarize(threshold)"
+                ", or use likelihood='multinomial'."
+            )
+        if likelihood == "gaussian" and X.nnz:
+            self.rating_range_ = (X.data.min(), X.data.max())
+        return X
+
+    def _train(self, X, *, n_epochs, hold_out, resume, keep_optimizer, context=None):
+        """Train a module and take its weights over."""
+        accelerator = make_accelerator(self.device)
+        device = accelerator.device if accelerator else resolve_device(self.device)
+        start = Progress(self.n_updates_, self.n_iter_) if resume else Progress(0, 0)
+        split_seed, seed = self._draw_seeds(start.n_updates, accelerator)
+        X, fold_in, held_out = self._hold_out(X, split_seed) if hold_out else (X, None, None)
+        X = X[np.diff(X.indptr) > 0]  # a row without entries says nothing
+        if X.shape[0] == 0:
+            raise ValueError("X has no entries to learn from: all its rows are empty.")
+
+        init_seed, noise_seed, shuffle_seed = np.random.SeedSequence(seed).generate_state(3)
+        module = self._make_module(X.shape[1])
+        if resume:
+            module.load_state_dict(_as_tensors(self._weights))
+        else:
+            self._init_module(module, X, torch.Generator().manual_seed(int(init_seed)))
+        process = accelerator.process_index if accelerator else 0
+        validation = None
+        if hold_out:
+            score = lambda module: self._validation_score(module, fold_in, held_out)  # noqa: E731
+            n_annealing_epochs = getattr(self, "n_annealing_epochs", 0)
+            validation = Validation(score, self.n_iter_no_change, n_annealing_epochs)
+
+        def snapshot():
+            """Attributes of a fitted estimator, in the middle of training."""
+            weights = deepcopy(_as_arrays(module))  # training goes on in the same memory
+            return {"_weights": weights, "_module": None, **self._curves(trainer)}
+
+        with tqdm(
+            total=n_epochs,
+            desc=type(self).__name__,
+            unit="epoch",
+            disable=not (self.verbose and process == 0),
+        ) as bar:
+            report = {"estimator": self, "X": X, "reconstruction_attributes": snapshot}
+            end_of_epoch = EndOfEpoch(context, report, bar, validation)
+            callbacks = [("validation", validation)] if validation else []
+            callbacks += [*(self.callbacks or []), ("end_of_epoch", end_of_epoch)]
+            trainer_class, placement = self._trainer_class, {"device": device}
+            if accelerator:
+                trainer_class = type("AcceleratedTrainer", (AccelerateMixin, trainer_class), {})
+                placement = {
+                    "accelerator": accelerator,
+                    "process": process,
+                    "n_processes": accelerator.num_processes,
+                }
+            trainer = trainer_class(
+                module,
+                rng=np.random.default_rng(shuffle_seed),
+                generator=torch.Generator(device).manual_seed(int(noise_seed) + process),
+                start=start,
+                lr=self.learning_rate,
+                batch_size=self.batch_size,
+                max_epochs=n_epochs,
+                callbacks=callbacks,
+                verbose=0,
+                **placement,
+                **self._trainer_options(),
+            ).initialize()
+            if resume and self._optimizer_state:
+                _load_optimizers(trainer, self._optimizer_state)
+            trainer.partial_fit(RowStore(X, device))
+
+        self._take_over(trainer, resume, validation)
+        self._optimizer_state = _optimizer_state(trainer) if keep_optimizer else None
+
+    def _trainer_options(self):
+        """Parameters of the trainer beyond the common ones."""
+        return {}
+
+    def _take_over(self, trainer, resume, validation):
+        """Set the fitted attributes from a trainer that has come to its end."""
+        curves = self._curves(trainer)
+        if curves["n_iter_"] == 0:
+            raise KeyboardInterrupt
+        if curves["n_iter_"] < len(trainer.history):
+            warnings.warn(
+                f"Training was interrupted in epoch {len(trainer.history)}: the model of the "
+                f"{curves['n_iter_']} epochs before is kept.",
+                stacklevel=4,
+            )
+        if validation:
+            curves["validation_scores_"] = [
+                record["valid_score"] for record in trainer.history if "valid_score" in record
+            ]
+            curves["best_iteration_"] = validation.best_epoch_
+        if resume:
+            for name in ("loss_curve_", "validation_scores_"):
+                if name in curves:
+                    curves[name] = getattr(self, name, []) + curves[name]
+            if validation:
+                curves["best_iteration_"] += self.n_iter_
+            curves["n_iter_"] += self.n_iter_
+        else:
+            for name in ("validation_scores_", "best_iteration_"):
+                vars(self).pop(name, None)
+        vars(self).update(curves)
+        self._weights = _as_arrays(trainer.module)
+        self._module = None
+
+    @staticmethod
+    def _curves(trainer):
+        losses = [record["train_loss"] for record in trainer.history if "train_loss" in record]
+        return {"n_iter_": len(losses), "loss_curve_": losses, "n_updates_": trainer.n_updates_}
+
+    def _draw_seeds(self, n_updates, accelerator):
+        """Seeds of the validation split and of everything else.
+
+        Where ``random_state`` is a number, a fit that continues holds the same users out again,
+        but does not repeat the noise.
+        """
+        if isinstance(self.random_state, Integral):
+            split_seed, seed = int(self.random_state), [int(self.random_state), n_updates]
+        else:
+            rng = check_random_state(self.random_state)
+            split_seed, seed = _draw_seed(rng), [_draw_seed(rng)]
+        if accelerator:
+            from accelerate.utils import broadcast_object_list
+
+            split_seed, seed = broadcast_object_list([split_seed, seed])
+        return split_seed, seed
+
+    def _hold_out(self, X, seed):
+        """Split off users for early stopping; return (training rows, fold-in, held out)."""
+        rng = np.random.RandomState(seed)
+        candidates = np.flatnonzero(np.diff(X.indptr) >= 2)
+        n_held_out = min(max(1, round(self.validation_fraction * X.shape[0])), len(candidates))
+        users = rng.permutation(candidates)[:n_held_out]
+        training = np.setdiff1d(np.arange(X.shape[0]), users)
+        if n_held_out == 0 or X[training].nnz == 0:
+            raise ValueError(
+                "early_stopping=True holds out users with at least two entries and trains on the "
+                f"others, for which X is too small (n_samples={X.shape[0]}, "
+                f"n_features={X.shape[1]}, {len(candidates)} users with two entries): use "
+                "early_stopping=False."
+            )
+        fold_in, held_out = fold_in_split(X[np.sort(users)], random_state=rng)
+        return X[training], fold_in, held_out
+
+    def _validation_score(self, module, fold_in, held_out):
+        module.eval()
+        score_rows = lambda rows: self._scores(module, rows)  # noqa: E731
+        if self.__sklearn_tags__().recommender_tags.predicts_ratings:
+            predicted = np.concatenate(
+                [
+                    score_rows(fold_in[block])[held_out[block].nonzero()]
+                    for block in row_blocks(fold_in.shape[0], 8 * fold_in.shape[1])
+                ]
+            )
+            return -rmse(predicted, held_out)
+        recommended, _ = recommend_rows(score_rows, fold_in, 100)
+        return ndcg(recommended, held_out)
+
+    def _scoring_module(self):
+        if self._module is None:
+            module = self._make_module(self.n_features_in_)
+            # Shares the memory of the arrays where the device can.
+            module.load_state_dict(_as_tensors(self._weights), assign=True)
+            module.requires_grad_(False).eval()
+            self._module = module.to(resolve_device(self.device, missing_ok=True))
+        return self._module
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_module": None}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.positive_only = self._likelihood != "gaussian"
+        tags.recommender_tags.predicts_ratings = self._likelihood == "gaussian"
+        return tags
+
+
+def check_hidden_layer_sizes(sizes, at_least=0):
+    """Validate widths of at least so many layers and return them as a list."""
+    sizes = list(sizes)
+    if len(sizes) < at_least:
+        raise ValueError(f"hidden_layer_sizes needs at least {at_least} layer, got {sizes}.")
+    for size in sizes:
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(
+                f"hidden_layer_sizes must hold integers >= 1, the widths of the layers, got {size!r}"
+                f" in {sizes}."
+            )
+    return [int(size) for size in sizes]
+
+
+def _with_empty_rows(module, batch, code):
+    empty_code = module.empty_code()
+    if empty_code is not None:
+        code[batch.offsets.diff() == 0] = empty_code
+    return code
+
+
+def _draw_seed(rng):
+    return int(rng.randint(2**31 - 1))
+
+
+def _as_arrays(module):
+    return {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
+
+
+def _as_tensors(arrays):
+    return {name: to_tensor(array, "cpu") for name, array in arrays.items()}
+
+
+def _optimizer_state(trainer):
+    return {
+        name: {
+            index: {key: np.asarray(value.cpu()) for key, value in moments.items()}
+            for index, moments in optimizer.state_dict()["state"].items()
+        }
+        for name, optimizer in trainer.optimizers.items()
+    }
+
+
+def _load_optimizers(trainer, states):
+    for name, optimizer in trainer.optimizers.items():
+        state = {index: _as_tensors(moments) for index, moments in states[name].items()}
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,0 +1,252 @@
+"""skorch's training loop over sparse batches, and the callbacks that every fit uses."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer
+
+
+class StopTraining(KeyboardInterrupt):
+    """Ends the training loop in the way that skorch's own early stopping does."""
+
+
+class Progress(NamedTuple):
+    """How far training has come, earlier fits that this one continues included.
+
+    Parameters
+    ----------
+    n_updates : int
+        Updates made.
+    n_epochs : int
+        Epochs begun.
+    """
+
+    n_updates: int
+    n_epochs: int
+
+
+class ShuffledBatches:
+    """All rows of a store once, in random order, in batches.
+
+    Parameters
+    ----------
+    store : RowStore
+    batch_size : int
+        Rows of a batch over all processes.
+    rng : numpy.random.Generator
+        Equal in all processes.
+    process, n_processes : int, default=(0, 1)
+        Which share of each batch is cut here.
+    """
+
+    def __init__(self, store, batch_size, rng, process=0, n_processes=1):
+        self.store = store
+        self.batch_size = batch_size
+        self.rng = rng
+        self.process = process
+        self.n_processes = n_processes
+
+    def __iter__(self):
+        order = self.rng.permutation(len(self.store))
+        for start in range(0, len(order), self.batch_size):
+            users = order[start : start + self.batch_size]
+            mine = users[self.process :: self.n_processes]
+            yield self.store.cut(mine, n_total=len(users)), None
+
+
+class Trainer(NeuralNet):
+    """Minimises the mean of what the module returns for each row of a batch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        ``module(batch, generator, progress)`` returns a tensor of shape (n_rows,).
+    rng : numpy.random.Generator
+        Shuffles the rows.
+    generator : torch.Generator
+        Noise of the module, on its device.
+    start : Progress
+        Where the fit that this one continues has ended.
+    process, n_processes : int, default=(0, 1)
+        Position among the processes that train together.
+    **kwargs
+        Parameters of skorch's NeuralNet.
+    """
+
+    def __init__(self, module, *, rng, generator, start, process=0, n_processes=1, **kwargs):
+        super().__init__(
+            module,
+            criterion=torch.nn.Identity,
+            optimizer=partial(torch.optim.Adam, fused=True),
+            train_split=None,
+            **kwargs,
+        )
+        self.rng = rng
+        self.generator = generator
+        self.start = start
+        self.process = process
+        self.n_processes = n_processes
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer())]
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Count the updates from those of the fit before."""
+        self.n_updates_ = self.start.n_updates
+
+    @property
+    def progress(self):
+        """How far training has come."""
+        return Progress(self.n_updates_, self.start.n_epochs + len(self.history))
+
+    @property
+    def optimizers(self):
+        """The initialised optimisers by name."""
+        return {name: getattr(self, f"{name}_") for name in self._optimizers}
+
+    def get_iterator(self, dataset, training=False):
+        """Shuffle the rows anew at each pass."""
+        return ShuffledBatches(dataset, self.batch_size, self.rng, self.process, self.n_processes)
+
+    def infer(self, x, **fit_params):
+        """Ask the module for the objective of each row of a batch."""
+        return self.module_(x, self.generator, self.progress)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Take the mean over the rows of all processes.
+
+        Data-parallel training averages the gradients over the processes, hence the factor.
+        """
+        return y_pred.sum() * (self.n_processes / X.n_total)
+
+    def _step_optimizer(self, step_fn):
+        # Weights that a phase of training leaves alone have no gradient, and are passed over.
+        step_fn()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Make one pass over the rows, without waiting for the device after each batch."""
+        if iterator is None:
+            return
+        losses, sizes = [], []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses.append(step["loss"].detach())
+            sizes.append(batch[0].n_total)
+            if losses[-1].device.type == "cpu":
+                self._check_finite(losses[-1:])
+            self.n_updates_ += 1
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self._check_finite(losses)
+        values = torch.stack(losses).tolist()
+        first = len(self.history[-1]["batches"]) - len(values)
+        for record, value, size in zip(
+            self.history[-1]["batches"][first:], values, sizes, strict=True
+        ):
+            record.update({f"{prefix}_loss": value, f"{prefix}_batch_size": size})
+        self.history.record(f"{prefix}_loss", float(np.average(values, weights=sizes)))
+
+    def _check_finite(self, losses):
+        if torch.isfinite(torch.stack(losses)).all():
+            return
+        raise ValueError(
+            f"The loss is not finite in epoch {len(self.history)}, so training has diverged: use "
+            f"a smaller learning_rate (it is {self.lr}), or entries of X of smaller magnitude."
+        )
+
+
+class Validation(Callback):
+    """Records a score of held-out users after each epoch and keeps the best weights.
+
+    Parameters
+    ----------
+    score : callable
+        ``score(module)`` returns a float, larger is better.
+    n_iter_no_change : int or None
+        Epochs without a better score after which `is_over` is set.
+    n_annealing_epochs : int, default=0
+        Epochs of training of which none counts as one without a better score.
+    """
+
+    def __init__(self, score, n_iter_no_change, n_annealing_epochs=0):
+        self.score = score
+        self.n_iter_no_change = n_iter_no_change
+        self.n_annealing_epochs = n_annealing_epochs
+
+    def on_train_begin(self, net, **kwargs):
+        """Forget earlier training."""
+        self.best_score_, self.best_epoch_, self.best_weights_ = -np.inf, 0, None
+        self.n_without_better_ = 0
+        self.is_over_ = False
+
+    def on_epoch_end(self, net, **kwargs):
+        """Score the module of this epoch."""
+        score = self._score_once(net)
+        net.history.record("valid_score", score)
+        if score > self.best_score_:
+            self.best_score_, self.best_epoch_ = score, len(net.history)
+            self.best_weights_ = {
+                name: value.detach().clone() for name, value in net.module.state_dict().items()
+            }
+            self.n_without_better_ = 0
+        elif net.progress.n_epochs > self.n_annealing_epochs:
+            self.n_without_better_ += 1
+        self.is_over_ = self.n_without_better_ == self.n_iter_no_change
+
+    def on_train_end(self, net, **kwargs):
+        """Put the best weights back."""
+        if self.best_weights_ is not None:
+            net.module.load_state_dict(self.best_weights_)
+
+    def _score_once(self, net):
+        if net.n_processes == 1:
+            return self.score(net.module)
+        # Processes that disagreed in the last digit could stop at different epochs and wait for
+        # each other for ever.
+        from accelerate.utils import broadcast_object_list
+
+        return broadcast_object_list([self.score(net.module) if net.process == 0 else None])[0]
+
+
+class EndOfEpoch(Callback):
+    """Reports each epoch to scikit-learn's callbacks and a progress bar; ends training if asked.
+
+    Parameters
+    ----------
+    context : sklearn.callback.CallbackContext or None
+        Context of the fit.
+    report : dict
+        What scikit-learn's callbacks are told: `estimator`, `X`, `reconstruction_attributes`.
+    bar : tqdm.tqdm
+    validation : Validation or None
+    """
+
+    def __init__(self, context, report, bar, validation):
+        self.context = context
+        self.report = report
+        self.bar = bar
+        self.validation = validation
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Open a task."""
+        if self.context is not None:
+            self.task_ = self.context.subcontext(task_name="epoch")
+            self.task_.call_on_fit_task_begin(**self.report)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Close the task, and stop where a callback or the validation score says so."""
+        record = net.history[-1]
+        shown = {"loss": record["train_loss"], "score": record.get("valid_score")}
+        self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items() if v is not None})
+        self.bar.update()
+        stop = self.validation is not None and self.validation.is_over_
+        if self.context is not None:
+            stop |= self.task_.call_on_fit_task_end(**self.report)
+        if stop:
+            raise StopTraining
