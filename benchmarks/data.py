@@ -29,20 +29,35 @@ def load(name):
         return Data(X[:3_000], X, fold_in_split(X[3_000:], random_state=0))
     # MovieLens 20M under the published protocol: 116,677 training users with 8.5M entries, and
     # 10,000 test users.
-    X = popularity_skewed(126_677, 20_108, 9_230_000)
+    n_users, n_items, n_entries = 126_677, 20_108, 9_230_000
+    if name == "ml-20m-shape-5000":
+        X = popularity_skewed(5_000, n_items, n_entries * 5_000 // n_users)
+        return Data(X, X, None)
+    X = popularity_skewed(n_users, n_items, n_entries)
     return Data(X[:116_677], X[116_677:], None)
 
 
 def movielens_1m():
-    """Ratings of at least 4, users with at least 5 of them, a tenth of the users held out."""
+    """A tenth of the users held out."""
+    split = StrongGeneralizationSplit(n_validation=0, n_test=0.1, random_state=0)
+    parts = split.partition(liked_1m())
+    test = parts.test_fold_in, parts.test_held_out
+    return Data(parts.train, sparse.vstack([parts.train, test[0]], format="csr"), test)
+
+
+def liked_1m():
+    """Ratings of at least 4, users with at least 5 of them."""
     ratings = fetch_movielens(
         "1m", data_home=os.environ.get("SKREC_DATA", _BESIDE), download_if_missing=False
     )
-    liked = ratings.binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
-    split = StrongGeneralizationSplit(n_validation=0, n_test=0.1, random_state=0)
-    parts = split.partition(liked)
-    test = parts.test_fold_in, parts.test_held_out
-    return Data(parts.train, sparse.vstack([parts.train, test[0]], format="csr"), test)
+    return ratings.binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
+
+
+def partitions(name, n_splits):
+    """Training, validation and test users, a tenth each of the latter two, `n_splits` times."""
+    X = liked_1m() if name == "ml-1m" else load(name).users
+    for seed in range(n_splits):
+        yield StrongGeneralizationSplit(random_state=seed).partition(X)
 
 
 def popularity_skewed(n_users, n_items, n_entries, seed=0):

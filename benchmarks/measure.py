@@ -40,6 +40,11 @@ def peak_rss(function):
     return result, _status("VmHWM") - before
 
 
+def peak_process():
+    """Bytes of the whole process at its peak since the last `peak_rss` (None off Linux)."""
+    return _status("VmHWM") if Path("/proc/self/status").exists() else None
+
+
 def peak_allocations(function):
     """Result of one call, and the bytes of Python's and NumPy's allocations at its peak."""
     gc.collect()

@@ -5,16 +5,43 @@ import inspect
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skrec
-from skrec import EASE, BaseRecommender, BiasBaseline, Popularity
+from skrec import (
+    EASE,
+    BaseRecommender,
+    BiasBaseline,
+    EnhancedVAE,
+    MultDAE,
+    MultVAE,
+    Popularity,
+    RecVAE,
+)
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
-ESTIMATORS = [EASE(), Popularity(), BiasBaseline()]
+# Neural models are made small, and train for long enough to recover a withheld block.
+SMALL = {"learning_rate": 0.01, "max_iter": 60, "early_stopping": False, "random_state": 0}
+ESTIMATORS = [
+    EASE(),
+    Popularity(),
+    BiasBaseline(),
+    MultVAE(8, hidden_layer_sizes=(16,), **SMALL),
+    MultDAE(8, **SMALL),
+    RecVAE(8, hidden_layer_sizes=(16, 16), **SMALL),
+    EnhancedVAE(8, hidden_layer_sizes=(16,), n_pseudo_inputs=5, **SMALL),
+]
 VARIANTS = [
     EASE(l2=2.0, method="primal"),
     EASE(l2=2.0, method="dual"),
     EASE(l2=2.0, dropout=0.3, method="dual", dtype="float64"),
     EASE(l2=20.0, dtype="float32"),
     BiasBaseline(clip=False),
+    MultVAE(8, hidden_layer_sizes=(16, 12), batch_size=7, **{**SMALL, "early_stopping": True}),
+    MultVAE(8, hidden_layer_sizes=(), likelihood="bernoulli", **SMALL),
+    MultVAE(8, hidden_layer_sizes=(16,), likelihood="gaussian", **{**SMALL, "max_iter": 200}),
+    MultDAE(8, hidden_layer_sizes=(12,), **SMALL),
+    MultDAE(8, likelihood="gaussian", **{**SMALL, "max_iter": 200}),
+    RecVAE(8, hidden_layer_sizes=(16,), beta=0.1, **SMALL),
+    EnhancedVAE(8, hidden_layer_sizes=(16, 12), likelihood="bernoulli", prior="normal", **SMALL),
+    EnhancedVAE(8, hidden_layer_sizes=(16,), hierarchical=False, gated=False, **SMALL),
 ]
 
 ONE_COLUMN_PREDICT = "insists on a one-dimensional predict; ours has a column per item"

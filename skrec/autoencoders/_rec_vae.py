@@ -178,8 +178,8 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     r"""Variational autoencoder with a composite prior and alternating training (RecVAE).
 
     As in Mult-VAE a user's row :math:`x` is explained by a code :math:`z` through a multinomial
-    likelihood, here with a linear decoder. The encoder is deep, with connections from each layer to
-    all later ones. Each coordinate's prior is a mixture of :math:`N(0, 1)`, of the posterior
+    likelihood, here with a linear decoder. The encoder is deep, with connections from each layer
+    to all later ones. Each coordinate's prior is a mixture of :math:`N(0, 1)`, of the posterior
     :math:`q_\text{old}(z | x)` of the epoch before, and of a wide :math:`N(0, e^{10})`. The
     encoder is trained on rows with dropped entries to maximise
 

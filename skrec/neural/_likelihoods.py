@@ -59,7 +59,7 @@ def bernoulli_nll_(logits, batch):
 
 
 def gaussian_nll_(outputs, batch):
-    r"""Negative Gaussian log-likelihood of a row's observed entries, unit variance, less constants.
+    r"""Negative Gaussian log-likelihood of observed entries, unit variance, less constants.
 
     .. math:: \tfrac12 \sum_{i \text{ observed}} (x_i - f_i)^2
 

@@ -6,7 +6,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from skorch.hf import AccelerateMixin
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
@@ -282,7 +281,7 @@ class NeuralRecommenderMixin(
         def snapshot():
             """Attributes of a fitted estimator, in the middle of training."""
             weights = deepcopy(_as_arrays(module))  # training goes on in the same memory
-            return {"_weights": weights, "_module": None, **self._curves(trainer)}
+            return {"_weights": weights, "_modules": {}, **self._curves(trainer)}
 
         with tqdm(
             total=n_epochs,
@@ -296,6 +295,8 @@ class NeuralRecommenderMixin(
             callbacks += [*(self.callbacks or []), ("end_of_epoch", end_of_epoch)]
             trainer_class, placement = self._trainer_class, {"device": device}
             if accelerator:
+                from skorch.hf import AccelerateMixin
+
                 trainer_class = type("AcceleratedTrainer", (AccelerateMixin, trainer_class), {})
                 placement = {
                     "accelerator": accelerator,
@@ -354,7 +355,7 @@ class NeuralRecommenderMixin(
                 vars(self).pop(name, None)
         vars(self).update(curves)
         self._weights = _as_arrays(trainer.module)
-        self._module = None
+        self._modules = {}
 
     @staticmethod
     def _curves(trainer):
@@ -410,16 +411,17 @@ class NeuralRecommenderMixin(
         return ndcg(recommended, held_out)
 
     def _scoring_module(self):
-        if self._module is None:
+        device = resolve_device(self.device, missing_ok=True)
+        if device not in self._modules:
             module = self._make_module(self.n_features_in_)
             # Shares the memory of the arrays where the device can.
             module.load_state_dict(_as_tensors(self._weights), assign=True)
-            module.requires_grad_(False).eval()
-            self._module = module.to(resolve_device(self.device, missing_ok=True))
-        return self._module
+            self._modules[device] = module.requires_grad_(False).eval().to(device)
+        return self._modules[device]
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_module": None}
+        state = super().__getstate__()
+        return {**state, "_modules": {}} if "_modules" in state else state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -437,8 +439,8 @@ def check_hidden_layer_sizes(sizes, at_least=0):
     for size in sizes:
         if not isinstance(size, Integral) or size < 1:
             raise ValueError(
-                f"hidden_layer_sizes must hold integers >= 1, the widths of the layers, got {size!r}"
-                f" in {sizes}."
+                f"hidden_layer_sizes must hold integers >= 1, the widths of the layers, got "
+                f"{size!r} in {sizes}."
             )
     return [int(size) for size in sizes]
 

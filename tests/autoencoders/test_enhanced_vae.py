@@ -1,0 +1,178 @@
+"""Enhanced VAE: its objective, its ingredients, and each of them switched off."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.base import clone
+
+from skrec import EnhancedVAE
+from skrec.autoencoders._enhanced_vae import EnhancedVAEModule, NormalizedGradientTrainer
+from skrec.neural._batches import RowStore
+from skrec.neural._layers import init_he_normal
+from skrec.neural._trainer import Progress
+
+OPTIONS = {
+    "likelihood": "multinomial",
+    "hierarchical": True,
+    "n_pseudo_inputs": 4,
+    "gated": True,
+    "dropout": 0.0,
+    "beta": 0.3,
+    "n_annealing_epochs": 0,
+}
+
+
+@pytest.fixture
+def X():
+    rng = np.random.default_rng(0)
+    X = rng.random((10, 12)) < 0.4
+    X[:, 5] |= ~X.any(axis=1)
+    return sparse.csr_array(X.astype(np.float32))
+
+
+def module_of(sizes=(6, 5), **options):
+    module = EnhancedVAEModule(12, 3, sizes, **{**OPTIONS, **options})
+    init_he_normal(module, torch.Generator().manual_seed(0))
+    if module.pseudo_inputs is not None:
+        generator = torch.Generator().manual_seed(1)
+        torch.nn.init.normal_(module.pseudo_inputs, 0.3, 0.5, generator=generator)
+    return module
+
+
+def naive_objective(module, x, generator, *, gated):
+    """Written with dense layers, torch's own distributions, and no shared code."""
+    normal = torch.distributions.Normal
+
+    def gate(gate_layer, inputs, is_sparse=False):
+        def apply(layer):
+            weight = layer.weight if is_sparse else layer.weight.t()
+            return inputs @ weight + layer.bias
+
+        if gated:
+            return apply(gate_layer.content) * torch.sigmoid(apply(gate_layer.gate))
+        return torch.tanh(apply(gate_layer.content))
+
+    def head(parts, hidden):
+        mean = hidden @ parts.mean.weight.t() + parts.mean.bias
+        log_var = hidden @ parts.log_var.weight.t() + parts.log_var.bias
+        return normal(mean, torch.exp(torch.clamp(log_var, -12, 4) / 2))
+
+    def top_posterior(inputs):
+        hidden = gate(module.top_encoder[0], inputs, is_sparse=True)
+        for layer in module.top_encoder[1]:
+            hidden = gate(layer, hidden)
+        return head(module.top_encoder[2], hidden)
+
+    def two(parts, first, second, is_sparse=False):
+        both = [gate(parts.first, first, is_sparse), gate(parts.second, second)]
+        hidden = torch.cat(both, dim=1)
+        for layer in parts.joined:
+            hidden = gate(layer, hidden)
+        return hidden
+
+    def draw(distribution):
+        noise = torch.randn(distribution.mean.shape, generator=generator)
+        return distribution.mean + distribution.stddev * noise
+
+    unit = x / x.norm(dim=1, keepdim=True)
+    q2 = top_posterior(unit)
+    z2 = draw(q2)
+    pseudo = top_posterior(module.pseudo_inputs.clamp(0, 1))
+    log_p2 = torch.stack(
+        [
+            normal(mean, std).log_prob(z2).sum(1)
+            for mean, std in zip(pseudo.mean, pseudo.stddev, strict=True)
+        ]
+    )
+    log_p2 = torch.logsumexp(log_p2, dim=0) - np.log(len(log_p2))
+    q1 = head(module.low_head, two(module.low_encoder, unit, z2, is_sparse=True))
+    z1 = draw(q1)
+    hidden = z2
+    for layer in module.low_prior[0]:
+        hidden = gate(layer, hidden)
+    p1 = head(module.low_prior[1], hidden)
+    logits = two(module.decoder, z1, z2) @ module.output.weight.t() + module.output.bias
+    nll = -(x * torch.log_softmax(logits, dim=1)).sum(1)
+    kl = q1.log_prob(z1).sum(1) - p1.log_prob(z1).sum(1) + q2.log_prob(z2).sum(1) - log_p2
+    return nll + 0.3 * kl
+
+
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("n_pseudo_inputs", [1, 4])
+def test_the_objective_is_that_of_the_paper(X, gated, n_pseudo_inputs):
+    """Gates off and one pseudo-input: the plain hierarchical VAE with a Gaussian prior."""
+    module = module_of(gated=gated, n_pseudo_inputs=n_pseudo_inputs)
+    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    ours = module(batch, torch.Generator().manual_seed(3), Progress(0, 1))
+    expected = naive_objective(
+        module,
+        torch.from_numpy(X.toarray()),
+        torch.Generator().manual_seed(3),
+        gated=gated,
+    )
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_single_layer_reads_both_inputs_side_by_side(X):
+    parts = module_of(sizes=(6,)).low_encoder
+    z = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
+    x = torch.from_numpy(X.toarray())
+    ours = parts(RowStore(X, torch.device("cpu")).cut_all_rows(), z)
+    both = torch.cat([x, z], dim=1)
+
+    def joined(first, second):
+        weight = torch.cat([first.weight, second.weight.t()])
+        return both @ weight + first.bias + second.bias
+
+    expected = joined(parts.first.content, parts.second.content) * torch.sigmoid(
+        joined(parts.first.gate, parts.second.gate)
+    )
+    torch.testing.assert_close(ours, expected)
+
+
+def test_one_level_and_a_normal_prior_are_the_plain_vae(X):
+    module = module_of(hierarchical=False, n_pseudo_inputs=0, gated=False)
+    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    z = torch.zeros(10, 3)
+    normal = torch.distributions.Normal(0.0, 1.0)
+    torch.testing.assert_close(module.top_log_prior(z), normal.log_prob(z).sum(1))
+    assert module.encode(batch).shape == (10, 3)
+    assert not hasattr(module, "low_encoder")
+
+
+def test_beta_rises_over_the_first_epochs():
+    module = module_of(n_annealing_epochs=10)
+    betas = [module.beta_at(Progress(0, epoch)) for epoch in (1, 5, 10, 50)]
+    np.testing.assert_allclose(betas, [0.03, 0.15, 0.3, 0.3])
+
+
+def test_gradients_have_unit_norm_before_adam_sees_them(X):
+    seen = []
+
+    class Watch(NormalizedGradientTrainer):
+        def on_grad_computed(self, net, named_parameters, **kwargs):
+            super().on_grad_computed(net, named_parameters, **kwargs)
+            gradients = [p.grad for p in net.module.parameters() if p.grad is not None]
+            seen.extend(gradient.norm().item() for gradient in gradients)
+
+    class Watched(EnhancedVAE):
+        _trainer_class = Watch
+
+    model = Watched(3, hidden_layer_sizes=(6,), n_pseudo_inputs=4, max_iter=2, random_state=0)
+    clone(model).fit(X)
+    np.testing.assert_allclose(seen, 1, rtol=1e-3)
+    seen.clear()
+    model.set_params(normalize_gradients=False).fit(X)
+    assert np.std(seen) > 0.1
+
+
+def test_pseudo_inputs_are_learned_and_start_near_their_mean(X):
+    model = EnhancedVAE(
+        3, hidden_layer_sizes=(6,), n_pseudo_inputs=50, early_stopping=False, random_state=0
+    )
+    start = model.set_params(max_iter=1, learning_rate=1e-12).fit(X)._weights["pseudo_inputs"]
+    assert start.mean() == pytest.approx(0.05, abs=0.003)
+    assert start.std() == pytest.approx(0.01, abs=0.002)
+    moved = model.set_params(max_iter=30, learning_rate=0.01).fit(X)._weights["pseudo_inputs"]
+    assert np.abs(moved - start).max() > 0.01

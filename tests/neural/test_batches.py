@@ -1,0 +1,81 @@
+"""Batches cut from CSR on the device."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from skrec.neural._batches import RowStore
+from skrec.neural._layers import SparseLinear
+
+
+@pytest.fixture
+def X():
+    rng = np.random.default_rng(0)
+    X = rng.random((9, 7)) * (rng.random((9, 7)) < 0.4)
+    X[4] = 0
+    return sparse.csr_array(X.astype(np.float32))
+
+
+def dense(batch):
+    rows = np.zeros((len(batch), batch.n_items), dtype=np.float32)
+    rows[batch.rows, batch.items] = batch.values
+    return rows
+
+
+@pytest.mark.parametrize("users", [[3], [8, 0, 4, 4, 2], [4], list(range(9))])
+def test_cut_takes_the_rows_that_scipy_takes(X, users):
+    batch = RowStore(X, torch.device("cpu")).cut(np.array(users))
+    np.testing.assert_array_equal(dense(batch), X[users].toarray())
+    np.testing.assert_array_equal(batch.users, users)
+    np.testing.assert_allclose(batch.totals, X[users].sum(axis=1), rtol=1e-6)
+    assert batch.n_total == len(users)
+
+
+def test_batches_take_every_row_in_order(X):
+    batches = list(RowStore(X, torch.device("cpu")).batches(4))
+    assert [len(batch) for batch in batches] == [4, 4, 1]
+    np.testing.assert_array_equal(np.concatenate([dense(b) for b in batches]), X.toarray())
+
+
+def test_rows_are_scaled_to_unit_length_and_empty_ones_stay_empty(X):
+    batch = RowStore(X, torch.device("cpu")).cut_all_rows().normalized()
+    norms = np.linalg.norm(X.toarray(), axis=1, keepdims=True)
+    np.testing.assert_allclose(dense(batch), X.toarray() / np.where(norms, norms, 1), rtol=1e-6)
+
+
+def test_dropout_keeps_the_scaled_entries_and_the_mean():
+    X = sparse.csr_array(np.random.default_rng(0).random((20, 50)).astype(np.float32))
+    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    generator = torch.Generator().manual_seed(0)
+    total = np.zeros(X.shape)
+    for _ in range(500):
+        dropped = dense(batch.dropped_out(0.3, generator))
+        kept = dropped > 0
+        np.testing.assert_allclose(dropped[kept], X.toarray()[kept] / 0.7, rtol=1e-6)
+        total += dropped
+    # Deviation of the mean of 500 draws: x * sqrt(0.3 / 0.7 / 500), below 0.03.
+    assert np.abs(total / 500 - X.toarray()).max() < 5 * 0.03
+
+
+def test_sparse_layer_equals_the_dense_one_in_values_and_gradients(X):
+    layer = SparseLinear(7, 5)
+    torch.nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(layer.bias, generator=torch.Generator().manual_seed(1))
+    batch = RowStore(X, torch.device("cpu")).cut(np.array([5, 4, 0, 5]))
+    upstream = torch.randn(4, 5, generator=torch.Generator().manual_seed(2))
+    results = []
+    for inputs in (batch, torch.from_numpy(dense(batch))):
+        layer.zero_grad()
+        outputs = layer(inputs)
+        outputs.backward(upstream)
+        results.append([outputs.detach(), layer.weight.grad, layer.bias.grad])
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_read_only_rows_are_enough(X):
+    for array in (X.data, X.indices, X.indptr):
+        array.flags.writeable = False
+    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    np.testing.assert_array_equal(dense(batch), X.toarray())

@@ -1,0 +1,399 @@
+"""What every model on torch does around its mathematics, shown on all four autoencoders."""
+
+import pickle
+import pickletools
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.callback import ProgressBar
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV
+from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback, LRScheduler
+
+from skrec import EnhancedVAE, MultDAE, MultVAE, RecVAE
+from skrec.metrics import ranking_scorer
+
+MODELS = [
+    MultVAE(8, hidden_layer_sizes=(16,)),
+    MultDAE(8),
+    RecVAE(8, hidden_layer_sizes=(16, 16)),
+    EnhancedVAE(8, hidden_layer_sizes=(16,), n_pseudo_inputs=5),
+]
+OPTIONS = {"learning_rate": 0.01, "batch_size": 30, "max_iter": 4, "random_state": 0}
+
+
+@pytest.fixture(params=MODELS, ids=lambda model: type(model).__name__)
+def model(request):
+    return clone(request.param).set_params(**OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.default_rng(0)
+    taste = np.repeat(np.eye(3), 7, axis=1)[rng.integers(0, 3, 101)]
+    X = (rng.random(taste.shape) < 0.1 + 0.5 * taste).astype(np.float32)
+    X[5] = 0
+    return sparse.csr_array(X)
+
+
+class Recorder(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.records_, self.users_ = [], set()
+
+    def on_batch_begin(self, net, batch=None, **kwargs):
+        self.users_ |= {tuple(row) for row in dense(batch[0])}
+
+    def on_epoch_end(self, net, **kwargs):
+        self.records_.append((net.history[-1, "train_loss"], net.history[-1, "valid_score"]))
+
+
+def dense(batch):
+    rows = np.zeros((len(batch), batch.n_items), dtype=np.float32)
+    rows[batch.rows, batch.items] = batch.values
+    return rows
+
+
+def test_the_loss_falls_and_every_epoch_is_recorded(model, X):
+    model.set_params(max_iter=12, n_iter_no_change=None).fit(X)
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_) == 12
+    assert model.n_updates_ > 12
+    if not isinstance(model, EnhancedVAE):  # its objective grows with beta
+        assert np.mean(model.loss_curve_[-3:]) < np.mean(model.loss_curve_[:3])
+
+
+def test_the_best_epoch_is_kept_and_users_held_out_are_never_trained_on(model, X):
+    recorder = Recorder()
+    kept = []
+
+    class KeepScores(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.module.eval()
+            kept.append(model._scores(net.module, X))
+
+    model.set_params(max_iter=10, callbacks=[recorder, KeepScores()], validation_fraction=0.3)
+    model.fit(X)
+    best = int(np.argmax(model.validation_scores_))
+    assert model.best_iteration_ == best + 1
+    np.testing.assert_allclose(model.predict(X), kept[best], rtol=1e-5, atol=1e-6)
+    assert [score for _, score in recorder.records_] == model.validation_scores_
+    assert [loss for loss, _ in recorder.records_] == model.loss_curve_
+    # 30 of the 101 rows are held out, and one is empty; some rows may be equal.
+    assert len(recorder.users_) <= 70
+
+
+def test_training_stops_where_the_score_no_longer_improves(X):
+    model = MultVAE(8, hidden_layer_sizes=(16,), **{**OPTIONS, "max_iter": 300})
+    model.set_params(n_iter_no_change=5).fit(X)
+    assert model.n_iter_ == model.best_iteration_ + 5 < 300
+    warming = EnhancedVAE(
+        8, hidden_layer_sizes=(16,), n_pseudo_inputs=5, **{**OPTIONS, "max_iter": 60}
+    ).set_params(n_iter_no_change=2, n_annealing_epochs=30)
+    assert warming.fit(X).n_iter_ > 30
+
+
+def test_equal_seeds_give_equal_models_and_no_global_seed_is_touched(model, X):
+    numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    scores = model.fit(X).predict(X)
+    model.sample(X[:2], random_state=0)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    np.testing.assert_array_equal(clone(model).fit(X).predict(X), scores)
+    other = clone(model).set_params(random_state=1).fit(X)
+    assert np.abs(other.predict(X) - scores).max() > 1e-3
+    drawn = clone(model).set_params(random_state=np.random.RandomState(3))
+    assert np.abs(clone(drawn).fit(X).predict(X) - drawn.fit(X).predict(X)).max() == 0
+
+
+def test_empty_rows_teach_nothing(model, X):
+    model.set_params(early_stopping=False)
+    without = X[np.diff(X.indptr) > 0]
+    np.testing.assert_array_equal(
+        clone(model).fit(X).predict(X), clone(model).fit(without).predict(X)
+    )
+    with pytest.raises(ValueError, match="all its rows are empty"):
+        model.fit(np.zeros((10, 21)))
+
+
+@pytest.mark.parametrize("n_users", [1, 31])
+def test_a_batch_of_one_user_is_enough(model, X, n_users):
+    model.set_params(early_stopping=False).fit(X[-n_users:])
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_the_code_may_be_longer_than_the_catalogue(model, X):
+    model.set_params(n_components=40).fit(X)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_partial_fit_goes_on_and_survives_a_pickle(model, X):
+    model.set_params(early_stopping=False)
+    for n_epochs in range(1, 4):
+        assert model.partial_fit(X) is model
+        assert model.n_iter_ == len(model.loss_curve_) == n_epochs
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.partial_fit(X).predict(X), model.partial_fit(X).predict(X))
+    once = clone(model).set_params(max_iter=1).fit(X)
+    np.testing.assert_array_equal(once.predict(X), clone(model).partial_fit(X).predict(X))
+
+
+def test_warm_start_goes_on_and_a_cold_fit_starts_anew(model, X):
+    first = model.fit(X).predict(X)
+    np.testing.assert_array_equal(model.fit(X).predict(X), first)
+    model.set_params(warm_start=True)
+    n_iter, n_updates = model.n_iter_, model.n_updates_
+    model.fit(X)
+    assert model.n_iter_ == 2 * n_iter
+    assert model.n_updates_ == 2 * n_updates
+    assert len(model.loss_curve_) == len(model.validation_scores_) == 2 * n_iter
+    assert model.best_iteration_ > n_iter
+    assert np.abs(model.predict(X) - first).max() > 1e-4
+    with pytest.raises(ValueError, match="X has 20 items"):
+        model.fit(X[:, 1:])
+
+
+@pytest.mark.parametrize("when", ["on_batch_begin", "on_epoch_end"])
+def test_ctrl_c_keeps_the_model_so_far(model, X, when):
+    class CtrlC(Callback):
+        pass
+
+    def interrupt(self, net, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+    setattr(CtrlC, when, interrupt)
+    model.set_params(max_iter=30, callbacks=[CtrlC()])
+    if when == "on_batch_begin":
+        with pytest.warns(UserWarning, match="interrupted in epoch 3: the model of the 2 epochs"):
+            model.fit(X)
+    else:  # as skorch's EarlyStopping ends training
+        model.fit(X)
+    assert model.n_iter_ == (2 if when == "on_batch_begin" else 3)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_the_earlier_model(model, X):
+    class CtrlC(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    scores = model.fit(X).predict(X)
+    model.set_params(callbacks=[CtrlC()])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    np.testing.assert_array_equal(model.predict(X), scores)
+
+
+def test_a_loss_that_is_not_finite_names_the_epoch_and_the_cause(model, X):
+    scores = model.fit(X).predict(X)
+    model.set_params(learning_rate=1e30)
+    with pytest.raises(ValueError, match=r"not finite in epoch \d+.*smaller learning_rate"):
+        model.fit(X)
+    np.testing.assert_array_equal(model.predict(X), scores)
+
+
+def test_skorch_callbacks_work_and_stay_clonable(X):
+    rates = []
+
+    class KeepRate(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    schedule = LRScheduler("StepLR", step_size=1, gamma=0.1)
+    model = MultVAE(8, hidden_layer_sizes=(16,), callbacks=[KeepRate(), schedule], **OPTIONS)
+    clone(model).fit(X)
+    np.testing.assert_allclose(rates, [0.01, 0.001, 0.0001, 0.00001])
+
+
+class CountEpochs:
+    """A callback of scikit-learn's own kind."""
+
+    def __init__(self, stop_after=None):
+        self.stop_after = stop_after
+        self.epochs = []
+        self.scores = []
+
+    def setup(self, estimator, context): ...
+
+    def teardown(self, estimator, context): ...
+
+    def on_fit_task_begin(self, estimator, context): ...
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        if context.task_name == "epoch":
+            self.epochs.append(context.task_id)
+            self.scores.append(fitted_estimator.predict(X))
+            return len(self.epochs) == self.stop_after
+
+
+def test_scikit_learn_callbacks_see_and_stop_the_epochs(model, X):
+    counter = CountEpochs()
+    model.set_params(early_stopping=False).set_callbacks(counter).fit(X)
+    assert counter.epochs == [0, 1, 2, 3]
+    assert np.abs(counter.scores[0] - counter.scores[-1]).max() > 1e-4
+    rows = X[np.diff(X.indptr) > 0]
+    np.testing.assert_array_equal(counter.scores[-1], model.predict(rows))
+    assert clone(model).set_callbacks(CountEpochs(stop_after=2)).fit(X).n_iter_ == 2
+
+
+def test_progress_bar_of_scikit_learn_nests_through_grid_search(X, capsys):
+    pytest.importorskip("rich", reason="scikit-learn's ProgressBar needs rich")
+    search = GridSearchCV(
+        MultVAE(4, hidden_layer_sizes=(8,), **OPTIONS),
+        {"beta": [0.1, 0.2]},
+        cv=2,
+        scoring=ranking_scorer("ndcg@5"),
+    )
+    search.set_callbacks(ProgressBar()).fit(X)
+    assert "MultVAE - fit" in capsys.readouterr().out
+
+
+def test_fits_are_silent_unless_asked(model, X, capsys):
+    model.fit(X)
+    assert capsys.readouterr() == ("", "")
+    model.set_params(verbose=1).fit(X)
+    shown = capsys.readouterr().err
+    assert type(model).__name__ in shown
+    assert "loss=" in shown
+    assert "score=" in shown
+    assert "4/4" in shown
+
+
+def test_a_pickle_holds_numpy_arrays_only(model, X, tmp_path):
+    model.fit(X).predict(X)
+    pickled = pickle.dumps(model)
+    modules = {arg.split()[0] for op, arg, _ in pickletools.genops(pickled) if op.name == "GLOBAL"}
+    strings = {arg for op, arg, _ in pickletools.genops(pickled) if op.name.endswith("UNICODE")}
+    assert not {name for name in modules | strings if name.split(".")[0] in ("torch", "skorch")}
+    joblib.dump(model, tmp_path / "model.joblib")
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")  # read-only weights
+    np.testing.assert_array_equal(mapped.predict(X), model.predict(X))
+
+
+def test_skops_stores_the_model(model, X):
+    io = pytest.importorskip("skops.io", reason="skops is not installed")
+    model.fit(X)
+    stored = io.dumps(model)
+    types = io.get_untrusted_types(data=stored)
+    assert all(name.split(".")[0] == "skrec" for name in types), types
+    np.testing.assert_array_equal(io.loads(stored, trusted=types).predict(X), model.predict(X))
+
+
+def test_a_model_fitted_on_a_missing_device_scores_on_the_cpu(model, X):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    scores = model.set_params(device="cpu").fit(X).predict(X)
+    model.set_params(device="cuda")
+    np.testing.assert_array_equal(model.predict(X), scores)
+    with pytest.raises(ValueError, match="device='cuda' needs a GPU"):
+        model.fit(X)
+    with pytest.raises(ValueError, match=r"device must be 'auto', 'cpu', .* got 'abacus'"):
+        model.set_params(device="abacus").fit(X)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_gpu_agrees_with_cpu(model, X):
+    on_gpu = model.set_params(device="cuda").fit(X)
+    expected = on_gpu.predict(X)
+    on_cpu = pickle.loads(pickle.dumps(on_gpu)).set_params(device="cpu")
+    np.testing.assert_allclose(on_cpu.predict(X), expected, rtol=1e-3, atol=1e-3)
+    # Without noise the two train alike.
+    quiet = {"dropout": 0, "max_iter": 1, "early_stopping": False, "batch_size": 200}
+    if isinstance(model, MultDAE):
+        one, two = (
+            clone(model).set_params(device=device, **quiet).fit(X).predict(X)
+            for device in ("cuda", "cpu")
+        )
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
+
+
+def test_transform_embeds_users(model, X):
+    codes = model.fit(X).transform(X)
+    assert codes.shape == (X.shape[0], len(model.get_feature_names_out()))
+    assert codes.dtype == np.float32
+    np.testing.assert_allclose(model.transform(X[[7]])[0], codes[7], rtol=1e-5, atol=1e-6)
+    assert model.item_embeddings_.shape[0] == X.shape[1]
+
+
+def test_samples_are_rows_of_the_users_totals(model, X):
+    model.fit(X)
+    samples = model.sample(X, 3, random_state=0)
+    assert samples.shape == (3, *X.shape)
+    np.testing.assert_array_equal(samples.sum(axis=2), np.tile(X.sum(axis=1), (3, 1)))
+    np.testing.assert_array_equal(samples, model.sample(X, 3, random_state=0))
+    assert (samples != model.sample(X, 3, random_state=1)).any()
+
+
+def test_samples_follow_the_likelihood():
+    X = sparse.csr_array(np.array([[1, 0, 1, 1, 0, 0]] * 40 + [[0, 1, 0, 0, 1, 1]] * 40))
+    options = {"dropout": 0, "early_stopping": False, **OPTIONS, "max_iter": 200}
+    model = MultDAE(8, **options).fit(X)  # its code is not random
+    logits = model.predict(X[:1])[0].astype(float)
+    expected = 3 * np.exp(logits) / np.exp(logits).sum()
+    samples = model.sample(X[:1], 4000, random_state=0)[:, 0]
+    np.testing.assert_allclose(samples.mean(axis=0), expected, atol=0.08)
+    ratings = MultDAE(8, likelihood="gaussian", **options).fit(X)
+    samples = ratings.sample(X[:1], 4000, random_state=0)[:, 0]
+    np.testing.assert_allclose(samples.mean(axis=0), ratings._score_rows(X[:1])[0], atol=0.08)
+    np.testing.assert_allclose(samples.std(axis=0), 1, atol=0.05)
+    likes = MultDAE(8, likelihood="bernoulli", **options).fit(X)
+    samples = likes.sample(X[:1], 4000, random_state=0)[:, 0]
+    expected = 1 / (1 + np.exp(-likes.predict(X[:1])[0]))
+    np.testing.assert_allclose(samples.mean(axis=0), expected, atol=0.04)
+
+
+def test_searches_and_pipelines(X):
+    model = MultVAE(8, hidden_layer_sizes=(16,), **OPTIONS)
+    scoring = ranking_scorer("ndcg@5")
+    grid = {"beta": [0.0, 0.5], "hidden_layer_sizes": [(), (16,)]}
+    search = GridSearchCV(model, grid, cv=2, scoring=scoring, n_jobs=2).fit(X)
+    alone = GridSearchCV(model, grid, cv=2, scoring=scoring).fit(X)
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], rtol=1e-4
+    )
+    assert len(set(search.cv_results_["mean_test_score"])) > 1
+    halving = HalvingRandomSearchCV(
+        model,
+        {"beta": [0.0, 0.1, 0.5], "dropout": [0.2, 0.5]},
+        resource="max_iter",
+        max_resources=8,
+        min_resources=2,
+        cv=2,
+        scoring=scoring,
+        random_state=0,
+    ).fit(X)
+    assert halving.best_estimator_.max_iter > 2
+    pipeline = make_pipeline(TfidfTransformer(), clone(model)).fit(X)
+    assert pipeline.predict(X).shape == X.shape
+    assert 0 <= scoring(pipeline, X) <= 1
+    embeddings = make_pipeline(TfidfTransformer(), clone(model)).fit_transform(X)
+    assert embeddings.shape == (X.shape[0], 8)
+
+
+def test_wrong_parameters_and_data_are_named(X):
+    def fit(model, X=X):
+        return model.set_params(**OPTIONS).fit(X)
+
+    negative = X.toarray()
+    negative[3, 2] = -1
+    with pytest.raises(ValueError, match=r"non-negative entries, got -1\.0"):
+        fit(RecVAE(), negative)
+    with pytest.raises(ValueError, match=r"needs entries in \[0, 1\], got 2"):
+        fit(MultVAE(likelihood="bernoulli"), 2 * X)
+    with pytest.raises(ValueError, match=r"must be equal.*\(32, 32\)"):
+        fit(RecVAE(hidden_layer_sizes=(16, 32)))
+    with pytest.raises(ValueError, match="hidden_layer_sizes needs at least 1 layer"):
+        fit(EnhancedVAE(hidden_layer_sizes=()))
+    with pytest.raises(ValueError, match=r"integers >= 1, .* got 0 in \[16, 0\]"):
+        fit(MultVAE(hidden_layer_sizes=(16, 0)))
+    with pytest.raises(ValueError, match="prior_weights must be three numbers"):
+        fit(RecVAE(hidden_layer_sizes=(16,), prior_weights=(0.5, 0.2, 0.2)))
+    with pytest.raises(ValueError, match=r"early_stopping=True holds out .*n_samples=20"):
+        fit(MultVAE(hidden_layer_sizes=(16,)), np.eye(20, 21))
+    with pytest.raises(ValueError, match="'likelihood' parameter of EnhancedVAE"):
+        fit(EnhancedVAE(likelihood="gaussian"))
