@@ -14,7 +14,7 @@ import click
 import numpy as np
 from data import load
 from measure import interleaved, machine, peak_allocations, timed
-from peers import L2, PEERS
+from peers import EASES, L2, PEERS
 from report import render
 from scipy import sparse
 from scipy.linalg.lapack import get_lapack_funcs
@@ -185,22 +185,32 @@ def measure_models(data, names, pythons, repeats):
 
 def measure_model(name, folder, python, test, repeats):
     scores = folder / "scores.npy"
-    script = Path(__file__).with_name("peers.py")
-    command = [python, script, name, folder, "--repeats", str(repeats)]
+    answer = ask("peers.py", name, folder, python, "--repeats", str(repeats))
+    if "skipped" in answer:
+        return answer
+    answer["ndcg@100"] = None
+    if scores.exists():
+        answer["ndcg@100"] = mean_ndcg(rank(np.load(scores), test[0]), test[1])
+        scores.unlink()
+    return answer
+
+
+def ask(script, name, folder, python, *options):
+    """What a script answers about a model, run by some Python in a process of its own."""
+    command = [python, Path(__file__).with_name(script), name, folder, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        if name.startswith("skrec"):
+        if name.startswith(("skrec", "plain")):
             raise RuntimeError(f"{name} failed in its own process: {done.stderr}")
         return {"skipped": f"failed: {reason}"}
-    answer = json.loads((folder / "answer.json").read_text())
-    answer["ndcg@100"] = None
-    if scores.exists():
-        lists = rank(np.load(scores), test[0])
-        values = ndcg(lists, test[1], k=100, per_user=True)
-        answer["ndcg@100"] = [float(np.nanmean(values)), float(standard_error(values))]
-        scores.unlink()
-    return answer
+    return json.loads((folder / "answer.json").read_text())
+
+
+def mean_ndcg(lists, held_out):
+    """NDCG@100 of lists and its standard error."""
+    values = ndcg(lists, held_out, k=100, per_user=True)
+    return [float(np.nanmean(values)), float(standard_error(values))]
 
 
 def rank(scores, fold_in):
@@ -232,7 +242,7 @@ def main(name, repeats, out, peer_python):
     del model
     if not large:
         fit["float64"] = measure_fit(data.train, "float64", repeats)[1]
-    names = ["skrec EASE"] if large else list(PEERS)
+    names = ["skrec EASE"] if large else list(EASES)
     models = measure_models(data, names, [sys.executable, *peer_python], 1 if large else repeats)
     for dtype, measured in fit.items():
         worker = "skrec EASE" if dtype == "float32" else "skrec EASE float64"

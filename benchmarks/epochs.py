@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
-from measure import peak_process, peak_rss, timed, versions
+from measure import peak_process, timed, versions
 from scipy import sparse
 
 HIDDEN, LATENT, BATCH = 600, 200, 500
@@ -105,7 +105,7 @@ def recpack(name):
         from recpack import algorithms
 
         X = sparse.csr_matrix(X)
-        # Its weights of the best epoch are pickled, which torch no longer reads by default.
+        # The last epoch is kept because torch no longer reads what it pickles of the best one.
         model = getattr(algorithms, name)(
             batch_size=BATCH,
             max_epochs=n_epochs,
@@ -196,8 +196,8 @@ def _ours(name):
 
 WORKERS = {
     "skrec MultVAE": _ours("MultVAE"),
-    "plain torch, sparse": Worker("skrec", "torch", plain("sparse_loop"), "MultVAE"),
-    "plain torch, dense": Worker("torch", "torch", plain("dense_loop"), "MultVAE"),
+    "plain sparse loop": Worker("skrec", "torch", plain("sparse_loop"), "MultVAE"),
+    "plain dense loop": Worker("torch", "torch", plain("dense_loop"), "MultVAE"),
     "RecBole MultiVAE": Worker("recbole", "recbole", recbole("MultiVAE"), "MultVAE"),
     "Cornac VAECF": Worker("cornac", "cornac", cornac, "MultVAE"),
     "RecPack MultVAE": Worker("recpack", "recpack", recpack("MultVAE"), "MultVAE"),
@@ -212,11 +212,10 @@ WORKERS = {
 def run(name, folder, n_epochs, device):
     worker = WORKERS[name]
     X = sparse.csr_array(sparse.load_npz(folder / "train.npz"))
-    times, peak = peak_rss(lambda: worker.train(X, 1 + n_epochs, device))
+    times = worker.train(X, 1 + n_epochs, device)
     answer = {
         "version": versions([worker.distribution])[worker.distribution],
         "times": [float(seconds) for seconds in times],
-        "peak_rss": peak,
         "peak_process": peak_process(),
     }
     if device != "cpu":

@@ -41,7 +41,7 @@ def peak_rss(function):
 
 
 def peak_process():
-    """Bytes of the whole process at its peak since the last `peak_rss` (None off Linux)."""
+    """Bytes of the whole process at its peak so far (None off Linux)."""
     return _status("VmHWM") if Path("/proc/self/status").exists() else None
 
 

@@ -1,4 +1,4 @@
-"""Every model in a process of its own: skrec's, and EASE as other libraries implement it.
+"""Every model in a process of its own: skrec's, EASE as other libraries implement it, and iALS.
 
 Run as a script by the Python that has the library, which need not have skrec::
 
@@ -16,6 +16,8 @@ from measure import peak_rss, timed, versions
 from scipy import sparse
 
 L2 = 500.0
+# TODO found how
+IALS = {"n_components": 256, "alpha0": 0.1, "reg": 0.01}
 
 
 class Peer(NamedTuple):
@@ -63,6 +65,18 @@ def irspack(X):
     def fit():
         model = DenseSLIMRecommender(X, reg=L2).learn()
         return model, model.get_score_cold_user
+
+    return fit
+
+
+def irspack_ials(X):
+    from irspack import IALSRecommender
+
+    X = sparse.csr_matrix(X)
+
+    def fit():
+        model = IALSRecommender(X, **IALS).learn()
+        return model, lambda rows: model.get_score_cold_user(sparse.csr_matrix(rows))
 
     return fit
 
@@ -119,7 +133,7 @@ def cornac(X):
     return lambda: (EASE(lamb=L2, posB=False, verbose=False).fit(data), None)
 
 
-PEERS = {
+EASES = {
     "skrec EASE": Peer("skrec", "skrec", skrec_ease),
     "skrec EASE float64": Peer("skrec", "skrec", skrec_ease_float64),
     "skrec Popularity": Peer("skrec", "skrec", skrec_popularity),
@@ -129,6 +143,7 @@ PEERS = {
     "Cornac EASE": Peer("cornac", "cornac", cornac),
     "RecPack EASE": Peer("recpack", "recpack", recpack),
 }
+PEERS = {**EASES, "irspack iALS": Peer("irspack", "irspack", irspack_ials)}
 
 
 def run(name, folder, repeats):

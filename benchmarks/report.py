@@ -5,23 +5,42 @@ from statistics import median
 
 def render(result):
     """Turn what ``ease.py`` measured into Markdown."""
+    buffer = f"one items x items buffer is {result['data']['n_items'] ** 2 * 4 / 2**20:,.0f} MiB"
+    rounds = f"Medians of {result['repeats']} rounds; ratios are medians of each round's ratio."
+    lines = _head(result, f"; {buffer} in float32", rounds)
+    for section in (_fit, _stages, _scoring, _evaluate, _models):
+        lines += ["", *section(result)]
+    return "\n".join(lines) + "\n"
+
+
+def render_autoencoders(result):
+    """Turn what ``autoencoders.py`` measured into Markdown."""
+    rounds = (
+        f"Medians of {result['repeats']} rounds, each of {result['n_epochs']} epochs after a first "
+        f"one; ratios are medians of each round's ratio. Device: {result['device']}."
+    )
+    lines = _head(result, "", rounds)
+    if result["epochs"]:
+        for section in (_floors, _epochs):
+            lines += ["", *section(result)]
+    if result["quality"]:
+        lines += ["", *_quality(result)]
+    return "\n".join(lines) + "\n"
+
+
+def _head(result, buffer, rounds):
     data, machine = result["data"], result["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    lines = [
+    return [
         f"## {data['name']}",
         "",
         f"`{result['command']}`",
         "",
         f"{data['n_users']:,} training users x {data['n_items']:,} items, "
-        f"{data['n_entries']:,} entries; one items x items buffer is "
-        f"{data['n_items'] ** 2 * 4 / 2**20:,.0f} MiB in float32. "
+        f"{data['n_entries']:,} entries{buffer}. "
         f"{machine['cores']} cores ({machine['processor']}, load {machine['load']} at the start), "
-        f"{machine['system']}, Python {machine['python']}, {versions}. Medians of "
-        f"{result['repeats']} rounds; ratios are medians of each round's ratio.",
+        f"{machine['system']}, Python {machine['python']}, {versions}. {rounds}",
     ]
-    for section in (_fit, _stages, _scoring, _evaluate, _models):
-        lines += ["", *section(result)]
-    return "\n".join(lines) + "\n"
 
 
 def ratio(times, floor):
@@ -105,6 +124,26 @@ def _models(result):
         )
     header = "model,version,fit (s),x skrec EASE,peak RSS (MiB),in float32 buffers,NDCG@100"
     return _table(header, rows)
+
+
+def _floors(result):
+    """MultVAE beside loops written by hand."""
+    names = ["skrec MultVAE", "plain sparse loop", "plain dense loop"]
+    if names[0] not in result["epochs"]:
+        return []
+    ours, *floors = times = [_rounds(result["epochs"][name]) for name in names]
+    header = ",".join(["epoch", *(f"{name} (s)" for name in names), "skrec / sparse,skrec / dense"])
+    ratios = [f"{ratio(ours, floor):.2f}" for floor in floors]
+    return _table(header, [["Mult-VAE", *map(_seconds, times), *ratios]])
+
+
+def _epochs(result):
+    rows = []
+    for name, (model, answers) in result["epochs"].items():
+        if "skipped" in answers[-1]:
+            rows.append([name, answers[-1]["skipped"], "", "", "", ""])
+            continue
+    return rows
 
 
 def _seconds(times):

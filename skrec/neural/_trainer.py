@@ -79,7 +79,7 @@ class Trainer(NeuralNet):
     def __init__(self, module, *, rng, generator, start, process=0, n_processes=1, **kwargs):
         super().__init__(
             module,
-            criterion=torch.nn.Identity,
+            criterion=object,  # the module returns the loss itself
             optimizer=partial(torch.optim.Adam, fused=True),
             train_split=None,
             **kwargs,
