@@ -217,6 +217,7 @@ def run(name, folder, n_epochs, device):
         "version": versions([worker.distribution])[worker.distribution],
         "times": [float(seconds) for seconds in times],
         "peak_process": peak_process(),
+        "peak_gpu": None,
     }
     if device != "cpu":
         import torch

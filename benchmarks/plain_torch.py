@@ -1,7 +1,7 @@
 """Mult-VAE as one would write it by hand, with the defaults of skrec's.
 
-The sparse loop shares skrec's layer over sparse rows and its fused likelihood, so that what skrec's
-trainer adds is all that differs. The dense loop has nothing of skrec.
+The sparse loop shares skrec's layer over sparse rows and its fused likelihood, so that all that
+differs is what skrec's trainer and batches add. The dense loop has nothing of skrec.
 """
 
 from time import perf_counter

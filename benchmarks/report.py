@@ -1,6 +1,6 @@
-"""The Markdown report of one run."""
+"""The Markdown reports."""
 
-from statistics import median
+from statistics import mean, median
 
 
 def render(result):
@@ -16,15 +16,12 @@ def render(result):
 def render_autoencoders(result):
     """Turn what ``autoencoders.py`` measured into Markdown."""
     rounds = (
-        f"Medians of {result['repeats']} rounds, each of {result['n_epochs']} epochs after a first "
-        f"one; ratios are medians of each round's ratio. Device: {result['device']}."
+        f"Medians of {result['repeats']} rounds, each of {result['n_epochs']} epochs after a "
+        "first one; ratios are medians of each round's ratio."
     )
-    lines = _head(result, "", rounds)
-    if result["epochs"]:
-        for section in (_floors, _epochs):
-            lines += ["", *section(result)]
-    if result["quality"]:
-        lines += ["", *_quality(result)]
+    lines = _head(result, "", rounds if result["epochs"] else "")
+    for section in (_floors, _epochs, _quality):
+        lines += section(result)
     return "\n".join(lines) + "\n"
 
 
@@ -39,7 +36,8 @@ def _head(result, buffer, rounds):
         f"{data['n_users']:,} training users x {data['n_items']:,} items, "
         f"{data['n_entries']:,} entries{buffer}. "
         f"{machine['cores']} cores ({machine['processor']}, load {machine['load']} at the start), "
-        f"{machine['system']}, Python {machine['python']}, {versions}. {rounds}",
+        + (f"{machine['gpu']}, " if "gpu" in machine else "")
+        + f"{machine['system']}, Python {machine['python']}, {versions}. {rounds}".rstrip(),
     ]
 
 
@@ -113,7 +111,7 @@ def _models(result):
     rows = []
     for name, model in models.items():
         if "skipped" in model:
-            rows.append([name, model["skipped"], "", "", "", "", ""])
+            rows.append([name, model["skipped"]])
             continue
         peak, score = model["peak_rss"], model["ndcg@100"]
         rows.append(
@@ -132,18 +130,62 @@ def _floors(result):
     if names[0] not in result["epochs"]:
         return []
     ours, *floors = times = [_rounds(result["epochs"][name]) for name in names]
-    header = ",".join(["epoch", *(f"{name} (s)" for name in names), "skrec / sparse,skrec / dense"])
+    header = ",".join(
+        ["epoch", *(f"{name} (s)" for name in names), "skrec / sparse,skrec / dense"]
+    )
     ratios = [f"{ratio(ours, floor):.2f}" for floor in floors]
-    return _table(header, [["Mult-VAE", *map(_seconds, times), *ratios]])
+    return ["", *_table(header, [["Mult-VAE", *map(_seconds, times), *ratios]])]
 
 
 def _epochs(result):
+    models = result["epochs"]
+    peaks = {"peak_process": "peak RSS (MiB)", "peak_gpu": "peak GPU (MiB)"}
+    if result["device"] == "cpu":
+        del peaks["peak_gpu"]
     rows = []
-    for name, (model, answers) in result["epochs"].items():
-        if "skipped" in answers[-1]:
-            rows.append([name, answers[-1]["skipped"], "", "", "", ""])
+    for name, model in models.items():
+        if "skipped" in model:
+            rows.append([name, model["skipped"]])
             continue
-    return rows
+        ours = model["counterpart"]
+        times = _rounds(model)
+        rows.append(
+            [name, model["version"], _seconds(times)]
+            + [f"{ratio(times, _rounds(models[ours])):.2f} x {ours}"]
+            + [_mebibytes(model[peak]) for peak in peaks]
+        )
+    header = ",".join(["model,version,epoch (s),ratio", *peaks.values()])
+    return ["", *_table(header, rows)] if rows else []
+
+
+def _rounds(model):
+    """Median seconds of an epoch, by round."""
+    return [median(epochs) for epochs in model["times"]]
+
+
+def _mebibytes(peaks):
+    return "-" if None in peaks else f"{max(peaks) / 2**20:,.0f}"
+
+
+def _quality(result):
+    if not result["quality"]:
+        return []
+    rows = []
+    for name, answers in result["quality"].items():
+        scores = [answer.get("ndcg@100") for answer in answers]
+        if None in scores:
+            rows.append([name, answers[0].get("skipped", "no scores")])
+            continue
+        rows.append(
+            [name, f"{mean(score for score, _ in scores):.4f}"]
+            + [f"{score:.4f} ± {error:.4f}" for score, error in scores]
+            + [_seconds([answer["times"][0] for answer in answers])]
+            + [", ".join(answer.get("epochs", "-") for answer in answers)]
+        )
+    n_splits = len(next(iter(result["quality"].values())))
+    splits = ",".join(f"split {number}" for number in range(n_splits))
+    header = f"NDCG@100 ({result['settings']} settings),mean,{splits},fit (s),best epoch"
+    return ["", *_table(header, rows)]
 
 
 def _seconds(times):
@@ -152,5 +194,6 @@ def _seconds(times):
 
 def _table(header, rows):
     columns = header.split(",")
+    rows = [[*row, *[""] * (len(columns) - len(row))] for row in rows]
     lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
     return ["| " + " | ".join(map(str, line)) + " |" for line in lines]

@@ -11,6 +11,7 @@ from skrec.model_selection import Comparison
 
 PUBLIC_MODULES = [
     "skrec",
+    "skrec.autoencoders",
     "skrec.linear",
     "skrec.datasets",
     "skrec.metrics",

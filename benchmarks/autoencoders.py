@@ -1,0 +1,207 @@
+"""Measure the autoencoders: seconds per epoch, peak memory and NDCG@100, beside loops and peers.
+
+See README.md beside this file.
+"""
+
+import json
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from data import Data, load, partitions
+from ease import ask, find_python, mean_ndcg, measure_models
+from epochs import WORKERS
+from measure import machine, timed
+from report import render_autoencoders
+from scipy import sparse
+
+import skrec
+
+MODELS = ["MultVAE", "MultDAE", "RecVAE", "EnhancedVAE"]
+PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "torch", "skorch"]
+N_SPLITS = 3
+
+# What --settings tuned changes of each model's defaults.
+TUNED = {
+    "MultVAE": {},
+    "MultDAE": {},
+    "RecVAE": {},
+    "EnhancedVAE": {},
+}
+
+
+def measure_epochs(X, models, device, pythons, repeats, n_epochs):
+    """Train each worker in a fresh process; every round has them all, so that noise meets all."""
+    found = {}
+    for name, worker in WORKERS.items():
+        if worker.counterpart in models:
+            python = find_python(pythons, worker.module)
+            found[name] = {"python": python} if python else {"skipped": "not installed"}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        sparse.save_npz(folder / "train.npz", sparse.csr_matrix(X), compressed=False)
+        for _ in range(repeats):
+            for name, worker in found.items():
+                if "skipped" not in worker:
+                    options = ["--epochs", str(n_epochs), "--device", device]
+                    answer = ask("epochs.py", name, folder, worker["python"], *options)
+                    add_round(worker, answer)
+    for name, worker in found.items():
+        worker.pop("python", None)
+        worker["counterpart"] = f"skrec {WORKERS[name].counterpart}"
+        if "skipped" in worker:
+            click.echo(f"{name}: {worker['skipped']}", err=True)
+    return found
+
+
+def add_round(worker, answer):
+    for key, value in answer.items():
+        if key in ("version", "skipped"):
+            worker[key] = value
+        else:
+            worker.setdefault(key, []).append(value)
+
+
+def measure_quality(name, models, settings, device, pythons):
+    """Fit all models to the same users, some splits; rank and score all by the same code."""
+    found = {}
+    for split, parts in enumerate(partitions(name, N_SPLITS)):
+        validation = parts.validation_fold_in + parts.validation_held_out
+        rows = sparse.vstack([parts.train, validation], format="csr")
+        test = parts.test_fold_in, parts.test_held_out
+        data = Data(rows, None, test)
+        answers = measure_models(data, ["skrec EASE", "irspack iALS"], pythons, 1)
+        for model in models:
+            overrides = TUNED[model] if settings == "tuned" else {}
+            estimator = getattr(skrec, model)(
+                validation_fraction=validation.shape[0] / rows.shape[0],
+                device=device,
+                random_state=0,
+                **overrides,
+            )
+            answers[f"skrec {model}"] = fit_and_score(estimator, data)
+        for model, answer in answers.items():
+            found.setdefault(model, []).append(answer)
+            if "ndcg@100" in answer:
+                score, seconds = answer["ndcg@100"][0], answer["times"][0]
+                click.echo(f"split {split}, {model}: {score:.4f} in {seconds:.0f} s", err=True)
+    return found
+
+
+def fit_and_score(estimator, data):
+    _, seconds = timed(lambda: estimator.fit(data.train))
+    fold_in, held_out = data.test
+    return {
+        "times": [seconds],
+        "ndcg@100": mean_ndcg(estimator.recommend(fold_in, k=100), held_out),
+        "epochs": f"{estimator.best_iteration_} of {estimator.n_iter_}",
+        "validation_scores": estimator.validation_scores_,
+    }
+
+
+def name_of_gpu(device):
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
+@click.command()
+@click.option(
+    "--data",
+    "name",
+    type=click.Choice(["toy", "ml-1m", "ml-20m-shape-5000"]),
+    default="toy",
+    show_default=True,
+)
+@click.option(
+    "--model",
+    "models",
+    type=click.Choice(MODELS),
+    multiple=True,
+    help="Measure this model and its peers only. Repeatable.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Rounds of timing; 0 for none.",
+)
+@click.option(
+    "--epochs",
+    "n_epochs",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Epochs timed in each round, after a first one.",
+)
+@click.option("--quality", is_flag=True, help="Also fit and score the models, on three splits.")
+@click.option(
+    "--settings",
+    type=click.Choice(["default", "tuned"]),
+    default="default",
+    show_default=True,
+    help="Parameters of skrec's models for --quality.",
+)
+@click.option(
+    "--device", default="cpu", show_default=True, help="'cuda': torch must see a GPU there."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="JSON file; the table goes beside it as .md."
+)
+@click.option(
+    "--peer-python",
+    multiple=True,
+    help="Another Python to look for peers in, for those that need older libraries. Repeatable.",
+)
+def main(name, models, repeats, n_epochs, quality, settings, device, out, peer_python):
+    """Measure the autoencoders on one data set and print a Markdown report."""
+    facts = machine(PACKAGES)
+    if device != "cpu":
+        facts["gpu"] = name_of_gpu(device)
+    data = load(name)
+    if quality and data.test is None:
+        raise click.UsageError(f"--quality: scores mean nothing on {name}.")
+    models = list(models or MODELS)
+    pythons = [sys.executable, *peer_python]
+    result = {
+        "command": _command(name, models, repeats, n_epochs, quality, settings, device),
+        "repeats": repeats,
+        "n_epochs": n_epochs,
+        "device": device,
+        "settings": settings,
+        "machine": facts,
+        "data": {
+            "name": name,
+            "n_users": data.train.shape[0],
+            "n_items": data.train.shape[1],
+            "n_entries": data.train.nnz,
+        },
+        "epochs": {},
+        "quality": {},
+    }
+    if repeats:
+        result["epochs"] = measure_epochs(data.train, models, device, pythons, repeats, n_epochs)
+    if quality:
+        result["quality"] = measure_quality(name, models, settings, device, pythons)
+    report = render_autoencoders(result)
+    click.echo(report)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=1) + "\n")
+        out.with_suffix(".md").write_text(report)
+
+
+def _command(name, models, repeats, n_epochs, quality, settings, device):
+    # Without the folders of this machine.
+    options = ["--data", name, "--repeats", str(repeats), "--epochs", str(n_epochs)]
+    options += [f"--model={model}" for model in models if len(models) < len(MODELS)]
+    options += ["--quality", "--settings", settings] * quality
+    options += ["--device", device] * (device != "cpu")
+    return shlex.join(["python", "benchmarks/autoencoders.py", *options])
+
+
+if __name__ == "__main__":
+    main()
