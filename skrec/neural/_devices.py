@@ -1,6 +1,7 @@
 """Where a model on torch runs: the device, and the other processes that train with it."""
 
 import os
+from dataclasses import dataclass
 
 import torch
 
@@ -41,8 +42,58 @@ def resolve_device(name, missing_ok=False):
     )
 
 
-def make_accelerator(device):
-    """Join the processes that ``torchrun`` or ``accelerate launch`` has started, if any.
+@dataclass(frozen=True)
+class Placement:
+    """Where a model trains, alone or with other processes.
+
+    Parameters
+    ----------
+    device : torch.device
+    accelerator : accelerate.Accelerator or None
+        None where this process trains alone.
+    """
+
+    device: torch.device
+    accelerator: object = None
+
+    @property
+    def process(self):
+        return self.accelerator.process_index if self.accelerator else 0
+
+    @property
+    def n_processes(self):
+        return self.accelerator.num_processes if self.accelerator else 1
+
+    def from_first(self, function):
+        """Call a function in the first process and tell the others its result.
+
+        Processes that disagreed, if only in the last digit of a score, could stop at different
+        epochs and wait for each other for ever.
+        """
+        if self.accelerator is None:
+            return function()
+        from accelerate.utils import broadcast_object_list
+
+        return broadcast_object_list([function() if self.process == 0 else None])[0]
+
+    def make_trainer(self, trainer_class, *args, **options):
+        """Make a trainer that runs here, with the other processes if there are any."""
+        if self.accelerator is None:
+            return trainer_class(*args, device=self.device, **options).initialize()
+        from skorch.hf import AccelerateMixin
+
+        trainer_class = type("AcceleratedTrainer", (AccelerateMixin, trainer_class), {})
+        return trainer_class(
+            *args,
+            accelerator=self.accelerator,
+            process=self.process,
+            n_processes=self.n_processes,
+            **options,
+        ).initialize()
+
+
+def place(device):
+    """Find the device, and join the processes that ``torchrun`` has started, if any.
 
     Parameters
     ----------
@@ -51,11 +102,11 @@ def make_accelerator(device):
 
     Returns
     -------
-    accelerator : accelerate.Accelerator or None
-        None where this process trains alone.
+    placement : Placement
     """
+    resolved = resolve_device(device)
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        return None
+        return Placement(resolved)
     try:
         from accelerate import Accelerator, DistributedDataParallelKwargs
     except ImportError as error:
@@ -65,5 +116,5 @@ def make_accelerator(device):
         ) from error
     # Models with alternating phases leave part of the weights without a gradient.
     options = DistributedDataParallelKwargs(find_unused_parameters=True)
-    on_cpu = resolve_device(device).type == "cpu"
-    return Accelerator(cpu=on_cpu, kwargs_handlers=[options])
+    accelerator = Accelerator(cpu=resolved.type == "cpu", kwargs_handlers=[options])
+    return Placement(accelerator.device, accelerator)

@@ -13,12 +13,12 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from skrec.metrics import ndcg, rmse
-from skrec.model_selection import fold_in_split
-from skrec.neural._batches import RowStore, to_tensor
-from skrec.neural._devices import make_accelerator, resolve_device
+from skrec.neural._batches import RowStore
+from skrec.neural._devices import place, resolve_device
+from skrec.neural._held_out import hold_out_users
 from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation
-from skrec.utils._blocks import recommend_rows, row_blocks
+from skrec.neural._weights import as_arrays, as_tensors, load_optimizers, optimizer_arrays
+from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_interactions, keep_state_on_error
 
 TRAINING_CONSTRAINTS = {
@@ -251,77 +251,67 @@ class NeuralRecommenderMixin(
                 ", or use likelihood='multinomial'."
             )
         if likelihood == "gaussian" and X.nnz:
-            self.rating_range_ = (X.data.min(), X.data.max())
+            seen = X.data if reset else np.append(X.data, self.rating_range_)
+            self.rating_range_ = (seen.min(), seen.max())
         return X
 
     def _train(self, X, *, n_epochs, hold_out, resume, keep_optimizer, context=None):
         """Train a module and take its weights over."""
-        accelerator = make_accelerator(self.device)
-        device = accelerator.device if accelerator else resolve_device(self.device)
+        placement = place(self.device)
         start = Progress(self.n_updates_, self.n_iter_) if resume else Progress(0, 0)
-        split_seed, seed = self._draw_seeds(start.n_updates, accelerator)
-        X, fold_in, held_out = self._hold_out(X, split_seed) if hold_out else (X, None, None)
+        split_seed, seed = placement.from_first(lambda: self._draw_seeds(start.n_updates))
+        init_seed, noise_seed, shuffle_seed = np.random.SeedSequence(seed).generate_state(3)
+        validation = None
+        if hold_out:
+            X, held_out = hold_out_users(X, self.validation_fraction, split_seed)
+            validation = Validation(
+                lambda module: placement.from_first(lambda: self._measure(module, held_out)),
+                self.n_iter_no_change,
+                getattr(self, "n_annealing_epochs", 0),
+            )
         X = X[np.diff(X.indptr) > 0]  # a row without entries says nothing
         if X.shape[0] == 0:
             raise ValueError("X has no entries to learn from: all its rows are empty.")
 
-        init_seed, noise_seed, shuffle_seed = np.random.SeedSequence(seed).generate_state(3)
         module = self._make_module(X.shape[1])
         if resume:
-            module.load_state_dict(_as_tensors(self._weights))
+            module.load_state_dict(as_tensors(self._weights))
         else:
             self._init_module(module, X, torch.Generator().manual_seed(int(init_seed)))
-        process = accelerator.process_index if accelerator else 0
-        validation = None
-        if hold_out:
-            score = lambda module: self._validation_score(module, fold_in, held_out)  # noqa: E731
-            n_annealing_epochs = getattr(self, "n_annealing_epochs", 0)
-            validation = Validation(score, self.n_iter_no_change, n_annealing_epochs)
 
         def snapshot():
             """Attributes of a fitted estimator, in the middle of training."""
-            weights = deepcopy(_as_arrays(module))  # training goes on in the same memory
-            return {"_weights": weights, "_modules": {}, **self._curves(trainer)}
+            weights = deepcopy(as_arrays(module))  # training goes on in the same memory
+            return {"_weights": weights, "_modules": {}, **_curves(trainer)}
 
-        with tqdm(
-            total=n_epochs,
-            desc=type(self).__name__,
-            unit="epoch",
-            disable=not (self.verbose and process == 0),
-        ) as bar:
+        silent = not (self.verbose and placement.process == 0)
+        with tqdm(total=n_epochs, desc=type(self).__name__, unit="epoch", disable=silent) as bar:
             report = {"estimator": self, "X": X, "reconstruction_attributes": snapshot}
-            end_of_epoch = EndOfEpoch(context, report, bar, validation)
-            callbacks = [("validation", validation)] if validation else []
-            callbacks += [*(self.callbacks or []), ("end_of_epoch", end_of_epoch)]
-            trainer_class, placement = self._trainer_class, {"device": device}
-            if accelerator:
-                from skorch.hf import AccelerateMixin
-
-                trainer_class = type("AcceleratedTrainer", (AccelerateMixin, trainer_class), {})
-                placement = {
-                    "accelerator": accelerator,
-                    "process": process,
-                    "n_processes": accelerator.num_processes,
-                }
-            trainer = trainer_class(
+            callbacks = [
+                *([("validation", validation)] if validation else []),
+                *(self.callbacks or []),
+                ("end_of_epoch", EndOfEpoch(context, report, bar, validation)),
+            ]
+            noise_generator = torch.Generator(placement.device)
+            trainer = placement.make_trainer(
+                self._trainer_class,
                 module,
                 rng=np.random.default_rng(shuffle_seed),
-                generator=torch.Generator(device).manual_seed(int(noise_seed) + process),
+                generator=noise_generator.manual_seed(int(noise_seed) + placement.process),
                 start=start,
                 lr=self.learning_rate,
                 batch_size=self.batch_size,
                 max_epochs=n_epochs,
                 callbacks=callbacks,
                 verbose=0,
-                **placement,
                 **self._trainer_options(),
-            ).initialize()
+            )
             if resume and self._optimizer_state:
-                _load_optimizers(trainer, self._optimizer_state)
-            trainer.partial_fit(RowStore(X, device))
+                load_optimizers(trainer.optimizers, self._optimizer_state)
+            trainer.partial_fit(RowStore(X, placement.device))
 
         self._take_over(trainer, resume, validation)
-        self._optimizer_state = _optimizer_state(trainer) if keep_optimizer else None
+        self._optimizer_state = optimizer_arrays(trainer.optimizers) if keep_optimizer else None
 
     def _trainer_options(self):
         """Parameters of the trainer beyond the common ones."""
@@ -329,7 +319,7 @@ class NeuralRecommenderMixin(
 
     def _take_over(self, trainer, resume, validation):
         """Set the fitted attributes from a trainer that has come to its end."""
-        curves = self._curves(trainer)
+        curves = _curves(trainer)
         if curves["n_iter_"] == 0:
             raise KeyboardInterrupt
         if curves["n_iter_"] < len(trainer.history):
@@ -354,68 +344,31 @@ class NeuralRecommenderMixin(
             for name in ("validation_scores_", "best_iteration_"):
                 vars(self).pop(name, None)
         vars(self).update(curves)
-        self._weights = _as_arrays(trainer.module)
+        self._weights = as_arrays(trainer.module)
         self._modules = {}
 
-    @staticmethod
-    def _curves(trainer):
-        losses = [record["train_loss"] for record in trainer.history if "train_loss" in record]
-        return {"n_iter_": len(losses), "loss_curve_": losses, "n_updates_": trainer.n_updates_}
-
-    def _draw_seeds(self, n_updates, accelerator):
-        """Seeds of the validation split and of everything else.
+    def _draw_seeds(self, n_updates):
+        """Seeds of the users held out and of everything else.
 
         Where ``random_state`` is a number, a fit that continues holds the same users out again,
         but does not repeat the noise.
         """
         if isinstance(self.random_state, Integral):
-            split_seed, seed = int(self.random_state), [int(self.random_state), n_updates]
-        else:
-            rng = check_random_state(self.random_state)
-            split_seed, seed = _draw_seed(rng), [_draw_seed(rng)]
-        if accelerator:
-            from accelerate.utils import broadcast_object_list
+            return int(self.random_state), [int(self.random_state), n_updates]
+        rng = check_random_state(self.random_state)
+        return _draw_seed(rng), [_draw_seed(rng)]
 
-            split_seed, seed = broadcast_object_list([split_seed, seed])
-        return split_seed, seed
-
-    def _hold_out(self, X, seed):
-        """Split off users for early stopping; return (training rows, fold-in, held out)."""
-        rng = np.random.RandomState(seed)
-        candidates = np.flatnonzero(np.diff(X.indptr) >= 2)
-        n_held_out = min(max(1, round(self.validation_fraction * X.shape[0])), len(candidates))
-        users = rng.permutation(candidates)[:n_held_out]
-        training = np.setdiff1d(np.arange(X.shape[0]), users)
-        if n_held_out == 0 or X[training].nnz == 0:
-            raise ValueError(
-                "early_stopping=True holds out users with at least two entries and trains on the "
-                f"others, for which X is too small (n_samples={X.shape[0]}, "
-                f"n_features={X.shape[1]}, {len(candidates)} users with two entries): use "
-                "early_stopping=False."
-            )
-        fold_in, held_out = fold_in_split(X[np.sort(users)], random_state=rng)
-        return X[training], fold_in, held_out
-
-    def _validation_score(self, module, fold_in, held_out):
+    def _measure(self, module, held_out):
         module.eval()
-        score_rows = lambda rows: self._scores(module, rows)  # noqa: E731
-        if self.__sklearn_tags__().recommender_tags.predicts_ratings:
-            predicted = np.concatenate(
-                [
-                    score_rows(fold_in[block])[held_out[block].nonzero()]
-                    for block in row_blocks(fold_in.shape[0], 8 * fold_in.shape[1])
-                ]
-            )
-            return -rmse(predicted, held_out)
-        recommended, _ = recommend_rows(score_rows, fold_in, 100)
-        return ndcg(recommended, held_out)
+        measure = held_out.neg_rmse if self._likelihood == "gaussian" else held_out.ndcg
+        return measure(lambda rows: self._scores(module, rows))
 
     def _scoring_module(self):
         device = resolve_device(self.device, missing_ok=True)
         if device not in self._modules:
             module = self._make_module(self.n_features_in_)
             # Shares the memory of the arrays where the device can.
-            module.load_state_dict(_as_tensors(self._weights), assign=True)
+            module.load_state_dict(as_tensors(self._weights), assign=True)
             self._modules[device] = module.requires_grad_(False).eval().to(device)
         return self._modules[device]
 
@@ -456,25 +409,6 @@ def _draw_seed(rng):
     return int(rng.randint(2**31 - 1))
 
 
-def _as_arrays(module):
-    return {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
-
-
-def _as_tensors(arrays):
-    return {name: to_tensor(array, "cpu") for name, array in arrays.items()}
-
-
-def _optimizer_state(trainer):
-    return {
-        name: {
-            index: {key: np.asarray(value.cpu()) for key, value in moments.items()}
-            for index, moments in optimizer.state_dict()["state"].items()
-        }
-        for name, optimizer in trainer.optimizers.items()
-    }
-
-
-def _load_optimizers(trainer, states):
-    for name, optimizer in trainer.optimizers.items():
-        state = {index: _as_tensors(moments) for index, moments in states[name].items()}
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+def _curves(trainer):
+    losses = [record["train_loss"] for record in trainer.history if "train_loss" in record]
+    return {"n_iter_": len(losses), "loss_curve_": losses, "n_updates_": trainer.n_updates_}

@@ -187,7 +187,7 @@ class Validation(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Score the module of this epoch."""
-        score = self._score_once(net)
+        score = self.score(net.module)
         net.history.record("valid_score", score)
         if score > self.best_score_:
             self.best_score_, self.best_epoch_ = score, len(net.history)
@@ -203,15 +203,6 @@ class Validation(Callback):
         """Put the best weights back."""
         if self.best_weights_ is not None:
             net.module.load_state_dict(self.best_weights_)
-
-    def _score_once(self, net):
-        if net.n_processes == 1:
-            return self.score(net.module)
-        # Processes that disagreed in the last digit could stop at different epochs and wait for
-        # each other for ever.
-        from accelerate.utils import broadcast_object_list
-
-        return broadcast_object_list([self.score(net.module) if net.process == 0 else None])[0]
 
 
 class EndOfEpoch(Callback):

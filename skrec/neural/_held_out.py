@@ -1,0 +1,64 @@
+"""Training users held out for early stopping: who they are, and how well a model does on them."""
+
+import numpy as np
+
+from skrec.metrics import ndcg, rmse
+from skrec.model_selection import fold_in_split
+from skrec.utils._blocks import recommend_rows, row_blocks
+
+
+def hold_out_users(X, fraction, seed):
+    """Split users off, and hide a fifth of the entries of each.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+    fraction : float
+        Share of the users; only those with at least two entries are taken.
+    seed : int
+
+    Returns
+    -------
+    training : csr_array of shape (n_training_users, n_items)
+        Rows of the other users.
+    held_out : HeldOutUsers
+    """
+    rng = np.random.RandomState(seed)
+    candidates = np.flatnonzero(np.diff(X.indptr) >= 2)
+    n_held_out = min(max(1, round(fraction * X.shape[0])), len(candidates))
+    users = np.sort(rng.permutation(candidates)[:n_held_out])
+    training = X[np.setdiff1d(np.arange(X.shape[0]), users)]
+    if n_held_out == 0 or training.nnz == 0:
+        raise ValueError(
+            "early_stopping=True holds out users with at least two entries and trains on the "
+            f"others, for which X is too small (n_samples={X.shape[0]}, n_features={X.shape[1]}, "
+            f"{len(candidates)} users with two entries): use early_stopping=False."
+        )
+    return training, HeldOutUsers(*fold_in_split(X[users], random_state=rng))
+
+
+class HeldOutUsers:
+    """Users on whom a model is measured after each epoch.
+
+    Parameters
+    ----------
+    visible, hidden : csr_array of shape (n_users, n_items)
+        What the model sees of their entries, and what it has to find.
+    """
+
+    def __init__(self, visible, hidden):
+        self.visible = visible
+        self.hidden = hidden
+
+    def ndcg(self, score_rows):
+        """NDCG@100 of the scores that a function gives to blocks of rows."""
+        recommended, _ = recommend_rows(score_rows, self.visible, 100)
+        return ndcg(recommended, self.hidden)
+
+    def neg_rmse(self, score_rows):
+        """Minus the root mean squared error of the ratings that a function predicts."""
+        blocks = row_blocks(self.visible.shape[0], 8 * self.visible.shape[1])
+        predicted = [
+            score_rows(self.visible[block])[self.hidden[block].nonzero()] for block in blocks
+        ]
+        return -rmse(np.concatenate(predicted), self.hidden)
