@@ -34,34 +34,33 @@ TUNED = {
 
 def measure_epochs(X, models, device, pythons, repeats, n_epochs):
     """Train each worker in a fresh process; every round has them all, so that noise meets all."""
-    found = {}
+    found, where = {}, {}
     for name, worker in WORKERS.items():
         if worker.counterpart in models:
-            python = find_python(pythons, worker.module)
-            found[name] = {"python": python} if python else {"skipped": "not installed"}
+            found[name] = {"counterpart": f"skrec {worker.counterpart}"}
+            where[name] = find_python(pythons, worker.module)
+            if where[name] is None:
+                found[name]["skipped"] = "not installed"
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         sparse.save_npz(folder / "train.npz", sparse.csr_matrix(X), compressed=False)
+        options = ["--epochs", str(n_epochs), "--device", device]
         for _ in range(repeats):
-            for name, worker in found.items():
-                if "skipped" not in worker:
-                    options = ["--epochs", str(n_epochs), "--device", device]
-                    answer = ask("epochs.py", name, folder, worker["python"], *options)
-                    add_round(worker, answer)
-    for name, worker in found.items():
-        worker.pop("python", None)
-        worker["counterpart"] = f"skrec {WORKERS[name].counterpart}"
-        if "skipped" in worker:
-            click.echo(f"{name}: {worker['skipped']}", err=True)
+            for name, rounds in found.items():
+                if "skipped" not in rounds:
+                    add_round(rounds, ask("epochs.py", name, folder, where[name], *options))
+    for name, rounds in found.items():
+        if "skipped" in rounds:
+            click.echo(f"{name}: {rounds['skipped']}", err=True)
     return found
 
 
-def add_round(worker, answer):
+def add_round(rounds, answer):
     for key, value in answer.items():
         if key in ("version", "skipped"):
-            worker[key] = value
+            rounds[key] = value
         else:
-            worker.setdefault(key, []).append(value)
+            rounds.setdefault(key, []).append(value)
 
 
 def measure_quality(name, models, settings, device, pythons):
@@ -101,10 +100,12 @@ def fit_and_score(estimator, data):
     }
 
 
-def name_of_gpu(device):
+def name_of_gpu():
     import torch
 
-    return torch.cuda.get_device_name(device)
+    if not torch.cuda.is_available():
+        raise click.UsageError("--device cuda: torch finds no GPU.")
+    return torch.cuda.get_device_name()
 
 
 @click.command()
@@ -145,9 +146,7 @@ def name_of_gpu(device):
     show_default=True,
     help="Parameters of skrec's models for --quality.",
 )
-@click.option(
-    "--device", default="cpu", show_default=True, help="'cuda': torch must see a GPU there."
-)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="JSON file; the table goes beside it as .md."
 )
@@ -159,8 +158,8 @@ def name_of_gpu(device):
 def main(name, models, repeats, n_epochs, quality, settings, device, out, peer_python):
     """Measure the autoencoders on one data set and print a Markdown report."""
     facts = machine(PACKAGES)
-    if device != "cpu":
-        facts["gpu"] = name_of_gpu(device)
+    if device == "cuda":
+        facts["gpu"] = name_of_gpu()
     data = load(name)
     if quality and data.test is None:
         raise click.UsageError(f"--quality: scores mean nothing on {name}.")
@@ -199,7 +198,7 @@ def _command(name, models, repeats, n_epochs, quality, settings, device):
     options = ["--data", name, "--repeats", str(repeats), "--epochs", str(n_epochs)]
     options += [f"--model={model}" for model in models if len(models) < len(MODELS)]
     options += ["--quality", "--settings", settings] * quality
-    options += ["--device", device] * (device != "cpu")
+    options += ["--device", device] * (device == "cuda")
     return shlex.join(["python", "benchmarks/autoencoders.py", *options])
 
 

@@ -45,7 +45,7 @@ def skrec(name):
 
         class Clock(Callback):
             def on_epoch_end(self, net, **kwargs):
-                if device != "cpu":
+                if device == "cuda":
                     torch.cuda.synchronize()
                 ends.append(perf_counter())
 
@@ -92,7 +92,7 @@ def cornac(X, n_epochs, device):
             batch_size=BATCH,
             learning_rate=0.001,
             beta=0.2,
-            use_gpu=device != "cpu",
+            use_gpu=device == "cuda",
         )
         return timed(lambda: model.fit(data))[1]
 
@@ -145,7 +145,7 @@ def recbole(name):
             "epochs": n_epochs,
             "train_batch_size": BATCH,
             "train_neg_sample_args": None,
-            "use_gpu": device != "cpu",
+            "use_gpu": device == "cuda",
             "show_progress": False,
             "state": "ERROR",
             **sizes,
@@ -181,7 +181,7 @@ def record_times(owner, method, device):
     def timed_call(*args, **kwargs):
         start = perf_counter()
         answer = call(*args, **kwargs)
-        if device != "cpu":
+        if device == "cuda":
             torch.cuda.synchronize()
         times.append(perf_counter() - start)
         return answer
@@ -219,7 +219,7 @@ def run(name, folder, n_epochs, device):
         "peak_process": peak_process(),
         "peak_gpu": None,
     }
-    if device != "cpu":
+    if device == "cuda":
         import torch
 
         answer["peak_gpu"] = torch.cuda.max_memory_allocated()
@@ -231,7 +231,7 @@ def main():
     parser.add_argument("name", choices=WORKERS)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = parser.parse_args()
     if args.device == "cpu":
         # Some libraries take a GPU wherever there is one.

@@ -180,7 +180,7 @@ def _quality(result):
             [name, f"{mean(score for score, _ in scores):.4f}"]
             + [f"{score:.4f} ± {error:.4f}" for score, error in scores]
             + [_seconds([answer["times"][0] for answer in answers])]
-            + [", ".join(answer.get("epochs", "-") for answer in answers)]
+            + [", ".join(answer["epochs"] for answer in answers if "epochs" in answer)]
         )
     n_splits = len(next(iter(result["quality"].values())))
     splits = ",".join(f"split {number}" for number in range(n_splits))

@@ -149,9 +149,6 @@ class EnhancedVAEModule(nn.Module):
             return self.decoder(code)
         return self.decoder(*code.split(self.n_components, dim=1))
 
-    def empty_code(self):
-        return None
-
     def top_log_prior(self, z, generator=None):  # -> (n_rows,)
         if self.pseudo_inputs is None:
             return gaussian_log_density(z, z.new_zeros(()), z.new_zeros(())).sum(dim=1)

@@ -48,9 +48,6 @@ class MultDAEModule(nn.Module):
     def hidden(self, code):  # -> (n_rows, n_hidden)
         return self.decoder(code)
 
-    def empty_code(self):
-        return None
-
     def forward(self, batch, generator, progress):  # -> (n_rows,)
         code = self._code(batch.normalized().dropped_out(self.dropout, generator))
         return output_nll(self.hidden(code), self.output, self.likelihood, batch)

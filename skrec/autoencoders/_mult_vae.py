@@ -71,9 +71,6 @@ class MultVAEModule(nn.Module):
     def hidden(self, code):  # -> (n_rows, n_hidden)
         return self.decoder(code)
 
-    def empty_code(self):
-        return 0.0  # the mean of the prior
-
     def beta_at(self, progress):
         if self.n_annealing_updates == 0:
             return self.beta
@@ -196,7 +193,7 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
     An update costs the stored entries times the first hidden layer, and users times items times
     the last one; the multinomial likelihood holds one users x items buffer of a batch.
 
-    A row without entries gets the scores of the prior's mean code.
+    A row without entries gets what the encoder makes of it, which is close to popularity.
 
     References
     ----------

@@ -84,9 +84,6 @@ class RecVAEModule(nn.Module):
     def hidden(self, code):  # -> (n_rows, n_components)
         return code
 
-    def empty_code(self):
-        return 0.0  # the mean of the prior's parts that do not depend on the row
-
     def train_encoder(self, trains_encoder):
         """Train the encoder, or else the decoder."""
         self.trains_encoder = trains_encoder
@@ -270,7 +267,8 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     the authors' first version; their later one runs a copy of the encoder instead. Both mean the
     same, and the arrays take a third off the work.
 
-    A row without entries gets the scores of the code 0.
+    A row without entries gets what the encoder makes of it, which is close to popularity; the
+    code 0 would be far from it, as the prior's moving part need not stay there.
 
     References
     ----------

@@ -50,8 +50,7 @@ class NeuralRecommenderMixin(
     - ``module(batch, generator, progress)``: the objective of each row, in training,
     - ``encode(batch)``: the code of each row that predictions are made from,
     - ``draw(batch, generator)``: a random code of each row,
-    - ``hidden(code)`` and the linear layer ``output``: from codes to items,
-    - ``empty_code()``: the code of a row without entries, or None if the encoder gives it.
+    - ``hidden(code)`` and the linear layer ``output``: from codes to items.
     """
 
     _trainer_class = Trainer
@@ -195,9 +194,8 @@ class NeuralRecommenderMixin(
             batch = RowStore(X[block], device).cut_all_rows()
             for sample in samples:
                 with torch.inference_mode():
-                    code = _with_empty_rows(module, batch, module.draw(batch, generator))
-                    outputs = module.output(module.hidden(code)).cpu().numpy()
-                sample[block] = self._draw_rows(outputs, totals[block], rng)
+                    outputs = module.output(module.hidden(module.draw(batch, generator)))
+                sample[block] = self._draw_rows(outputs.cpu().numpy(), totals[block], rng)
         return samples
 
     @property
@@ -222,8 +220,7 @@ class NeuralRecommenderMixin(
             return module.output(module.hidden(self._encode(module, X))).cpu().numpy()
 
     def _encode(self, module, X):
-        batch = RowStore(X, module.output.weight.device).cut_all_rows()
-        return _with_empty_rows(module, batch, module.encode(batch))
+        return module.encode(RowStore(X, module.output.weight.device).cut_all_rows())
 
     def _draw_rows(self, outputs, totals, rng):
         if self._likelihood == "gaussian":
@@ -396,13 +393,6 @@ def check_hidden_layer_sizes(sizes, at_least=0):
                 f"{size!r} in {sizes}."
             )
     return [int(size) for size in sizes]
-
-
-def _with_empty_rows(module, batch, code):
-    empty_code = module.empty_code()
-    if empty_code is not None:
-        code[batch.offsets.diff() == 0] = empty_code
-    return code
 
 
 def _draw_seed(rng):

@@ -91,14 +91,6 @@ def test_annealing_starts_anew_with_every_fit_and_goes_on_with_a_warm_start():
     assert seen[8:] == [4, 5, 6, 7]
 
 
-def test_an_empty_row_gets_the_scores_of_the_priors_mean():
-    model = MultVAE(4, hidden_layer_sizes=(8,), max_iter=3, random_state=0).fit(rows())
-    module = model._scoring_module()
-    expected = module.output(module.hidden(torch.zeros(1, 4))).detach().numpy()
-    np.testing.assert_allclose(model.predict(sparse.csr_array((1, 12))), expected, rtol=1e-6)
-    np.testing.assert_array_equal(model.transform(sparse.csr_array((1, 12))), np.zeros((1, 4)))
-
-
 def test_gaussian_models_predict_ratings_within_their_range():
     rng = np.random.default_rng(0)
     quality = rng.normal(3.5, 0.8, 12)

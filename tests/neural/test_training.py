@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -118,6 +119,15 @@ def test_empty_rows_teach_nothing(model, X):
     )
     with pytest.raises(ValueError, match="all its rows are empty"):
         model.fit(np.zeros((10, 21)))
+
+
+def test_an_empty_row_is_answered_by_popularity_more_or_less(model, X):
+    skewed = X.copy()
+    skewed.data[np.random.default_rng(0).random(X.nnz) > np.linspace(0.1, 1, 21)[X.indices]] = 0
+    skewed.eliminate_zeros()
+    model.set_params(max_iter=40, n_iter_no_change=None).fit(skewed)
+    scores = model.predict(sparse.csr_array((1, 21)))[0]
+    assert spearmanr(scores, skewed.sum(axis=0)).statistic > 0.6
 
 
 @pytest.mark.parametrize("n_users", [1, 31])
