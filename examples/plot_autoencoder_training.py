@@ -17,7 +17,7 @@ from skrec.metrics import ndcg
 from skrec.model_selection import StrongGeneralizationSplit
 
 # %%
-# A tenth of the users is for testing. Early stopping takes its own users out of the training data.
+# A fifth of the users is for testing. Early stopping takes its own users out of the training data.
 likes = load_movielens_small().binarize(3.5).filter(min_users_per_item=5, min_items_per_user=5)
 split = StrongGeneralizationSplit(n_validation=0, n_test=0.2, random_state=0)
 parts = split.partition(likes.X)

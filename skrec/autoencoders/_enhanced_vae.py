@@ -1,5 +1,6 @@
 """Enhanced VAE: two levels of codes, a prior of pseudo-inputs, and gates."""
 
+from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
 
@@ -39,32 +40,41 @@ class GaussianHead(nn.Module):
 
 
 class TwoInputs(nn.Module):
-    """Gates over two inputs: each through its own gate if there are layers enough, then joined.
+    """Gates over two inputs: each through its own and then joined, or side by side through one.
 
     Parameters
     ----------
-    make_first : callable
-        Makes the layer that reads the first input.
-    n_first, n_second : int
+    n_items : int or None
+        Width of the first input where it is a batch of sparse rows.
+    n_components : int
+        Width of the second input, and of the first where `n_items` is None.
     sizes : sequence of int
+        With one layer alone the inputs go through it side by side.
     gated : bool
     """
 
-    def __init__(self, make_first, n_first, n_second, sizes, gated):
+    def __init__(self, n_items, n_components, sizes, gated):
         super().__init__()
+        self.is_sparse = n_items is not None
         width, *others = sizes
-        self.first = Gate(make_first, n_first, width, gated)
-        self.second = Gate(linear, n_second, width, gated)
-        self.joined = _gates([2 * width, *others], gated) if others else None
+        if others:
+            make_first = SparseLinear if self.is_sparse else linear
+            self.first = Gate(make_first, n_items or n_components, width, gated)
+            self.second = Gate(linear, n_components, width, gated)
+            self.joined = _gates([2 * width, *others], gated)
+        elif self.is_sparse:
+            self.side_by_side = Gate(
+                partial(SparseLinear, n_dense=n_components), n_items, width, gated
+            )
+        else:
+            self.side_by_side = Gate(linear, 2 * n_components, width, gated)
 
     def forward(self, first, second):  # -> (n_rows, sizes[-1])
-        if self.joined is None:
-            # One layer over both inputs side by side is the sum of one over each.
-            content = self.first.content(first) + self.second.content(second)
-            if self.first.gate is None:
-                return torch.tanh(content)
-            return content * torch.sigmoid(self.first.gate(first) + self.second.gate(second))
-        return self.joined(torch.cat([self.first(first), self.second(second)], dim=1))
+        if hasattr(self, "joined"):
+            return self.joined(torch.cat([self.first(first), self.second(second)], dim=1))
+        if self.is_sparse:
+            return self.side_by_side(first, second)
+        return self.side_by_side(torch.cat([first, second], dim=1))
 
 
 def _gates(sizes, gated):
@@ -115,12 +125,12 @@ class EnhancedVAEModule(nn.Module):
             GaussianHead(sizes[-1], n_components),
         )
         if hierarchical:
-            self.low_encoder = TwoInputs(SparseLinear, n_items, n_components, sizes, gated)
+            self.low_encoder = TwoInputs(n_items, n_components, sizes, gated)
             self.low_head = GaussianHead(sizes[-1], n_components)
             self.low_prior = nn.Sequential(
                 _gates([n_components, *sizes], gated), GaussianHead(sizes[-1], n_components)
             )
-            self.decoder = TwoInputs(linear, n_components, n_components, sizes[::-1], gated)
+            self.decoder = TwoInputs(None, n_components, sizes[::-1], gated)
         else:
             self.decoder = _gates([n_components, *sizes[::-1]], gated)
         self.output = linear(width, n_items)
@@ -323,6 +333,7 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     array([[3]])
     """
 
+    _module_class = EnhancedVAEModule
     _trainer_class = NormalizedGradientTrainer
 
     _parameter_constraints: dict = {
@@ -388,21 +399,20 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
 
     @property
     def _n_features_out(self):
-        return (1 + self.hierarchical) * self.n_components
+        return (1 + self._options["hierarchical"]) * self._options["n_components"]
 
-    def _make_module(self, n_items):
-        return EnhancedVAEModule(
-            n_items,
-            self.n_components,
-            check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
-            likelihood=self.likelihood,
-            hierarchical=self.hierarchical,
-            n_pseudo_inputs=self.n_pseudo_inputs if self.prior == "vamp" else 0,
-            gated=self.gated,
-            dropout=self.dropout,
-            beta=self.beta,
-            n_annealing_epochs=self.n_annealing_epochs,
-        )
+    def _module_options(self):
+        return {
+            "n_components": self.n_components,
+            "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
+            "likelihood": self.likelihood,
+            "hierarchical": self.hierarchical,
+            "n_pseudo_inputs": self.n_pseudo_inputs if self.prior == "vamp" else 0,
+            "gated": self.gated,
+            "dropout": self.dropout,
+            "beta": self.beta,
+            "n_annealing_epochs": self.n_annealing_epochs,
+        }
 
     def _init_module(self, module, X, generator):
         init_he_normal(module, generator)

@@ -164,6 +164,8 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
     array([[3]])
     """
 
+    _module_class = MultDAEModule
+
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
@@ -210,14 +212,13 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_module(self, n_items):
-        return MultDAEModule(
-            n_items,
-            self.n_components,
-            check_hidden_layer_sizes(self.hidden_layer_sizes),
-            likelihood=self.likelihood,
-            dropout=self.dropout,
-        )
+    def _module_options(self):
+        return {
+            "n_components": self.n_components,
+            "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes),
+            "likelihood": self.likelihood,
+            "dropout": self.dropout,
+        }
 
     def _init_module(self, module, X, generator):
         init_glorot(module, generator)

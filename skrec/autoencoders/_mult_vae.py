@@ -187,8 +187,7 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
     Notes
     -----
     The defaults are those of the paper, for data of the size of MovieLens 20M. The annealing is a
-    slope: with fewer users, `beta` stays far below its limit. For a few hundred users, as in
-    MovieLens latest-small, TODOSETTING does better.
+    slope: with fewer users, `beta` stays far below its limit. SMALLNOTE
 
     An update costs the stored entries times the first hidden layer, and users times items times
     the last one; the multinomial likelihood holds one users x items buffer of a batch.
@@ -202,12 +201,15 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
 
     Examples
     --------
-    >>>     >>> from skrec import MultVAE
+    >>> import numpy as np
+    >>> from skrec import MultVAE
     >>> X = np.kron(np.eye(2), np.ones((40, 4)))
     >>> model = MultVAE(8, hidden_layer_sizes=(16,), learning_rate=0.01, random_state=0).fit(X)
     >>> model.recommend([[1, 1, 1, 0, 0, 0, 0, 0]], k=1)
     array([[3]])
     """
+
+    _module_class = MultVAEModule
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
@@ -258,16 +260,15 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_module(self, n_items):
-        return MultVAEModule(
-            n_items,
-            self.n_components,
-            check_hidden_layer_sizes(self.hidden_layer_sizes),
-            likelihood=self.likelihood,
-            dropout=self.dropout,
-            beta=self.beta,
-            n_annealing_updates=self.n_annealing_updates,
-        )
+    def _module_options(self):
+        return {
+            "n_components": self.n_components,
+            "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes),
+            "likelihood": self.likelihood,
+            "dropout": self.dropout,
+            "beta": self.beta,
+            "n_annealing_updates": self.n_annealing_updates,
+        }
 
     def _init_module(self, module, X, generator):
         init_glorot(module, generator)

@@ -130,6 +130,9 @@ class RecVAEModule(nn.Module):
 class RecVAETrainer(Trainer):
     """Alternates passes that train the encoder and passes that train the decoder.
 
+    Adam keeps the moments and counts the steps of each weight array by itself, and passes over
+    those without a gradient: one optimiser does what the two of the paper do.
+
     Parameters
     ----------
     n_encoder_passes, n_decoder_passes : int
@@ -141,13 +144,6 @@ class RecVAETrainer(Trainer):
         super().__init__(*args, **kwargs)
         self.n_encoder_passes = n_encoder_passes
         self.n_decoder_passes = n_decoder_passes
-
-    def initialize_optimizer(self, triggered_directly=None):
-        """Make an optimiser for the encoder and one for the decoder."""
-        for part in ("encoder", "output"):
-            parameters = getattr(self.module, part).parameters()
-            setattr(self, f"{part}_optimizer_", self.optimizer(parameters, lr=self.lr))
-        return self
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Make the passes of one outer epoch; the loss is that of the last encoder pass."""
@@ -167,7 +163,6 @@ class RecVAETrainer(Trainer):
         self.history.record(f"{prefix}_loss", loss)
 
     def _remember(self, store):
-        self.module.eval()
         self.module.remember(store.batches(self.batch_size))
 
 
@@ -286,6 +281,7 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     array([[3]])
     """
 
+    _module_class = RecVAEModule
     _trainer_class = RecVAETrainer
 
     _parameter_constraints: dict = {
@@ -343,23 +339,22 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_module(self, n_items):
+    def _module_options(self):
         sizes = check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1)
         if len(set(sizes)) > 1:
             raise ValueError(
                 f"hidden_layer_sizes of RecVAE must be equal, as the layers' outputs are added, "
                 f"got {sizes}: use for example {(max(sizes),) * len(sizes)}."
             )
-        return RecVAEModule(
-            n_items,
-            self.n_components,
-            sizes,
-            dropout=self.dropout,
-            gamma=self.gamma,
-            beta=self.beta,
-            prior_weights=_check_prior_weights(self.prior_weights),
-            layer_norm_eps=self.layer_norm_eps,
-        )
+        return {
+            "n_components": self.n_components,
+            "hidden_layer_sizes": sizes,
+            "dropout": self.dropout,
+            "gamma": self.gamma,
+            "beta": self.beta,
+            "prior_weights": _check_prior_weights(self.prior_weights),
+            "layer_norm_eps": self.layer_norm_eps,
+        }
 
     def _init_module(self, module, X, generator):
         init_uniform(module, generator)

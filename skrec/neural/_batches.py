@@ -45,8 +45,8 @@ class SparseBatch:
         return self.rows * self.n_items + self.items
 
     def sum_rows(self, values):
-        """Sum one value per entry over each row."""
-        return values.new_zeros(len(self)).index_add_(0, self.rows, values)
+        """Sum one value per entry over each row, in the same order at every call."""
+        return torch.segment_reduce(values, "sum", offsets=self.offsets)
 
     @property
     def totals(self):
@@ -55,23 +55,20 @@ class SparseBatch:
 
     def normalized(self):
         """Scale every row to unit length; an empty row stays empty."""
-        norms = self.sum_rows(self.values**2).sqrt_()
-        norms[norms == 0] = 1
-        return replace(self, values=self.values / norms[self.rows])
+        # The largest entry is divided out first: squares of single precision soon overflow.
+        largest = torch.segment_reduce(
+            self.values.abs(), "max", offsets=self.offsets, initial=0
+        ).clamp_(min=torch.finfo(self.values.dtype).tiny)
+        values = self.values / largest[self.rows]
+        norms = self.sum_rows(values**2).sqrt_().clamp_(min=1)
+        return replace(self, values=values / norms[self.rows])
 
     def dropped_out(self, probability, generator):
-        """Drop entries at random and scale those that stay by ``1 / (1 - probability)``."""
+        """Zero entries at random and scale the others by ``1 / (1 - probability)``."""
         if probability == 0:
             return self
         draws = torch.rand(len(self.items), generator=generator, device=self.items.device)
-        kept = draws >= probability
-        n_kept_before = torch.cat([self.offsets.new_zeros(1), kept.cumsum(0)])
-        return replace(
-            self,
-            items=self.items[kept],
-            values=self.values[kept] / (1 - probability),
-            offsets=n_kept_before[self.offsets],
-        )
+        return replace(self, values=self.values * (draws >= probability) / (1 - probability))
 
 
 class RowStore(torch.utils.data.Dataset):
@@ -86,32 +83,43 @@ class RowStore(torch.utils.data.Dataset):
     def __init__(self, X, device):
         self.n_items = X.shape[1]
         self.device = device
+        # Kept on the host too: entries are counted there, so that no batch waits for the device.
         self._host_lengths = np.diff(X.indptr)
         self._items = to_tensor(X.indices, device)
-        self._values = to_tensor(X.data.astype(np.float32, copy=False), device)
+        self._values = to_tensor(_to_float32(X.data), device)
         self._starts = to_tensor(X.indptr[:-1].astype(np.int64), device)
         self._lengths = to_tensor(self._host_lengths.astype(np.int64), device)
 
     def __len__(self):
         return len(self._host_lengths)
 
-    def cut(self, users, n_total=None):
-        """Take rows.
+    def batches(self, batch_size, order=None, process=0, n_processes=1):
+        """Yield rows in batches.
 
         Parameters
         ----------
-        users : ndarray of int
-            Row numbers, in any order.
-        n_total : int, default=None
-            Rows in the batch over all processes. None means those taken here.
-
-        Returns
-        -------
-        batch : SparseBatch
+        batch_size : int
+            Rows of a batch over all processes.
+        order : ndarray of int, default=None
+            Which rows, in which order. None means all, as they stand.
+        process, n_processes : int, default=(0, 1)
+            Which share of each batch is cut here.
         """
-        # The number of entries is counted on the host, so that nothing waits for the device.
+        order = np.arange(len(self)) if order is None else order
+        on_device = to_tensor(order.astype(np.int64), self.device)
+        for start in range(0, len(order), batch_size):
+            stop = min(start + batch_size, len(order))
+            share = slice(start + process, stop, n_processes)
+            n_entries = int(self._host_lengths[order[share]].sum())
+            yield self._cut(on_device[share], n_entries, n_total=stop - start)
+
+    def cut(self, users=None):
+        """Take rows: a batch of those with the given numbers, or of all."""
+        users = np.arange(len(self)) if users is None else np.asarray(users, dtype=np.int64)
         n_entries = int(self._host_lengths[users].sum())
-        users = to_tensor(np.asarray(users, dtype=np.int64), self.device)
+        return self._cut(to_tensor(users, self.device), n_entries, n_total=len(users))
+
+    def _cut(self, users, n_entries, n_total):
         lengths = self._lengths[users]
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         shifts = torch.repeat_interleave(
@@ -124,17 +132,19 @@ class RowStore(torch.utils.data.Dataset):
             values=self._values[entries],
             n_items=self.n_items,
             users=users,
-            n_total=n_total or len(users),
+            n_total=n_total,
         )
 
-    def batches(self, batch_size):
-        """Yield all rows, in order, in batches."""
-        for start in range(0, len(self), batch_size):
-            yield self.cut(np.arange(start, min(start + batch_size, len(self))))
 
-    def cut_all_rows(self):
-        """Take all rows, in order."""
-        return self.cut(np.arange(len(self)))
+def _to_float32(values):
+    with np.errstate(over="ignore"):
+        converted = values.astype(np.float32, copy=False)
+    if not np.isfinite(converted).all():
+        raise ValueError(
+            f"X contains {np.abs(values).max():.3g}, which overflows float32, in which the model "
+            "computes: scale X down."
+        )
+    return converted
 
 
 def to_tensor(array, device):

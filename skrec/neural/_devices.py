@@ -12,7 +12,8 @@ def resolve_device(name, missing_ok=False):
     Parameters
     ----------
     name : str
-        "auto" takes a GPU if there is one.
+        "auto" takes a CUDA GPU if there is one, else the CPU. MPS is taken only if it is named:
+        older versions of torch lack operations there.
     missing_ok : bool, default=False
         Whether to take the CPU where the named device does not exist, as for a model that was
         fitted elsewhere.
@@ -23,7 +24,7 @@ def resolve_device(name, missing_ok=False):
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next((kind for kind, found in available.items() if found), "cpu"))
+        return torch.device("cuda" if available["cuda"] else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -76,20 +77,19 @@ class Placement:
 
         return broadcast_object_list([function() if self.process == 0 else None])[0]
 
+    def mean(self, values):
+        """Average a tensor over the processes."""
+        return values if self.accelerator is None else self.accelerator.reduce(values, "mean")
+
     def make_trainer(self, trainer_class, *args, **options):
         """Make a trainer that runs here, with the other processes if there are any."""
+        options["placement"] = self
         if self.accelerator is None:
             return trainer_class(*args, device=self.device, **options).initialize()
         from skorch.hf import AccelerateMixin
 
         trainer_class = type("AcceleratedTrainer", (AccelerateMixin, trainer_class), {})
-        return trainer_class(
-            *args,
-            accelerator=self.accelerator,
-            process=self.process,
-            n_processes=self.n_processes,
-            **options,
-        ).initialize()
+        return trainer_class(*args, accelerator=self.accelerator, **options).initialize()
 
 
 def place(device):

@@ -74,8 +74,12 @@ def vamp_log_density(z, means, log_vars):
     Notes
     -----
     The squared distances are expanded into matrix products, so that no array of shape
-    (n_rows, n_parts, n_components) is made.
+    (n_rows, n_parts, n_components) is made. Their terms nearly cancel where variances are small,
+    hence the double precision (which MPS lacks).
     """
+    dtype = z.dtype
+    if z.device.type != "mps":
+        z, means, log_vars = z.double(), means.double(), log_vars.double()
     precisions = torch.exp(-log_vars)
     quadratic = (
         z**2 @ precisions.t()
@@ -83,7 +87,8 @@ def vamp_log_density(z, means, log_vars):
         + (means**2 * precisions).sum(dim=1)
     )
     log_normalizers = LOG_2PI * z.shape[1] + log_vars.sum(dim=1)
-    return torch.logsumexp(-(quadratic + log_normalizers) / 2, dim=1) - math.log(len(means))
+    log_densities = -(quadratic + log_normalizers) / 2
+    return torch.logsumexp(log_densities, dim=1).to(dtype) - math.log(len(means))
 
 
 def draw_gaussian(mean, log_var, generator):

@@ -58,7 +58,9 @@ class HeldOutUsers:
     def neg_rmse(self, score_rows):
         """Minus the root mean squared error of the ratings that a function predicts."""
         blocks = row_blocks(self.visible.shape[0], 8 * self.visible.shape[1])
-        predicted = [
-            score_rows(self.visible[block])[self.hidden[block].nonzero()] for block in blocks
-        ]
+        predicted = []
+        for block in blocks:
+            wanted = self.hidden[block]
+            rows = np.repeat(np.arange(wanted.shape[0]), np.diff(wanted.indptr))
+            predicted.append(score_rows(self.visible[block])[rows, wanted.indices])
         return -rmse(np.concatenate(predicted), self.hidden)

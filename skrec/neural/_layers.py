@@ -18,21 +18,27 @@ class SparseLinear(nn.Module):
     ----------
     n_items : int
     n_outputs : int
+    n_dense : int, default=0
+        Columns of a dense tensor that stands beside the rows.
     """
 
-    def __init__(self, n_items, n_outputs):
+    def __init__(self, n_items, n_outputs, n_dense=0):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_items, n_outputs))  # (n_items, n_outputs)
+        self.n_items = n_items
+        self.weight = nn.Parameter(torch.empty(n_items + n_dense, n_outputs))
         self.bias = nn.Parameter(torch.empty(n_outputs))
 
     @property
     def n_inputs(self):
         return self.weight.shape[0]
 
-    def forward(self, batch):  # -> (n_rows, n_outputs)
+    def forward(self, batch, dense=None):  # -> (n_rows, n_outputs)
         if not isinstance(batch, SparseBatch):
             return torch.addmm(self.bias, batch, self.weight)
-        return self.bias + nn.functional.embedding_bag(
+        bias = self.bias
+        if dense is not None:
+            bias = torch.addmm(bias, dense, self.weight[self.n_items :])
+        return bias + nn.functional.embedding_bag(
             batch.items,
             self.weight,
             batch.offsets,
@@ -63,10 +69,10 @@ class Gate(nn.Module):
         self.content = make_layer(n_inputs, n_outputs)
         self.gate = make_layer(n_inputs, n_outputs) if gated else None
 
-    def forward(self, x):
+    def forward(self, *inputs):  # -> (n_rows, n_outputs)
         if self.gate is None:
-            return torch.tanh(self.content(x))
-        return self.content(x) * torch.sigmoid(self.gate(x))
+            return torch.tanh(self.content(*inputs))
+        return self.content(*inputs) * torch.sigmoid(self.gate(*inputs))
 
 
 def _linear_layers(module):

@@ -1,8 +1,8 @@
 """Likelihoods of a row given the output layer, fused with that layer.
 
 Each function of :data:`LIKELIHOODS` turns a dense buffer of logits into the gradient of the
-negative log-likelihood, in place. So one users x items buffer per batch exists, instead of the
-four or five that automatic differentiation keeps.
+negative log-likelihood, in place. So one users x items buffer per batch is kept (the bernoulli
+likelihood needs a second for a moment), instead of the four or five of automatic differentiation.
 """
 
 import torch

@@ -1,25 +1,27 @@
 """The scikit-learn side of every model on torch: fit, continue, score, embed, draw, pickle."""
 
 import warnings
-from copy import deepcopy
+from copy import copy, deepcopy
 from numbers import Integral, Real
+from threading import Lock
 
 import numpy as np
 import torch
+from scipy.special import expit, softmax
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from skrec.neural._batches import RowStore
+from skrec.neural._callback_support import CallbackSupportMixin
 from skrec.neural._devices import place, resolve_device
 from skrec.neural._held_out import hold_out_users
 from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation
-from skrec.neural._weights import as_arrays, as_tensors, load_optimizers, optimizer_arrays
+from skrec.neural._weights import as_arrays, as_tensors, load_optimizer, optimizer_arrays
 from skrec.utils._blocks import row_blocks
-from skrec.utils._validation import check_interactions, keep_state_on_error
+from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
 
 TRAINING_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -39,13 +41,17 @@ TRAINING_CONSTRAINTS = {
 }
 
 
+_MODULES_LOCK = Lock()
+
+
 class NeuralRecommenderMixin(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin
 ):
     """What an estimator on torch does around its module.
 
-    The estimator writes ``_make_module(n_items)``, which makes a module without weights, and
-    ``_init_module(module, X, generator)``, which draws them. The module offers
+    The estimator names a ``_module_class``, writes ``_module_options()``, its keyword arguments
+    beside the number of items, and ``_init_module(module, X, generator)``, which draws the
+    weights. The module offers
 
     - ``module(batch, generator, progress)``: the objective of each row, in training,
     - ``encode(batch)``: the code of each row that predictions are made from,
@@ -83,7 +89,8 @@ class NeuralRecommenderMixin(
         with keep_state_on_error(self):
             resume = self.warm_start and hasattr(self, "n_iter_")
             X = self._check_training_rows(X, reset=not resume)
-            context.call_on_fit_task_begin(estimator=self, X=X)
+            if context is not None:
+                context.call_on_fit_task_begin(estimator=self, X=X)
             self._train(
                 X,
                 n_epochs=self.max_iter,
@@ -92,7 +99,8 @@ class NeuralRecommenderMixin(
                 keep_optimizer=self.warm_start,
                 context=context,
             )
-            context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
+            if context is not None:
+                context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -139,7 +147,7 @@ class NeuralRecommenderMixin(
             are ratings, otherwise logarithms of odds.
         """
         scores = super().predict(X)
-        if self._likelihood == "gaussian" and self.clip:
+        if self._options.get("likelihood") == "gaussian" and self.clip:
             np.clip(scores, *self.rating_range_, out=scores)
         return scores
 
@@ -180,10 +188,12 @@ class NeuralRecommenderMixin(
         Returns
         -------
         rows : ndarray of shape (n_samples, n_users, n_items)
-            Draws of the likelihood, float32: counts that sum to the total of the user's row
-            (multinomial), zeros and ones (bernoulli), or ratings (gaussian).
+            Draws of the likelihood, float32: counts that sum to the total of the user's row,
+            rounded (multinomial), zeros and ones (bernoulli), or ratings (gaussian).
         """
+        n_samples = check_k(n_samples, name="n_samples")
         X = self._check_rows(X)
+        self._check_values(X)
         module = self._scoring_module()
         rng = check_random_state(random_state)
         device = module.output.weight.device
@@ -191,7 +201,7 @@ class NeuralRecommenderMixin(
         samples = np.empty((n_samples, *X.shape), dtype=np.float32)
         totals = np.asarray(X.sum(axis=1)).round().astype(np.int64)
         for block in row_blocks(X.shape[0], 16 * X.shape[1]):
-            batch = RowStore(X[block], device).cut_all_rows()
+            batch = RowStore(X[block], device).cut()
             for sample in samples:
                 with torch.inference_mode():
                     outputs = module.output(module.hidden(module.draw(batch, generator)))
@@ -210,7 +220,7 @@ class NeuralRecommenderMixin(
 
     @property
     def _n_features_out(self):
-        return self.n_components
+        return self._options["n_components"]
 
     def _score_rows(self, X):
         return self._scores(self._scoring_module(), X)
@@ -220,20 +230,27 @@ class NeuralRecommenderMixin(
             return module.output(module.hidden(self._encode(module, X))).cpu().numpy()
 
     def _encode(self, module, X):
-        return module.encode(RowStore(X, module.output.weight.device).cut_all_rows())
+        return module.encode(RowStore(X, module.output.weight.device).cut())
 
     def _draw_rows(self, outputs, totals, rng):
-        if self._likelihood == "gaussian":
+        likelihood = self._options.get("likelihood", "multinomial")
+        if likelihood == "gaussian":
             return outputs + rng.standard_normal(outputs.shape)
-        if self._likelihood == "bernoulli":
-            return rng.random_sample(outputs.shape) < 1 / (1 + np.exp(-outputs))
-        outputs = outputs.astype(np.float64)
-        weights = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        weights /= weights.sum(axis=1, keepdims=True)
+        if likelihood == "bernoulli":
+            return rng.random_sample(outputs.shape) < expit(outputs)
+        weights = softmax(outputs.astype(np.float64), axis=1)
         return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
 
     def _check_training_rows(self, X, reset):
         X = check_interactions(X, estimator=self, reset=reset)
+        self._check_values(X)
+        if self._likelihood == "gaussian" and X.nnz:
+            earlier = () if reset else getattr(self, "rating_range_", ())
+            seen = np.append(X.data, earlier)
+            self.rating_range_ = (seen.min(), seen.max())
+        return X
+
+    def _check_values(self, X):
         likelihood = self._likelihood
         if likelihood != "gaussian" and X.nnz and X.data.min() < 0:
             raise ValueError(
@@ -247,10 +264,6 @@ class NeuralRecommenderMixin(
                 f"{X.data.max()}: make X binary, for example with Interactions.binarize(threshold)"
                 ", or use likelihood='multinomial'."
             )
-        if likelihood == "gaussian" and X.nnz:
-            seen = X.data if reset else np.append(X.data, self.rating_range_)
-            self.rating_range_ = (seen.min(), seen.max())
-        return X
 
     def _train(self, X, *, n_epochs, hold_out, resume, keep_optimizer, context=None):
         """Train a module and take its weights over."""
@@ -266,28 +279,28 @@ class NeuralRecommenderMixin(
                 self.n_iter_no_change,
                 getattr(self, "n_annealing_epochs", 0),
             )
-        X = X[np.diff(X.indptr) > 0]  # a row without entries says nothing
+        is_empty = np.diff(X.indptr) == 0
+        if is_empty.any():  # such a row says nothing
+            X = X[~is_empty]
         if X.shape[0] == 0:
             raise ValueError("X has no entries to learn from: all its rows are empty.")
 
-        module = self._make_module(X.shape[1])
+        options = self._module_options()
+        module = self._module_class(X.shape[1], **options)
         if resume:
+            self._check_same_network(module, options)
             module.load_state_dict(as_tensors(self._weights))
         else:
             self._init_module(module, X, torch.Generator().manual_seed(int(init_seed)))
 
-        def snapshot():
-            """Attributes of a fitted estimator, in the middle of training."""
-            weights = deepcopy(as_arrays(module))  # training goes on in the same memory
-            return {"_weights": weights, "_modules": {}, **_curves(trainer)}
-
+        self._options = options
         silent = not (self.verbose and placement.process == 0)
         with tqdm(total=n_epochs, desc=type(self).__name__, unit="epoch", disable=silent) as bar:
-            report = {"estimator": self, "X": X, "reconstruction_attributes": snapshot}
+            report = {"estimator": self, "X": X}
             callbacks = [
                 *([("validation", validation)] if validation else []),
                 *(self.callbacks or []),
-                ("end_of_epoch", EndOfEpoch(context, report, bar, validation)),
+                ("end_of_epoch", EndOfEpoch(context, report, _snapshot, bar, validation)),
             ]
             noise_generator = torch.Generator(placement.device)
             trainer = placement.make_trainer(
@@ -304,45 +317,55 @@ class NeuralRecommenderMixin(
                 **self._trainer_options(),
             )
             if resume and self._optimizer_state:
-                load_optimizers(trainer.optimizers, self._optimizer_state)
+                load_optimizer(trainer.optimizer_, self._optimizer_state)
             trainer.partial_fit(RowStore(X, placement.device))
 
-        self._take_over(trainer, resume, validation)
-        self._optimizer_state = optimizer_arrays(trainer.optimizers) if keep_optimizer else None
+        self._take_over(trainer, validation)
+        self._optimizer_state = optimizer_arrays(trainer.optimizer_) if keep_optimizer else None
 
     def _trainer_options(self):
         """Parameters of the trainer beyond the common ones."""
         return {}
 
-    def _take_over(self, trainer, resume, validation):
+    def _check_same_network(self, module, options):
+        """Raise an error where training cannot go on with the weights of the fit before."""
+        shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+        known = {name: value.shape for name, value in self._weights.items()}
+        likelihood = options.get("likelihood")
+        if shapes == known and likelihood == self._options.get("likelihood"):
+            return
+        changed = [name for name in options if options[name] != self._options[name]]
+        raise ValueError(
+            f"{type(self).__name__} cannot go on training: {', '.join(changed)} changed since the "
+            "fit before, which makes another network. Set warm_start=False and fit anew."
+        )
+
+    def _take_over(self, trainer, validation):
         """Set the fitted attributes from a trainer that has come to its end."""
-        curves = _curves(trainer)
-        if curves["n_iter_"] == 0:
+        start = trainer.start.n_epochs
+        records = _complete_epochs(trainer)
+        if not records:
             raise KeyboardInterrupt
-        if curves["n_iter_"] < len(trainer.history):
+        if len(records) < len(trainer.history):
             warnings.warn(
-                f"Training was interrupted in epoch {len(trainer.history)}: the model of the "
-                f"{curves['n_iter_']} epochs before is kept.",
+                f"Training was interrupted in epoch {len(trainer.history)}: the model so far is "
+                "kept.",
                 stacklevel=4,
             )
-        if validation:
-            curves["validation_scores_"] = [
-                record["valid_score"] for record in trainer.history if "valid_score" in record
-            ]
-            curves["best_iteration_"] = validation.best_epoch_
-        if resume:
-            for name in ("loss_curve_", "validation_scores_"):
-                if name in curves:
-                    curves[name] = getattr(self, name, []) + curves[name]
-            if validation:
-                curves["best_iteration_"] += self.n_iter_
-            curves["n_iter_"] += self.n_iter_
-        else:
+        vars(self).update(_snapshot(trainer))
+        self.loss_curve_ = (self.loss_curve_ if start else []) + [
+            record["train_loss"] for record in records
+        ]
+        if validation is None:
             for name in ("validation_scores_", "best_iteration_"):
                 vars(self).pop(name, None)
-        vars(self).update(curves)
-        self._weights = as_arrays(trainer.module)
-        self._modules = {}
+            return
+        earlier = getattr(self, "validation_scores_", [np.nan] * start) if start else []
+        self.validation_scores_ = earlier + [record["valid_score"] for record in records]
+        if validation.best_epoch_:
+            self.best_iteration_ = start + validation.best_epoch_
+        elif not hasattr(self, "best_iteration_"):
+            self.best_iteration_ = start
 
     def _draw_seeds(self, n_updates):
         """Seeds of the users held out and of everything else.
@@ -356,22 +379,26 @@ class NeuralRecommenderMixin(
         return _draw_seed(rng), [_draw_seed(rng)]
 
     def _measure(self, module, held_out):
-        module.eval()
         measure = held_out.neg_rmse if self._likelihood == "gaussian" else held_out.ndcg
         return measure(lambda rows: self._scores(module, rows))
 
     def _scoring_module(self):
         device = resolve_device(self.device, missing_ok=True)
-        if device not in self._modules:
-            module = self._make_module(self.n_features_in_)
-            # Shares the memory of the arrays where the device can.
-            module.load_state_dict(as_tensors(self._weights), assign=True)
-            self._modules[device] = module.requires_grad_(False).eval().to(device)
-        return self._modules[device]
+        with _MODULES_LOCK:  # rows are scored from several threads
+            if device not in self._modules:
+                module = self._module_class(self.n_features_in_, **self._options)
+                # Shares the memory of the arrays where the device can.
+                module.load_state_dict(as_tensors(self._weights), assign=True)
+                self._modules[device] = module.requires_grad_(False).eval().to(device)
+            return self._modules[device]
 
     def __getstate__(self):
         state = super().__getstate__()
-        return {**state, "_modules": {}} if "_modules" in state else state
+        if "_modules" in state:
+            state = {**state, "_modules": {}}
+        if state.get("callbacks"):
+            state = {**state, "callbacks": [_without_state(one) for one in state["callbacks"]]}
+        return state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -399,6 +426,27 @@ def _draw_seed(rng):
     return int(rng.randint(2**31 - 1))
 
 
-def _curves(trainer):
-    losses = [record["train_loss"] for record in trainer.history if "train_loss" in record]
-    return {"n_iter_": len(losses), "loss_curve_": losses, "n_updates_": trainer.n_updates_}
+def _complete_epochs(trainer):
+    return [record for record in trainer.history if "dur" in record]
+
+
+def _snapshot(trainer):
+    """Attributes of a fitted estimator, be it in the middle of training."""
+    return {
+        "_weights": deepcopy(as_arrays(trainer.module)),  # training may go on in the same memory
+        "_modules": {},
+        "n_iter_": trainer.start.n_epochs + len(_complete_epochs(trainer)),
+        "n_updates_": trainer.n_updates_,
+    }
+
+
+def _without_state(callback):
+    """A skorch callback as it was before training: its state ends in an underscore."""
+    if isinstance(callback, tuple):
+        return callback[0], _without_state(callback[1])
+    if isinstance(callback, type):
+        return callback
+    callback = copy(callback)
+    for name in [name for name in vars(callback) if name.endswith("_")]:
+        delattr(callback, name)
+    return callback

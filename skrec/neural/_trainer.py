@@ -38,23 +38,21 @@ class ShuffledBatches:
         Rows of a batch over all processes.
     rng : numpy.random.Generator
         Equal in all processes.
-    process, n_processes : int, default=(0, 1)
+    placement : Placement
         Which share of each batch is cut here.
     """
 
-    def __init__(self, store, batch_size, rng, process=0, n_processes=1):
+    def __init__(self, store, batch_size, rng, placement):
         self.store = store
         self.batch_size = batch_size
         self.rng = rng
-        self.process = process
-        self.n_processes = n_processes
+        self.placement = placement
 
     def __iter__(self):
         order = self.rng.permutation(len(self.store))
-        for start in range(0, len(order), self.batch_size):
-            users = order[start : start + self.batch_size]
-            mine = users[self.process :: self.n_processes]
-            yield self.store.cut(mine, n_total=len(users)), None
+        share = self.placement.process, self.placement.n_processes
+        for batch in self.store.batches(self.batch_size, order, *share):
+            yield batch, None
 
 
 class Trainer(NeuralNet):
@@ -70,13 +68,13 @@ class Trainer(NeuralNet):
         Noise of the module, on its device.
     start : Progress
         Where the fit that this one continues has ended.
-    process, n_processes : int, default=(0, 1)
-        Position among the processes that train together.
+    placement : Placement
+        The device, and the position among the processes that train together.
     **kwargs
         Parameters of skorch's NeuralNet.
     """
 
-    def __init__(self, module, *, rng, generator, start, process=0, n_processes=1, **kwargs):
+    def __init__(self, module, *, rng, generator, start, placement, **kwargs):
         super().__init__(
             module,
             criterion=object,  # the module returns the loss itself
@@ -87,8 +85,7 @@ class Trainer(NeuralNet):
         self.rng = rng
         self.generator = generator
         self.start = start
-        self.process = process
-        self.n_processes = n_processes
+        self.placement = placement
 
     @property
     def _default_callbacks(self):
@@ -103,14 +100,9 @@ class Trainer(NeuralNet):
         """How far training has come."""
         return Progress(self.n_updates_, self.start.n_epochs + len(self.history))
 
-    @property
-    def optimizers(self):
-        """The initialised optimisers by name."""
-        return {name: getattr(self, f"{name}_") for name in self._optimizers}
-
     def get_iterator(self, dataset, training=False):
         """Shuffle the rows anew at each pass."""
-        return ShuffledBatches(dataset, self.batch_size, self.rng, self.process, self.n_processes)
+        return ShuffledBatches(dataset, self.batch_size, self.rng, self.placement)
 
     def infer(self, x, **fit_params):
         """Ask the module for the objective of each row of a batch."""
@@ -121,13 +113,7 @@ class Trainer(NeuralNet):
 
         Data-parallel training averages the gradients over the processes, hence the factor.
         """
-        return y_pred.sum() * (self.n_processes / X.n_total)
-
-    def _step_optimizer(self, step_fn):
-        # Weights that a phase of training leaves alone have no gradient, and are passed over.
-        step_fn()
-        for optimizer in self.optimizers.values():
-            optimizer.step()
+        return y_pred.sum() * (self.placement.n_processes / X.n_total)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Make one pass over the rows, without waiting for the device after each batch."""
@@ -139,12 +125,13 @@ class Trainer(NeuralNet):
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
             sizes.append(batch[0].n_total)
-            if losses[-1].device.type == "cpu":
-                self._check_finite(losses[-1:])
+            if self.placement.device.type == "cpu" and self.placement.n_processes == 1:
+                self.check_finite(losses[-1:])
             self.n_updates_ += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        self._check_finite(losses)
-        values = torch.stack(losses).tolist()
+        losses = self.placement.mean(torch.stack(losses))
+        self.check_finite(losses)
+        values = losses.tolist()
         first = len(self.history[-1]["batches"]) - len(values)
         for record, value, size in zip(
             self.history[-1]["batches"][first:], values, sizes, strict=True
@@ -152,13 +139,19 @@ class Trainer(NeuralNet):
             record.update({f"{prefix}_loss": value, f"{prefix}_batch_size": size})
         self.history.record(f"{prefix}_loss", float(np.average(values, weights=sizes)))
 
-    def _check_finite(self, losses):
-        if torch.isfinite(torch.stack(losses)).all():
+    def check_finite(self, tensors):
+        """Raise an error that says where training stands, unless all numbers are finite."""
+        if all(torch.isfinite(tensor).all() for tensor in tensors):
             return
         raise ValueError(
             f"The loss is not finite in epoch {len(self.history)}, so training has diverged: use "
             f"a smaller learning_rate (it is {self.lr}), or entries of X of smaller magnitude."
         )
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Check what the last update has left."""
+        super().on_train_end(net, X=X, y=y, **kwargs)
+        self.check_finite(self.module.state_dict().values())
 
 
 class Validation(Callback):
@@ -180,20 +173,19 @@ class Validation(Callback):
         self.n_annealing_epochs = n_annealing_epochs
 
     def on_train_begin(self, net, **kwargs):
-        """Forget earlier training."""
+        """Forget earlier training, but for the weights that it has left."""
         self.best_score_, self.best_epoch_, self.best_weights_ = -np.inf, 0, None
         self.n_without_better_ = 0
         self.is_over_ = False
+        if net.start.n_epochs > 0:
+            self._keep(net, self.score(net.module), epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
         """Score the module of this epoch."""
         score = self.score(net.module)
         net.history.record("valid_score", score)
         if score > self.best_score_:
-            self.best_score_, self.best_epoch_ = score, len(net.history)
-            self.best_weights_ = {
-                name: value.detach().clone() for name, value in net.module.state_dict().items()
-            }
+            self._keep(net, score, epoch=len(net.history))
             self.n_without_better_ = 0
         elif net.progress.n_epochs > self.n_annealing_epochs:
             self.n_without_better_ += 1
@@ -204,6 +196,12 @@ class Validation(Callback):
         if self.best_weights_ is not None:
             net.module.load_state_dict(self.best_weights_)
 
+    def _keep(self, net, score, epoch):
+        self.best_score_, self.best_epoch_ = score, epoch
+        self.best_weights_ = {
+            name: value.detach().clone() for name, value in net.module.state_dict().items()
+        }
+
 
 class EndOfEpoch(Callback):
     """Reports each epoch to scikit-learn's callbacks and a progress bar; ends training if asked.
@@ -213,22 +211,28 @@ class EndOfEpoch(Callback):
     context : sklearn.callback.CallbackContext or None
         Context of the fit.
     report : dict
-        What scikit-learn's callbacks are told: `estimator`, `X`, `reconstruction_attributes`.
+        `estimator` and `X`, for scikit-learn's callbacks.
+    snapshot : callable
+        ``snapshot(net)`` returns the attributes of an estimator fitted so far.
     bar : tqdm.tqdm
     validation : Validation or None
     """
 
-    def __init__(self, context, report, bar, validation):
+    def __init__(self, context, report, snapshot, bar, validation):
         self.context = context
         self.report = report
+        self.snapshot = snapshot
         self.bar = bar
         self.validation = validation
+        self.task_ = None
 
     def on_epoch_begin(self, net, **kwargs):
         """Open a task."""
         if self.context is not None:
             self.task_ = self.context.subcontext(task_name="epoch")
-            self.task_.call_on_fit_task_begin(**self.report)
+            self.task_.call_on_fit_task_begin(
+                **self.report, reconstruction_attributes=lambda: self.snapshot(net)
+            )
 
     def on_epoch_end(self, net, **kwargs):
         """Close the task, and stop where a callback or the validation score says so."""
@@ -236,8 +240,18 @@ class EndOfEpoch(Callback):
         shown = {"loss": record["train_loss"], "score": record.get("valid_score")}
         self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items() if v is not None})
         self.bar.update()
-        stop = self.validation is not None and self.validation.is_over_
-        if self.context is not None:
-            stop |= self.task_.call_on_fit_task_end(**self.report)
-        if stop:
+        stop = self._close_task(net)
+        if stop or (self.validation is not None and self.validation.is_over_):
             raise StopTraining
+
+    def on_train_end(self, net, **kwargs):
+        """Close the task of an epoch that was interrupted, or ended by another callback."""
+        self._close_task(net)
+
+    def _close_task(self, net):
+        if self.task_ is None:
+            return False
+        task, self.task_ = self.task_, None
+        return task.call_on_fit_task_end(
+            **self.report, reconstruction_attributes=lambda: self.snapshot(net)
+        )

@@ -1,6 +1,7 @@
 """Weights and optimiser states as NumPy arrays, which pickle anywhere, and back."""
 
 import numpy as np
+import torch
 
 from skrec.neural._batches import to_tensor
 
@@ -15,28 +16,28 @@ def as_tensors(arrays):
     return {name: to_tensor(array, "cpu") for name, array in arrays.items()}
 
 
-def optimizer_arrays(optimizers):
-    """Moments of each optimiser, by name, number of the weight array, and kind.
+def optimizer_arrays(optimizer):
+    """Moments of an optimiser, by number of the weight array and kind.
 
     Parameters
     ----------
-    optimizers : dict of torch.optim.Optimizer
+    optimizer : torch.optim.Optimizer
 
     Returns
     -------
-    moments : dict of dict of dict of ndarray
+    moments : dict of dict of ndarray
     """
     return {
-        name: {
-            number: {kind: np.asarray(value.cpu()) for kind, value in moments.items()}
-            for number, moments in optimizer.state_dict()["state"].items()
-        }
-        for name, optimizer in optimizers.items()
+        number: {kind: np.asarray(value.cpu()) for kind, value in moments.items()}
+        for number, moments in optimizer.state_dict()["state"].items()
     }
 
 
-def load_optimizers(optimizers, moments):
-    """Set the moments of optimisers to what `optimizer_arrays` gave."""
-    for name, optimizer in optimizers.items():
-        state = {number: as_tensors(arrays) for number, arrays in moments[name].items()}
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+def load_optimizer(optimizer, moments):
+    """Set the moments of an optimiser to copies of what `optimizer_arrays` gave."""
+    # Copies: the optimiser writes into its moments, and a fit that fails must not be seen in them.
+    state = {
+        number: {kind: torch.tensor(array) for kind, array in arrays.items()}
+        for number, arrays in moments.items()
+    }
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

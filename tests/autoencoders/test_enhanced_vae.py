@@ -103,7 +103,7 @@ def naive_objective(module, x, generator, *, gated):
 def test_the_objective_is_that_of_the_paper(X, gated, n_pseudo_inputs):
     """Gates off and one pseudo-input: the plain hierarchical VAE with a Gaussian prior."""
     module = module_of(gated=gated, n_pseudo_inputs=n_pseudo_inputs)
-    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    batch = RowStore(X, torch.device("cpu")).cut()
     ours = module(batch, torch.Generator().manual_seed(3), Progress(0, 1))
     expected = naive_objective(
         module,
@@ -118,22 +118,20 @@ def test_a_single_layer_reads_both_inputs_side_by_side(X):
     parts = module_of(sizes=(6,)).low_encoder
     z = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
     x = torch.from_numpy(X.toarray())
-    ours = parts(RowStore(X, torch.device("cpu")).cut_all_rows(), z)
+    ours = parts(RowStore(X, torch.device("cpu")).cut(), z)
     both = torch.cat([x, z], dim=1)
 
-    def joined(first, second):
-        weight = torch.cat([first.weight, second.weight.t()])
-        return both @ weight + first.bias + second.bias
-
-    expected = joined(parts.first.content, parts.second.content) * torch.sigmoid(
-        joined(parts.first.gate, parts.second.gate)
+    gate = parts.side_by_side
+    expected = (both @ gate.content.weight + gate.content.bias) * torch.sigmoid(
+        both @ gate.gate.weight + gate.gate.bias
     )
     torch.testing.assert_close(ours, expected)
+    assert gate.content.weight.shape == (12 + 3, 6)
 
 
 def test_one_level_and_a_normal_prior_are_the_plain_vae(X):
     module = module_of(hierarchical=False, n_pseudo_inputs=0, gated=False)
-    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    batch = RowStore(X, torch.device("cpu")).cut()
     z = torch.zeros(10, 3)
     normal = torch.distributions.Normal(0.0, 1.0)
     torch.testing.assert_close(module.top_log_prior(z), normal.log_prob(z).sum(1))

@@ -29,7 +29,7 @@ def module_of(**options):
 def test_the_objective_is_that_of_the_paper():
     module = module_of()
     X = rows()
-    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    batch = RowStore(X, torch.device("cpu")).cut()
     ours = module(batch, torch.Generator().manual_seed(1), Progress(0, 1))
 
     x = torch.from_numpy(X.toarray())
@@ -77,10 +77,7 @@ def test_annealing_starts_anew_with_every_fit_and_goes_on_with_a_warm_start():
             return super().beta_at(progress)
 
     class Spied(MultVAE):
-        def _make_module(self, n_items):
-            module = super()._make_module(n_items)
-            module.__class__ = Spy
-            return module
+        _module_class = Spy
 
     model = Spied(
         4, hidden_layer_sizes=(8,), batch_size=20, max_iter=2, early_stopping=False, random_state=0
@@ -126,5 +123,6 @@ def test_the_penalty_of_mult_dae_is_the_gradient_of_its_square():
     for name, one, other in zip(names, *norms, strict=True):
         if name.endswith("weight"):
             assert other < 0.5 * one
-    options = free._trainer_options()
-    assert options == {"optimizer__param_groups": [("*weight", {"weight_decay": 0.0})]}
+    # Adam adds weight_decay * W to the gradient; that of l2 * ||W||^2 is 2 * l2 * W.
+    options = penalized._trainer_options()
+    assert options == {"optimizer__param_groups": [("*weight", {"weight_decay": 0.2})]}

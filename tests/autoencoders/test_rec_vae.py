@@ -59,7 +59,7 @@ def posterior_in_numpy(module, x, eps=0.1):
 
 def test_the_encoder_sums_all_layers_before_each_one(X):
     module = module_of()
-    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    batch = RowStore(X, torch.device("cpu")).cut()
     ours = [part.detach().numpy() for part in module.posterior(batch)]
     expected = posterior_in_numpy(module, X.toarray().astype(float))
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
@@ -69,7 +69,7 @@ def test_the_encoder_sums_all_layers_before_each_one(X):
 def test_the_objective_of_the_encoder_is_that_of_the_paper(X, beta):
     module = module_of(beta=beta)
     store = RowStore(X, torch.device("cpu"))
-    module.remember([store.cut_all_rows()])
+    module.remember([store.cut()])
     old_mean, old_log_var = (part.numpy().astype(float) for part in module.old_posterior)
     init_uniform(module, torch.Generator().manual_seed(1))  # the encoder has moved on
     users = np.array([3, 8, 1])
@@ -117,6 +117,16 @@ def test_each_phase_leaves_the_other_half_alone(X):
             assert moved == (name.startswith("encoder") == trains_encoder), name
 
 
+def test_each_half_has_an_optimizer_state_of_its_own(X):
+    model = RecVAE(3, hidden_layer_sizes=(6,), batch_size=5, early_stopping=False, random_state=0)
+    moments = model.partial_fit(X)._optimizer_state
+    steps = {name: int(moments[i]["step"]) for i, name in enumerate(model._weights)}
+    assert {name: n for name, n in steps.items() if name.startswith("encoder")} == {
+        name: 3 * 2 for name in steps if name.startswith("encoder")
+    }
+    assert steps["output.weight"] == steps["output.bias"] == 2
+
+
 def test_the_prior_remembers_the_encoder_of_the_epoch_before(X):
     checked = []
 
@@ -138,14 +148,13 @@ def test_the_prior_remembers_the_encoder_of_the_epoch_before(X):
 def test_rows_are_dropped_from_only_while_the_encoder_trains(X):
     module = module_of(dropout=0.9)
     store = RowStore(X, torch.device("cpu"))
-    module.remember([store.cut_all_rows()])
+    module.remember([store.cut()])
     module.train_encoder(False)
     losses = [
-        module(store.cut_all_rows(), torch.Generator().manual_seed(0), Progress(0, 1))
-        for _ in range(2)
+        module(store.cut(), torch.Generator().manual_seed(0), Progress(0, 1)) for _ in range(2)
     ]
     quiet = module_of(dropout=0.0)
     quiet.load_state_dict(module.state_dict())
     quiet.train_encoder(False)
-    expected = quiet(store.cut_all_rows(), torch.Generator().manual_seed(0), Progress(0, 1))
+    expected = quiet(store.cut(), torch.Generator().manual_seed(0), Progress(0, 1))
     torch.testing.assert_close(losses[0], expected)

@@ -39,14 +39,14 @@ def test_batches_take_every_row_in_order(X):
 
 
 def test_rows_are_scaled_to_unit_length_and_empty_ones_stay_empty(X):
-    batch = RowStore(X, torch.device("cpu")).cut_all_rows().normalized()
+    batch = RowStore(X, torch.device("cpu")).cut().normalized()
     norms = np.linalg.norm(X.toarray(), axis=1, keepdims=True)
     np.testing.assert_allclose(dense(batch), X.toarray() / np.where(norms, norms, 1), rtol=1e-6)
 
 
 def test_dropout_keeps_the_scaled_entries_and_the_mean():
     X = sparse.csr_array(np.random.default_rng(0).random((20, 50)).astype(np.float32))
-    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    batch = RowStore(X, torch.device("cpu")).cut()
     generator = torch.Generator().manual_seed(0)
     total = np.zeros(X.shape)
     for _ in range(500):
@@ -77,5 +77,5 @@ def test_sparse_layer_equals_the_dense_one_in_values_and_gradients(X):
 def test_read_only_rows_are_enough(X):
     for array in (X.data, X.indices, X.indptr):
         array.flags.writeable = False
-    batch = RowStore(X, torch.device("cpu")).cut_all_rows()
+    batch = RowStore(X, torch.device("cpu")).cut()
     np.testing.assert_array_equal(dense(batch), X.toarray())

@@ -65,6 +65,7 @@ def fitted_by_two(X, tmp_path_factory):
 def test_both_processes_end_with_the_same_model(fitted_by_two, name):
     one, other = (models[name] for models in fitted_by_two)
     assert one.n_iter_ == other.n_iter_
+    assert one.loss_curve_ == other.loss_curve_
     assert getattr(one, "validation_scores_", None) == getattr(other, "validation_scores_", None)
     for weights in one._weights:
         np.testing.assert_array_equal(one._weights[weights], other._weights[weights])
@@ -76,6 +77,7 @@ def test_the_objective_is_that_of_one_process(fitted_by_two, X):
     alone = MODELS["quiet"].fit(X)
     assert model.n_updates_ == alone.n_updates_
     np.testing.assert_allclose(model.predict(X), alone.predict(X), atol=2e-4)
+    np.testing.assert_allclose(model.loss_curve_, alone.loss_curve_, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["mult_vae", "rec_vae", "enhanced_vae"])

@@ -32,7 +32,7 @@ def hidden():
 
 
 def to_batch(X):
-    return RowStore(sparse.csr_array(X), torch.device("cpu")).cut_all_rows()
+    return RowStore(sparse.csr_array(X), torch.device("cpu")).cut()
 
 
 def numpy_logits(hidden, layer):

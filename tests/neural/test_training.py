@@ -1,7 +1,14 @@
 """What every model on torch does around its mathematics, shown on all four autoencoders."""
 
+import gc
+import os
 import pickle
 import pickletools
+import subprocess
+import sys
+import weakref
+from copy import deepcopy
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -15,8 +22,9 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV
 from sklearn.pipeline import make_pipeline
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
+import skrec
 from skrec import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from skrec.metrics import ranking_scorer
 
@@ -161,8 +169,16 @@ def test_warm_start_goes_on_and_a_cold_fit_starts_anew(model, X):
     assert model.n_iter_ == 2 * n_iter
     assert model.n_updates_ == 2 * n_updates
     assert len(model.loss_curve_) == len(model.validation_scores_) == 2 * n_iter
-    assert model.best_iteration_ > n_iter
-    assert np.abs(model.predict(X) - first).max() > 1e-4
+    # The weights that it began from count as well.
+    best = int(np.argmax(model.validation_scores_))
+    assert model.best_iteration_ == best + 1
+    assert (np.abs(model.predict(X) - first).max() > 1e-4) == (best >= n_iter)
+    model.partial_fit(X)
+    assert not hasattr(model, "best_iteration_")
+    assert len(model.loss_curve_) == 2 * n_iter + 1
+    model.fit(X)
+    assert np.isnan(model.validation_scores_[: 2 * n_iter + 1]).all()
+    assert len(model.validation_scores_) == len(model.loss_curve_) == model.n_iter_
     with pytest.raises(ValueError, match="X has 20 items"):
         model.fit(X[:, 1:])
 
@@ -179,7 +195,7 @@ def test_ctrl_c_keeps_the_model_so_far(model, X, when):
     setattr(CtrlC, when, interrupt)
     model.set_params(max_iter=30, callbacks=[CtrlC()])
     if when == "on_batch_begin":
-        with pytest.warns(UserWarning, match="interrupted in epoch 3: the model of the 2 epochs"):
+        with pytest.warns(UserWarning, match="interrupted in epoch 3: the model so far is kept"):
             model.fit(X)
     else:  # as skorch's EarlyStopping ends training
         model.fit(X)
@@ -207,7 +223,76 @@ def test_a_loss_that_is_not_finite_names_the_epoch_and_the_cause(model, X):
     np.testing.assert_array_equal(model.predict(X), scores)
 
 
-def test_skorch_callbacks_work_and_stay_clonable(X):
+def test_the_last_update_may_not_diverge_unseen(X):
+    model = MultVAE(8, hidden_layer_sizes=(16,), early_stopping=False, learning_rate=1e38)
+    with pytest.raises(ValueError, match="not finite in epoch 1"):
+        model.set_params(max_iter=1, random_state=0).fit(X)
+
+
+def test_a_fit_that_fails_leaves_the_optimizer_as_it_was(model, X):
+    model.set_params(early_stopping=False).partial_fit(X)
+    expected = deepcopy(model).partial_fit(X).predict(X)
+    with pytest.raises(ValueError, match="not finite"):
+        model.set_params(warm_start=True, learning_rate=1e30).fit(X)
+    model.set_params(learning_rate=OPTIONS["learning_rate"])
+    np.testing.assert_array_equal(model.partial_fit(X).predict(X), expected)
+
+
+def test_the_network_is_that_of_the_fit_whatever_parameters_change_later(model, X):
+    scores = model.fit(X).predict(X)
+    model.set_params(n_components=5)
+    np.testing.assert_array_equal(model.predict(X), scores)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), scores)
+    assert len(model.get_feature_names_out()) == model.transform(X).shape[1]
+    model.set_params(warm_start=True)
+    with pytest.raises(ValueError, match="cannot go on training: n_components changed"):
+        model.fit(X)
+    with pytest.raises(ValueError, match="n_components changed .* Set warm_start=False"):
+        model.partial_fit(X)
+    assert model.set_params(warm_start=False).fit(X).transform(X).shape[1] in (5, 10)
+
+
+def test_another_likelihood_is_another_network(X):
+    model = MultDAE(8, **OPTIONS).fit(X).set_params(likelihood="gaussian")
+    assert model.predict(X).shape == X.shape
+    with pytest.raises(ValueError, match="likelihood changed"):
+        model.partial_fit(X)
+
+
+def test_stored_zeros_are_ratings(X):
+    zeros = X.copy()
+    zeros.data[::3] = 0
+    model = MultDAE(8, likelihood="gaussian", **OPTIONS).fit(zeros)
+    assert np.isfinite(model.validation_scores_).all()
+    assert model.rating_range_ == (0, 1)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_the_scale_of_a_row_does_not_change_its_code(model, X, scale):
+    model.fit(X)
+    codes = model.transform(scale * X.astype(np.float64))
+    np.testing.assert_allclose(codes, model.transform(X), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="overflows float32"):
+        model.predict(1e300 * X.astype(np.float64))
+
+
+def test_nothing_of_the_training_lives_on(model, X):
+    trainers = []
+
+    class Watch(Callback):
+        def on_train_begin(self, net, **kwargs):
+            trainers.append(weakref.ref(net))
+
+    gc.collect()
+    gc.disable()
+    try:
+        model.set_params(callbacks=[Watch()]).set_callbacks(CountEpochs()).fit(X)
+        assert trainers[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_skorch_callbacks_work_and_stay_clonable(model, X):
     rates = []
 
     class KeepRate(Callback):
@@ -215,9 +300,13 @@ def test_skorch_callbacks_work_and_stay_clonable(X):
             rates.append(net.optimizer_.param_groups[0]["lr"])
 
     schedule = LRScheduler("StepLR", step_size=1, gamma=0.1)
-    model = MultVAE(8, hidden_layer_sizes=(16,), callbacks=[KeepRate(), schedule], **OPTIONS)
+    model.set_params(callbacks=[KeepRate(), ("schedule", schedule)])
     clone(model).fit(X)
     np.testing.assert_allclose(rates, [0.01, 0.001, 0.0001, 0.00001])
+    model.set_params(callbacks=[("schedule", schedule)]).fit(X)
+    again = pickle.loads(pickle.dumps(model))
+    assert vars(again.callbacks[0][1]).keys() == vars(clone(schedule)).keys()
+    again.fit(X)
 
 
 class CountEpochs:
@@ -249,6 +338,30 @@ def test_scikit_learn_callbacks_see_and_stop_the_epochs(model, X):
     rows = X[np.diff(X.indptr) > 0]
     np.testing.assert_array_equal(counter.scores[-1], model.predict(rows))
     assert clone(model).set_callbacks(CountEpochs(stop_after=2)).fit(X).n_iter_ == 2
+
+
+def test_an_epoch_that_another_callback_ends_is_closed(X):
+    counter = CountEpochs()
+    stop = EarlyStopping("train_loss", patience=1, threshold=10, threshold_mode="abs", sink=str)
+    model = MultVAE(8, hidden_layer_sizes=(16,), callbacks=[stop], **OPTIONS)
+    model.set_callbacks(counter).fit(X)
+    assert len(counter.epochs) == model.n_iter_ < 4
+
+
+def test_everything_else_works_without_scikit_learns_callbacks():
+    code = """
+import numpy as np
+import sklearn.callback
+import sklearn.model_selection
+del sklearn.callback.CallbackSupportMixin
+from skrec import MultVAE
+model = MultVAE(2, hidden_layer_sizes=(3,), max_iter=2).fit(np.ones((30, 4)))
+assert model.n_iter_ == 2 and not hasattr(model, "set_callbacks")
+"""
+    root = str(Path(skrec.__file__).parents[1])
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": root}
+    )
 
 
 def test_progress_bar_of_scikit_learn_nests_through_grid_search(X, capsys):
@@ -332,6 +445,11 @@ def test_transform_embeds_users(model, X):
 
 def test_samples_are_rows_of_the_users_totals(model, X):
     model.fit(X)
+    for n_samples in (0, -1):
+        with pytest.raises(ValueError, match="n_samples must be an integer >= 1"):
+            model.sample(X, n_samples)
+    with pytest.raises(ValueError, match="non-negative"):
+        model.sample(-X)
     samples = model.sample(X, 3, random_state=0)
     assert samples.shape == (3, *X.shape)
     np.testing.assert_array_equal(samples.sum(axis=2), np.tile(X.sum(axis=1), (3, 1)))
