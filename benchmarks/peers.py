@@ -16,9 +16,9 @@ from measure import peak_rss, timed, versions
 from scipy import sparse
 
 L2 = 500.0
-# The best of some 90 on the validation users of the first of data.partitions("ml-1m", 3), fitted to
-# its training users: 64 to 512 components, alpha0 0.03 to 1, reg 0.001 to 0.03. NDCG@100 was 0.4384
-# there; 24 epochs instead of 16, or nu 0.95 or 1.05 instead of 1, give 0.4384 to 0.4386.
+# The best of some 90 on the validation users of the first of data.partitions("ml-1m", 3), fitted
+# to its training users: 64 to 512 components, alpha0 0.03 to 1, reg 0.001 to 0.03. NDCG@100 was
+# 0.4384 there; 24 epochs instead of 16, or nu 0.95 or 1.05 instead of 1, give 0.4384 to 0.4386.
 IALS = {"n_components": 512, "alpha0": 0.2, "reg": 0.0075}
 
 

@@ -1,10 +1,9 @@
 """Mult-DAE: a denoising autoencoder of users' rows."""
 
 from itertools import pairwise
-from numbers import Real
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from skrec.base import BaseRecommender
@@ -169,7 +168,6 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
-        "l2": [Interval(Real, 0, None, closed="left")],
         "clip": ["boolean"],
     }
 
@@ -224,7 +222,3 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         init_glorot(module, generator)
         if self.likelihood == "gaussian":
             nn.init.constant_(module.output.bias, X.data.mean())
-
-    def _trainer_options(self):
-        # Adam's weight decay is added to the gradient: it is that of l2 * ||W||^2.
-        return {"optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})]}

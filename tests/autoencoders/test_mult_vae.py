@@ -107,22 +107,3 @@ def test_gaussian_models_predict_ratings_within_their_range():
         assert model.score(X) > -deviation
         assert model.score(X) == pytest.approx(-0.55, abs=0.15)
         assert all(score < 0 for score in model.validation_scores_)
-
-
-def test_the_penalty_of_mult_dae_is_the_gradient_of_its_square():
-    X = rows()
-    free, penalized = (
-        MultDAE(4, l2=l2, max_iter=40, early_stopping=False, random_state=0, learning_rate=0.01)
-        for l2 in (0.0, 0.1)
-    )
-    norms = [
-        [np.square(weights).sum() for name, weights in model.fit(X)._weights.items()]
-        for model in (free, penalized)
-    ]
-    names = list(free._weights)
-    for name, one, other in zip(names, *norms, strict=True):
-        if name.endswith("weight"):
-            assert other < 0.5 * one
-    # Adam adds weight_decay * W to the gradient; that of l2 * ||W||^2 is 2 * l2 * W.
-    options = penalized._trainer_options()
-    assert options == {"optimizer__param_groups": [("*weight", {"weight_decay": 0.2})]}
