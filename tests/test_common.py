@@ -18,7 +18,7 @@ from skrec import (
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
 # Neural models are made small, and train for long enough to recover a withheld block.
-SMALL = {"learning_rate": 0.01, "max_iter": 60, "early_stopping": False, "random_state": 0}
+SMALL = {"learning_rate": 0.01, "max_iter": 40, "early_stopping": False, "random_state": 0}
 ESTIMATORS = [
     EASE(),
     Popularity(),
