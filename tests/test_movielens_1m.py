@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
-from skrec import EASE
+from skrec import EASE, MultDAE, MultVAE, RecVAE
 from skrec.datasets import fetch_movielens
 from skrec.metrics import ndcg, ranking_scorer
 from skrec.model_selection import StrongGeneralizationSplit
@@ -104,3 +104,48 @@ def test_grid_search_inside_a_pipeline(ratings):
     grid.fit(ratings.X)
     assert grid.cv_results_["mean_test_ndcg@100"].min() > 0.35
     assert grid.predict(ratings.X[:2]).shape == (2, ratings.X.shape[1])
+
+
+@pytest.fixture(scope="module")
+def unseen(liked):
+    """Rows to learn from, those for early stopping included, and the test users of one split."""
+    split = StrongGeneralizationSplit(n_validation=0, n_test=0.1, random_state=0)
+    parts = split.partition(liked)
+    return parts.train, parts.test_fold_in, parts.test_held_out
+
+
+@pytest.mark.parametrize(
+    ("model", "share_of_ease"),
+    [
+        (MultDAE(random_state=0), 0.95),
+        (
+            MultVAE(
+                hidden_layer_sizes=(),
+                beta=0.05,
+                n_annealing_updates=1000,
+                batch_size=100,
+                n_iter_no_change=8,
+                random_state=0,
+            ),
+            0.94,
+        ),
+        (
+            RecVAE(
+                hidden_layer_sizes=(600, 600),
+                l2=5e-6,
+                batch_size=100,
+                n_iter_no_change=6,
+                random_state=0,
+            ),
+            0.97,
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_autoencoders_reach_their_share_of_ease(unseen, model, share_of_ease):
+    train, fold_in, held_out = unseen
+    ease = ndcg(EASE(l2=500).fit(train).recommend(fold_in, k=100), held_out)
+    model.fit(train)
+    assert ndcg(model.recommend(fold_in, k=100), held_out) > share_of_ease * ease
+    # The users held out within the training data tell what to expect of those outside.
+    assert max(model.validation_scores_) > 0.9 * share_of_ease * ease
