@@ -132,7 +132,6 @@ def unseen(liked):
         (
             RecVAE(
                 hidden_layer_sizes=(600, 600),
-                l2=5e-6,
                 batch_size=100,
                 n_iter_no_change=6,
                 random_state=0,

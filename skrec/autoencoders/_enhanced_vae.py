@@ -207,8 +207,7 @@ class NormalizedGradientTrainer(Trainer):
         self.normalize_gradients = normalize_gradients
 
     def on_grad_computed(self, net, named_parameters, **kwargs):
-        """Add the gradient of the penalty, and normalise."""
-        super().on_grad_computed(net, named_parameters, **kwargs)
+        """Normalise."""
         if self.normalize_gradients:
             gradients = [p.grad for _, p in named_parameters if p.grad is not None]
             norms = torch._foreach_norm(gradients)
@@ -254,9 +253,6 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     n_annealing_epochs : int, default=100
         `beta` rises linearly over these epochs, in which early stopping does not stop. 0 means
         that it holds from the start.
-    l2 : float, default=0.0
-        Penalty on the squared weights, biases excepted, in units of the mean objective of a user.
-        The paper has none; on small data it helps.
     dropout : float, default=0.5
         Probability of dropping an entry from an encoder's input.
     learning_rate : float, default=0.0005
@@ -365,7 +361,6 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
         normalize_gradients=True,
         beta=0.3,
         n_annealing_epochs=100,
-        l2=0.0,
         dropout=0.5,
         learning_rate=0.0005,
         batch_size=200,
@@ -389,7 +384,6 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
         self.normalize_gradients = normalize_gradients
         self.beta = beta
         self.n_annealing_epochs = n_annealing_epochs
-        self.l2 = l2
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -428,4 +422,4 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
             )
 
     def _trainer_options(self):
-        return {**super()._trainer_options(), "normalize_gradients": self.normalize_gradients}
+        return {"normalize_gradients": self.normalize_gradients}

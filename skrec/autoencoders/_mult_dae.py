@@ -1,9 +1,10 @@
 """Mult-DAE: a denoising autoencoder of users' rows."""
 
 from itertools import pairwise
+from numbers import Real
 
 import torch
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skrec.base import BaseRecommender
@@ -167,6 +168,7 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        "l2": [Interval(Real, 0, None, closed="left")],
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
         "clip": ["boolean"],
     }
@@ -222,3 +224,7 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         init_glorot(module, generator)
         if self.likelihood == "gaussian":
             nn.init.constant_(module.output.bias, X.data.mean())
+
+    def _trainer_options(self):
+        # Adam adds weight_decay * W to the gradient; that of l2 * ||W||^2 is 2 * l2 * W.
+        return {"optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})]}

@@ -124,9 +124,6 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
     n_annealing_updates : int, default=200000
         `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
         0 means that it holds from the start.
-    l2 : float, default=0.0
-        Penalty on the squared weights, biases excepted, in units of the mean objective of a user.
-        The paper has none; on small data it helps.
     dropout : float, default=0.5
         Probability of dropping an entry from the encoder's input.
     learning_rate : float, default=0.001
@@ -230,7 +227,6 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
         likelihood="multinomial",
         beta=0.2,
         n_annealing_updates=200_000,
-        l2=0.0,
         dropout=0.5,
         learning_rate=0.001,
         batch_size=500,
@@ -250,7 +246,6 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
         self.likelihood = likelihood
         self.beta = beta
         self.n_annealing_updates = n_annealing_updates
-        self.l2 = l2
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.batch_size = batch_size

@@ -200,9 +200,6 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     layer_norm_eps : float, default=0.1
         Added to the variance in layer normalisation. The authors' code has 0.1; that of the
         paper's time torch's default, 1e-5.
-    l2 : float, default=0.0
-        Penalty on the squared weights, biases excepted, in units of the mean objective of a user.
-        The paper has none; on small data it helps.
     dropout : float, default=0.5
         Probability of dropping an entry from the input, while the encoder is trained.
     learning_rate : float, default=0.0005
@@ -308,7 +305,6 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
         n_encoder_passes=3,
         n_decoder_passes=1,
         layer_norm_eps=0.1,
-        l2=0.0,
         dropout=0.5,
         learning_rate=0.0005,
         batch_size=500,
@@ -330,7 +326,6 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
         self.n_encoder_passes = n_encoder_passes
         self.n_decoder_passes = n_decoder_passes
         self.layer_norm_eps = layer_norm_eps
-        self.l2 = l2
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -366,7 +361,6 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
 
     def _trainer_options(self):
         return {
-            **super()._trainer_options(),
             "n_encoder_passes": self.n_encoder_passes,
             "n_decoder_passes": self.n_decoder_passes,
         }

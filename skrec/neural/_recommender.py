@@ -26,7 +26,6 @@ from skrec.utils._validation import check_interactions, check_k, keep_state_on_e
 TRAINING_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
     "hidden_layer_sizes": ["array-like"],
-    "l2": [Interval(Real, 0, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -326,7 +325,7 @@ class NeuralRecommenderMixin(
 
     def _trainer_options(self):
         """Parameters of the trainer beyond the common ones."""
-        return {"l2": self.l2}
+        return {}
 
     def _check_same_network(self, module, options):
         """Raise an error where training cannot go on with the weights of the fit before."""

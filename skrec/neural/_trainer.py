@@ -7,9 +7,6 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
-from torch import nn
-
-from skrec.neural._layers import SparseLinear
 
 
 class StopTraining(KeyboardInterrupt):
@@ -73,13 +70,11 @@ class Trainer(NeuralNet):
         Where the fit that this one continues has ended.
     placement : Placement
         The device, and the position among the processes that train together.
-    l2 : float, default=0.0
-        Penalty on the squared weights of linear layers, biases excepted.
     **kwargs
         Parameters of skorch's NeuralNet.
     """
 
-    def __init__(self, module, *, rng, generator, start, placement, l2=0.0, **kwargs):
+    def __init__(self, module, *, rng, generator, start, placement, **kwargs):
         super().__init__(
             module,
             criterion=object,  # the module returns the loss itself
@@ -91,7 +86,6 @@ class Trainer(NeuralNet):
         self.generator = generator
         self.start = start
         self.placement = placement
-        self.l2 = l2
 
     @property
     def _default_callbacks(self):
@@ -120,18 +114,6 @@ class Trainer(NeuralNet):
         Data-parallel training averages the gradients over the processes, hence the factor.
         """
         return y_pred.sum() * (self.placement.n_processes / X.n_total)
-
-    def on_grad_computed(self, net, named_parameters, **kwargs):
-        """Add the gradient of the penalty."""
-        if self.l2 == 0:
-            return
-        penalized = [
-            layer.weight
-            for layer in self.module.modules()
-            if isinstance(layer, (nn.Linear, SparseLinear)) and layer.weight.grad is not None
-        ]
-        gradients = [weight.grad for weight in penalized]
-        torch._foreach_add_(gradients, [w.detach() for w in penalized], alpha=2 * self.l2)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Make one pass over the rows, without waiting for the device after each batch."""

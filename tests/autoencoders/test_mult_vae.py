@@ -1,9 +1,12 @@
 """Mult-VAE and Mult-DAE against a dense implementation of their objectives."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from skorch.callbacks import Callback
 
 from skrec import MultDAE, MultVAE
 from skrec.autoencoders._mult_vae import MultVAEModule
@@ -107,3 +110,29 @@ def test_gaussian_models_predict_ratings_within_their_range():
         assert model.score(X) > -deviation
         assert model.score(X) == pytest.approx(-0.55, abs=0.15)
         assert all(score < 0 for score in model.validation_scores_)
+
+
+def test_the_penalty_of_mult_dae_is_the_gradient_of_its_square():
+    """With one step of plain gradient descent, the weights' difference is the gradient's."""
+    steps = []
+
+    class OneStep(Callback):
+        def on_train_begin(self, net, **kwargs):
+            groups = net.optimizer_.param_groups
+            net.optimizer_ = torch.optim.SGD(
+                [{key: group[key] for key in ("params", "weight_decay")} for group in groups],
+                lr=1.0,
+            )
+            self.start_ = deepcopy(net.module.state_dict())
+
+        def on_batch_end(self, net, **kwargs):
+            steps.append((self.start_, deepcopy(net.module.state_dict())))
+
+    for l2 in (0.0, 0.05):
+        MultDAE(
+            4, l2=l2, max_iter=1, callbacks=[OneStep()], early_stopping=False, random_state=0
+        ).fit(rows())
+    (start, free), (_, penalized) = steps
+    for name in start:
+        expected = -0.1 * start[name] if name.endswith("weight") else torch.zeros_like(start[name])
+        torch.testing.assert_close(penalized[name] - free[name], expected, rtol=1e-3, atol=1e-5)

@@ -292,35 +292,6 @@ def test_nothing_of_the_training_lives_on(model, X):
         gc.enable()
 
 
-def test_the_penalty_is_that_of_the_squared_weights(model, X):
-    """With the step 1 of plain gradient descent, the weights' difference is the gradient's."""
-    weights = []
-
-    class OneStep(Callback):
-        def on_train_begin(self, net, **kwargs):
-            net.optimizer_ = torch.optim.SGD(net.module.parameters(), lr=1.0)
-            self.start_ = {k: v.clone() for k, v in net.module.state_dict().items()}
-
-        def on_batch_end(self, net, **kwargs):
-            weights.append((self.start_, deepcopy(net.module.state_dict())))
-            raise KeyboardInterrupt
-
-    if isinstance(model, EnhancedVAE):
-        model.set_params(normalize_gradients=False)
-    for l2 in (0.0, 0.05):
-        model.set_params(l2=l2, callbacks=[OneStep()], early_stopping=False)
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(X)
-    (start, free), (_, penalized) = weights
-    for name in start:
-        is_trained = not (isinstance(model, RecVAE) and name.startswith("output"))
-        is_layer = name.endswith("weight") and "norms" not in name
-        expected = -0.1 * start[name] if is_layer and is_trained else torch.zeros(())
-        torch.testing.assert_close(
-            penalized[name] - free[name], expected.expand_as(start[name]), rtol=1e-3, atol=1e-4
-        )
-
-
 def test_skorch_callbacks_work_and_stay_clonable(model, X):
     rates = []
 
