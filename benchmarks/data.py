@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from skrec.datasets import fetch_movielens
+from skrec.datasets import fetch_movielens, load_movielens_small
 from skrec.model_selection import StrongGeneralizationSplit, fold_in_split
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -22,8 +22,8 @@ class Data(NamedTuple):
 
 
 def load(name):
-    if name == "ml-1m":
-        return movielens_1m()
+    if name in ("ml-1m", "ml-latest-small"):
+        return movielens(name)
     if name == "toy":
         X = popularity_skewed(3_300, 600, 150_000)
         return Data(X[:3_000], X, fold_in_split(X[3_000:], random_state=0))
@@ -37,25 +37,27 @@ def load(name):
     return Data(X[:116_677], X[116_677:], None)
 
 
-def movielens_1m():
+def movielens(name):
     """A tenth of the users held out."""
     split = StrongGeneralizationSplit(n_validation=0, n_test=0.1, random_state=0)
-    parts = split.partition(liked_1m())
+    parts = split.partition(liked(name))
     test = parts.test_fold_in, parts.test_held_out
     return Data(parts.train, sparse.vstack([parts.train, test[0]], format="csr"), test)
 
 
-def liked_1m():
+def liked(name):
     """Ratings of at least 4, users with at least 5 of them."""
-    ratings = fetch_movielens(
-        "1m", data_home=os.environ.get("SKREC_DATA", _BESIDE), download_if_missing=False
-    )
+    if name == "ml-latest-small":
+        ratings = load_movielens_small()
+    else:
+        folder = os.environ.get("SKREC_DATA", _BESIDE)
+        ratings = fetch_movielens("1m", data_home=folder, download_if_missing=False)
     return ratings.binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
 
 
 def partitions(name, n_splits):
     """Training, validation and test users, a tenth each of the latter two, `n_splits` times."""
-    X = liked_1m() if name == "ml-1m" else load(name).users
+    X = load(name).users if name == "toy" else liked(name)
     for seed in range(n_splits):
         yield StrongGeneralizationSplit(random_state=seed).partition(X)
 

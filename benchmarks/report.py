@@ -1,6 +1,6 @@
 """The Markdown reports."""
 
-from statistics import mean, median
+from statistics import mean, median, stdev
 
 
 def render(result):
@@ -178,13 +178,14 @@ def _quality(result):
             continue
         rows.append(
             [name, f"{mean(score for score, _ in scores):.4f}"]
+            + [f"{stdev(score for score, _ in scores):.4f}"]
             + [f"{score:.4f} ± {error:.4f}" for score, error in scores]
             + [_seconds([answer["times"][0] for answer in answers])]
             + [", ".join(answer["epochs"] for answer in answers if "epochs" in answer)]
         )
     n_splits = len(next(iter(result["quality"].values())))
     splits = ",".join(f"split {number}" for number in range(n_splits))
-    header = f"NDCG@100 ({result['settings']} settings),mean,{splits},fit (s),best epoch"
+    header = f"NDCG@100 ({result['settings']} settings),mean,deviation,{splits},fit (s),best epoch"
     return ["", *_table(header, rows)]
 
 
