@@ -187,7 +187,10 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
     Notes
     -----
     The defaults are those of the paper, for data of the size of MovieLens 20M. The annealing is a
-    slope: with fewer users, `beta` stays far below its limit. SMALLNOTE
+    slope: with fewer users, `beta` stays far below its limit. With some thousand users this does
+    better: ``hidden_layer_sizes=()``, ``beta=0.05``, ``n_annealing_updates=1000`` and
+    ``batch_size=100``; with some hundred ``beta=0.1``, ``n_annealing_updates=500`` and
+    ``batch_size=50``.
 
     An update costs the stored entries times the first hidden layer, and users times items times
     the last one; the multinomial likelihood holds one users x items buffer of a batch.
