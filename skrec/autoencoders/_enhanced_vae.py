@@ -311,10 +311,11 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     -----
     The defaults are those of the paper for MovieLens 20M, but for the likelihood, of which the
     authors have published both. On MovieLens 1M fewer pseudo-inputs and one narrow layer do as
-    well for a fiftieth of the cost: ``hidden_layer_sizes=(200,)``, ``n_pseudo_inputs=50``,
-    ``beta=0.05``, ``n_annealing_epochs=10``, ``batch_size=100``. The pseudo-inputs are dense: each update
-    encodes all of them, which costs ``n_pseudo_inputs`` times items times twice the first hidden
-    layer, several times what the users of the batch cost.
+    well in a small part of the time: ``hidden_layer_sizes=(200,)``, ``n_pseudo_inputs=50``,
+    ``beta=0.05``, ``n_annealing_epochs=10``, ``batch_size=100``.
+
+    The pseudo-inputs are dense: each update encodes all of them, which costs ``n_pseudo_inputs``
+    times items times twice the first hidden layer, several times what the users of the batch cost.
 
     ``transform`` gives both codes side by side, :math:`z_1` first.
 
