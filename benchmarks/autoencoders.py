@@ -51,22 +51,15 @@ SMALL = {
         "batch_size": 50,
     },
     "MultDAE": {"batch_size": 50},
-    "RecVAE": {
+    "RecVAE": {"hidden_layer_sizes": (600, 600), "batch_size": 50, "n_iter_no_change": 8},
+    "EnhancedVAE": {
         "hidden_layer_sizes": (200,),
-        "gamma": 0.0035,
+        "n_pseudo_inputs": 50,
+        "beta": 0.03,
+        "n_annealing_epochs": 10,
         "batch_size": 50,
         "learning_rate": 0.001,
         "n_iter_no_change": 8,
-    },
-    "EnhancedVAE": {
-        "n_components": 50,
-        "hidden_layer_sizes": (150,),
-        "n_pseudo_inputs": 50,
-        "beta": 0.1,
-        "n_annealing_epochs": 20,
-        "batch_size": 50,
-        "learning_rate": 0.001,
-        "n_iter_no_change": 10,
     },
 }
 SETTINGS = {"default": {}, "tuned": TUNED, "small": SMALL}

@@ -258,12 +258,12 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     Notes
     -----
     The defaults are those of the paper for MovieLens 20M. With some thousand users
-    ``hidden_layer_sizes=(600, 600)`` and ``batch_size=100`` do better; with some hundred
-    ``hidden_layer_sizes=(200,)``, ``gamma=0.0035``, ``batch_size=50`` and
-    ``learning_rate=0.001``. The old posterior of every training
-    user is kept in two users x components arrays during training, computed without noise, as in
-    the authors' first version; their later one runs a copy of the encoder instead. Both mean the
-    same, and the arrays take a third off the work.
+    ``hidden_layer_sizes=(600, 600)`` and ``batch_size=100`` do better, with some hundred
+    ``batch_size=50``.
+
+    The old posterior of every training user is kept in two users x components arrays during
+    training, computed without noise, as in the authors' first version; their later one runs a copy
+    of the encoder instead. Both mean the same, and the arrays save the copy's work.
 
     A row without entries gets what the encoder makes of it, which is close to popularity; the
     code 0 would be far from it, as the prior's moving part need not stay there.
