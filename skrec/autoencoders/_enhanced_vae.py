@@ -310,9 +310,10 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     Notes
     -----
     The defaults are those of the paper for MovieLens 20M, but for the likelihood, of which the
-    authors have published both. On MovieLens 1M fewer pseudo-inputs and one narrow layer do as
-    well in a small part of the time: ``hidden_layer_sizes=(200,)``, ``n_pseudo_inputs=50``,
-    ``beta=0.05``, ``n_annealing_epochs=10``, ``batch_size=100``.
+    authors have published both. On data of the size of MovieLens 1M the model overfits, and one
+    layer with fewer pseudo-inputs does better in a small part of the time:
+    ``hidden_layer_sizes=(600,)``, ``n_pseudo_inputs=200``, ``n_annealing_epochs=50``,
+    ``batch_size=500``.
 
     The pseudo-inputs are dense: each update encodes all of them, which costs ``n_pseudo_inputs``
     times items times twice the first hidden layer, several times what the users of the batch cost.
