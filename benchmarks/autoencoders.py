@@ -33,13 +33,16 @@ TUNED = {
         "n_iter_no_change": 8,
     },
     "RecVAE": {"hidden_layer_sizes": (600, 600), "batch_size": 100, "n_iter_no_change": 6},
+    # 600 units, 200 pseudo-inputs and batches of 500 have 0.003 more on the validation users of
+    # the first split, for three times the time.
     "EnhancedVAE": {
-        "hidden_layer_sizes": (600,),
-        "n_pseudo_inputs": 200,
-        "n_annealing_epochs": 50,
-        "batch_size": 500,
-        "max_iter": 150,
-        "n_iter_no_change": 30,
+        "hidden_layer_sizes": (200,),
+        "n_pseudo_inputs": 50,
+        "beta": 0.05,
+        "n_annealing_epochs": 10,
+        "batch_size": 100,
+        "max_iter": 80,
+        "n_iter_no_change": 8,
     },
 }
 SMALL = {

@@ -275,8 +275,8 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
         Called during training. They see the training loss as ``train_loss`` and the score of
         early stopping as ``valid_score``.
     device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a GPU if there is one. A
-        fitted model goes to the CPU where the device does not exist.
+        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
+        is one. A fitted model goes to the CPU where the device does not exist.
     random_state : int, RandomState instance or None, default=None
         Controls the initial weights, the order of the users, the noise and who is held out.
         Pass an int for the same model at every fit.
@@ -311,9 +311,9 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     -----
     The defaults are those of the paper for MovieLens 20M, but for the likelihood, of which the
     authors have published both. On data of the size of MovieLens 1M the model overfits, and one
-    layer with fewer pseudo-inputs does better in a small part of the time:
-    ``hidden_layer_sizes=(600,)``, ``n_pseudo_inputs=200``, ``n_annealing_epochs=50``,
-    ``batch_size=500``.
+    narrow layer with few pseudo-inputs does better in a small part of the time:
+    ``hidden_layer_sizes=(200,)``, ``n_pseudo_inputs=50``, ``beta=0.05``,
+    ``n_annealing_epochs=10``, ``batch_size=100``.
 
     The pseudo-inputs are dense: each update encodes all of them, which costs ``n_pseudo_inputs``
     times items times twice the first hidden layer, several times what the users of the batch cost.

@@ -111,8 +111,8 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         Called during training. They see the training loss as ``train_loss`` and the score of
         early stopping as ``valid_score``.
     device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a GPU if there is one. A
-        fitted model goes to the CPU where the device does not exist.
+        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
+        is one. A fitted model goes to the CPU where the device does not exist.
     random_state : int, RandomState instance or None, default=None
         Controls the initial weights, the order of the users, the noise and who is held out.
         Pass an int for the same model at every fit.

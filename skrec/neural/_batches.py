@@ -64,11 +64,22 @@ class SparseBatch:
         return replace(self, values=values / norms[self.rows])
 
     def dropped_out(self, probability, generator):
-        """Zero entries at random and scale the others by ``1 / (1 - probability)``."""
+        """Drop entries at random and scale those that stay by ``1 / (1 - probability)``."""
         if probability == 0:
             return self
         draws = torch.rand(len(self.items), generator=generator, device=self.items.device)
-        return replace(self, values=self.values * (draws >= probability) / (1 - probability))
+        kept = draws >= probability
+        values = self.values / (1 - probability)
+        if self.items.device.type != "cpu":
+            # How many are kept is not known here without waiting for the device.
+            return replace(self, values=values * kept)
+        n_kept_before = torch.cat([self.offsets.new_zeros(1), kept.cumsum(0)])
+        return replace(
+            self,
+            items=self.items[kept],
+            values=values[kept],
+            offsets=n_kept_before[self.offsets],
+        )
 
 
 class RowStore(torch.utils.data.Dataset):
