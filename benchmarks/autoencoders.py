@@ -34,7 +34,7 @@ TUNED = {
     },
     "RecVAE": {"hidden_layer_sizes": (600, 600), "batch_size": 100, "n_iter_no_change": 6},
     # 600 units, 200 pseudo-inputs and batches of 500 have 0.003 more on the validation users of
-    # the first split, for three times the time.
+    # the first split, for more than twice the time.
     "EnhancedVAE": {
         "hidden_layer_sizes": (200,),
         "n_pseudo_inputs": 50,

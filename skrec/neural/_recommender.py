@@ -1,7 +1,7 @@
 """The scikit-learn side of every model on torch: fit, continue, score, embed, draw, pickle."""
 
 import warnings
-from copy import copy, deepcopy
+from copy import deepcopy
 from numbers import Integral, Real
 from threading import Lock
 
@@ -18,7 +18,7 @@ from skrec.neural._batches import RowStore
 from skrec.neural._callback_support import CallbackSupportMixin
 from skrec.neural._devices import place, resolve_device
 from skrec.neural._held_out import hold_out_users
-from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation
+from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation, without_state
 from skrec.neural._weights import as_arrays, as_tensors, load_optimizer, optimizer_arrays
 from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
@@ -77,8 +77,7 @@ class NeuralRecommenderMixin(
         Returns
         -------
         self : estimator
-            The fitted estimator. Ctrl-C during training keeps the model of the epochs so far,
-            with a warning.
+            The fitted estimator. Ctrl-C during training keeps the model so far, with a warning.
 
         Raises
         ------
@@ -397,7 +396,7 @@ class NeuralRecommenderMixin(
         if "_modules" in state:
             state = {**state, "_modules": {}}
         if state.get("callbacks"):
-            state = {**state, "callbacks": [_without_state(one) for one in state["callbacks"]]}
+            state = {**state, "callbacks": [without_state(one) for one in state["callbacks"]]}
         return state
 
     def __sklearn_tags__(self):
@@ -438,15 +437,3 @@ def _snapshot(trainer):
         "n_iter_": trainer.start.n_epochs + len(_complete_epochs(trainer)),
         "n_updates_": trainer.n_updates_,
     }
-
-
-def _without_state(callback):
-    """A skorch callback as it was before training: its state ends in an underscore."""
-    if isinstance(callback, tuple):
-        return callback[0], _without_state(callback[1])
-    if isinstance(callback, type):
-        return callback
-    callback = copy(callback)
-    for name in [name for name in vars(callback) if name.endswith("_")]:
-        delattr(callback, name)
-    return callback

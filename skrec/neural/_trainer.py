@@ -1,5 +1,6 @@
 """skorch's training loop over sparse batches, and the callbacks that every fit uses."""
 
+from copy import copy
 from functools import partial
 from typing import NamedTuple
 
@@ -255,3 +256,15 @@ class EndOfEpoch(Callback):
         return task.call_on_fit_task_end(
             **self.report, reconstruction_attributes=lambda: self.snapshot(net)
         )
+
+
+def without_state(callback):
+    """A skorch callback as it was before training: its state ends in an underscore."""
+    if isinstance(callback, tuple):
+        return callback[0], without_state(callback[1])
+    if isinstance(callback, type):
+        return callback
+    callback = copy(callback)
+    for name in [name for name in vars(callback) if name.endswith("_")]:
+        delattr(callback, name)
+    return callback
