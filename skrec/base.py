@@ -22,10 +22,13 @@ class RecommenderTags:
         the root mean squared error on held-out entries, otherwise NDCG@100.
     personalized : bool, default=True
         Whether the order of the recommended items depends on the user's history.
+    reads_reviews : bool, default=False
+        Whether the model learns from review texts.
     """
 
     predicts_ratings: bool = False
     personalized: bool = True
+    reads_reviews: bool = False
 
 
 @dataclass

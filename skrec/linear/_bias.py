@@ -11,11 +11,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight
 
+from skrec._ratings import RATING_CONSTRAINTS, RatingMixin
 from skrec.base import BaseRecommender
-from skrec.utils._validation import check_interactions, keep_state_on_error
+from skrec.utils._validation import keep_state_on_error
 
 
-class BiasBaseline(BaseRecommender):
+class BiasBaseline(RatingMixin, BaseRecommender):
     r"""Global mean plus a user offset and an item offset, both shrunk by ridge penalties.
 
     With :math:`\mu` the mean of all ratings, the offsets minimise
@@ -38,6 +39,9 @@ class BiasBaseline(BaseRecommender):
     clip : bool, default=True
         Whether ``predict`` keeps to the range of the ratings seen in ``fit``. ``recommend`` ranks
         by the values before clipping.
+    rating_scale : tuple of (float, float), default=None
+        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
+        of the ratings seen in ``fit``.
 
     Attributes
     ----------
@@ -46,7 +50,7 @@ class BiasBaseline(BaseRecommender):
     item_offsets_ : ndarray of shape (n_items,)
         0 for items without ratings.
     rating_range_ : tuple of (float, float)
-        Smallest and largest rating seen in ``fit``.
+        `rating_scale`, or the smallest and largest rating seen in ``fit``.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_items,)
@@ -78,13 +82,14 @@ class BiasBaseline(BaseRecommender):
     _parameter_constraints: dict = {
         "l2_user": [Interval(Real, 0, None, closed="neither")],
         "l2_item": [Interval(Real, 0, None, closed="neither")],
-        "clip": ["boolean"],
+        **RATING_CONSTRAINTS,
     }
 
-    def __init__(self, l2_user=15.0, l2_item=10.0, *, clip=True):
+    def __init__(self, l2_user=15.0, l2_item=10.0, *, clip=True, rating_scale=None):
         self.l2_user = l2_user
         self.l2_item = l2_item
         self.clip = clip
+        self.rating_scale = rating_scale
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, reviews=None, sample_weight=None):
@@ -107,32 +112,14 @@ class BiasBaseline(BaseRecommender):
             The fitted estimator.
         """
         with keep_state_on_error(self):
-            X = check_interactions(X, estimator=self, reset=True).astype(np.float64, copy=False)
+            X = self._check_ratings(X).astype(np.float64, copy=False)
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
             total = np.repeat(weight, np.diff(X.indptr)).sum()
             self.mean_ = float(weight @ X.sum(axis=1) / total) if total > 0 else 0.0
-            self.rating_range_ = (X.data.min(), X.data.max()) if X.nnz else (0.0, 0.0)
             self.item_offsets_ = _item_offsets(
                 _with_data(X, X.data - self.mean_), weight, self.l2_user, self.l2_item
             )
         return self
-
-    def predict(self, X, *, reviews=None):
-        """Predict every user's rating of every item.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-
-        Returns
-        -------
-        ratings : ndarray of shape (n_users, n_items)
-        """
-        ratings = super().predict(X)
-        return np.clip(ratings, *self.rating_range_, out=ratings) if self.clip else ratings
 
     def _score_rows(self, X):
         residual = X.data - self.mean_ - self.item_offsets_[X.indices]
@@ -141,7 +128,6 @@ class BiasBaseline(BaseRecommender):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.recommender_tags.predicts_ratings = True
         tags.recommender_tags.personalized = False
         return tags
 
