@@ -1,12 +1,15 @@
-from . import autoencoders, datasets, linear, metrics, model_selection, utils
+from . import autoencoders, datasets, factorization, linear, metrics, model_selection, utils
 from .autoencoders import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
+from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
 
 __all__ = [
     "EASE",
+    "PMF",
     "BaseRecommender",
+    "BayesianPMF",
     "BiasBaseline",
     "EnhancedVAE",
     "Interactions",
@@ -16,6 +19,7 @@ __all__ = [
     "RecVAE",
     "autoencoders",
     "datasets",
+    "factorization",
     "linear",
     "metrics",
     "model_selection",
