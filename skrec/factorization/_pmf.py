@@ -44,7 +44,7 @@ class PMF(
     ----------
     n_components : int, default=16
         Number of factors.
-    l2 : float, default=1.0
+    l2 : float, default=1.2
         Penalty on squared factors and offsets, in units of squared ratings.
     l2_exponent : float, default=0.5
         How the penalty grows with the number n of ratings that a user or an item has: it is
@@ -146,7 +146,7 @@ class PMF(
         self,
         n_components=16,
         *,
-        l2=1.0,
+        l2=1.2,
         l2_exponent=0.5,
         fit_offsets=True,
         link="identity",
