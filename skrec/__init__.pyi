@@ -1,4 +1,5 @@
 from . import autoencoders, datasets, linear, metrics, model_selection, utils
+from ._rating_regressor import RatingRegressor
 from .autoencoders import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .interactions import Interactions
@@ -13,6 +14,7 @@ __all__ = [
     "MultDAE",
     "MultVAE",
     "Popularity",
+    "RatingRegressor",
     "RecVAE",
     "autoencoders",
     "datasets",
