@@ -1,6 +1,7 @@
 """Checks and encodings of the columns of an interaction table."""
 
 from contextlib import suppress
+from itertools import repeat
 
 import numpy as np
 
@@ -168,8 +169,8 @@ def locate(ids, vocabulary):
     n_known = len(vocabulary)
     if ids.dtype != vocabulary.dtype or ids.dtype.kind == "O":
         position = {value: i for i, value in enumerate(vocabulary.tolist())}
-        ids = ids.tolist()
-        return np.fromiter((position.get(value, n_known) for value in ids), np.int64, len(ids))
+        found = map(position.get, ids.tolist(), repeat(n_known))
+        return np.fromiter(found, np.int64, len(ids))
     low, high = vocabulary[0], vocabulary[-1]
     if ids.dtype == np.int64 and int(high) - int(low) < 4 * len(ids):
         position = np.full(high - low + 2, n_known)

@@ -101,14 +101,22 @@ def _read_ids(values, name):
 
 
 def _check_hashable(values, name):
-    for row, value in enumerate(values):
-        try:
-            hash(value)
-        except TypeError as error:
-            raise TypeError(
-                f"The argument must be hashable, such as a string or a number, for {name}, got "
-                f"{value!r} of type {type(value).__name__} at row {row}"
-            ) from error
+    try:
+        set(values.tolist())
+    except TypeError as error:
+        row = next(row for row, value in enumerate(values) if not _is_hashable(value))
+        raise TypeError(
+            f"The argument must be hashable, such as a string or a number, for {name}, got "
+            f"{values[row]!r} of type {type(values[row]).__name__} at row {row}"
+        ) from error
+
+
+def _is_hashable(value):
+    try:
+        hash(value)
+    except TypeError:  # a tuple with a list in it is only known by trying
+        return False
+    return True
 
 
 def _read_counts(table):
