@@ -130,6 +130,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             y = column_or_1d(y, dtype=np.float64, input_name="y", warn=True)
             assert_all_finite(y, input_name="y")
             estimator = _default_estimator() if self.estimator is None else self.estimator
+            _check_predicts_ratings(estimator)
             users, items, counts = read_pairs(table, _reads_reviews(estimator))
             check_consistent_length(users, y)
             if self.duplicates == "error":
@@ -142,7 +143,6 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             self.n_item_ratings_ = np.bincount(ratings.indices, minlength=shape[1])[:-1]
             reviews = {} if counts is None else {"reviews": counts}
             self.estimator_ = clone(estimator).fit(ratings, **reviews)
-            _check_predicts_ratings(self.estimator_)
             self._states = _with_empty_row(ratings)
             if isinstance(self.estimator_, RatingMixin):
                 self._states = self.estimator_._user_states(self._states, **reviews)
@@ -202,6 +202,11 @@ def _reads_reviews(estimator):
 
 
 def _check_predicts_ratings(estimator):
+    if estimator.__sklearn_tags__().target_tags.required:
+        raise ValueError(
+            f"The estimator must be one that learns from a users x items matrix alone, but "
+            f"{estimator!r} needs a target: choose a recommender, such as BiasBaseline()."
+        )
     tags = _recommender_tags(estimator)
     if tags is not None and not tags.predicts_ratings:
         raise ValueError(

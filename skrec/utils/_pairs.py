@@ -173,8 +173,10 @@ def merge_pairs(users, items, ratings, counts, shape, duplicates):
     keys = users * shape[1] + items
     entries, ratings, _, kept = merge_repeated(keys, ratings, None, duplicates)
     row_sizes = np.bincount(entries // shape[1], minlength=shape[0])
-    indptr = np.append(0, np.cumsum(row_sizes))
-    X = sparse.csr_array((ratings, entries % shape[1], indptr), shape=shape)
+    dtype = sparse.get_index_dtype(maxval=max(len(entries), *shape))
+    indptr = np.append(0, np.cumsum(row_sizes)).astype(dtype)
+    indices = (entries % shape[1]).astype(dtype)
+    X = sparse.csr_array((ratings, indices, indptr), shape=shape)
     if counts is None:
         return X, None
     if duplicates != "mean":
