@@ -1,4 +1,4 @@
-from . import autoencoders, datasets, linear, metrics, model_selection, utils
+from . import autoencoders, datasets, inspection, linear, metrics, model_selection, utils
 from ._rating_regressor import RatingRegressor
 from .autoencoders import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
@@ -18,6 +18,7 @@ __all__ = [
     "RecVAE",
     "autoencoders",
     "datasets",
+    "inspection",
     "linear",
     "metrics",
     "model_selection",
