@@ -82,6 +82,9 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     To recommend with `estimator_`, leave its last column out by
     ``recommend(..., items=range(len(item_ids_)))``.
 
+    Of the training data, a model that rates single pairs keeps a state of each user, such as the
+    factors; any other needs whole rows to predict, so the matrix is kept.
+
     ``score`` is the coefficient of determination, as of every regressor.
 
     Examples

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import BayesianRidge
+from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.model_selection import GridSearchCV
 
 from skrec import BiasBaseline, RatingRegressor
@@ -174,8 +174,8 @@ def test_calibration_of_an_estimator():
     search = GridSearchCV(BayesianRidge(), {"max_iter": [50]}, cv=2).fit(X, y)
     display = RatingCalibrationDisplay.from_estimator(search, X, y)
     assert_array_equal(display.coverage, expected.coverage)
-    with pytest.raises(ValueError, match="which DummyRegressor does not have"):
-        RatingCalibrationDisplay.from_estimator(DummyRegressor().fit(X, y), X, y)
+    with pytest.raises(ValueError, match="which Ridge does not have"):
+        RatingCalibrationDisplay.from_estimator(Ridge().fit(X, y), X, y)
     pairs, y = [[0, 0], [1, 1]], [1, 2]
     with pytest.raises(ValueError, match="BiasBaseline has none"):
         RatingCalibrationDisplay.from_estimator(
