@@ -1,4 +1,14 @@
-from . import autoencoders, datasets, factorization, linear, metrics, model_selection, utils
+from . import (
+    autoencoders,
+    datasets,
+    factorization,
+    inspection,
+    linear,
+    metrics,
+    model_selection,
+    utils,
+)
+from ._rating_regressor import RatingRegressor
 from .autoencoders import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
@@ -16,10 +26,12 @@ __all__ = [
     "MultDAE",
     "MultVAE",
     "Popularity",
+    "RatingRegressor",
     "RecVAE",
     "autoencoders",
     "datasets",
     "factorization",
+    "inspection",
     "linear",
     "metrics",
     "model_selection",

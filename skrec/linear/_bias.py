@@ -122,9 +122,15 @@ class BiasBaseline(RatingMixin, BaseRecommender):
         return self
 
     def _score_rows(self, X):
+        return self._user_states(X)[:, None] + (self.mean_ + self.item_offsets_)
+
+    def _user_states(self, X):
+        """Offset of each user."""
         residual = X.data - self.mean_ - self.item_offsets_[X.indices]
-        user_offsets = _with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + self.l2_user)
-        return user_offsets[:, None] + (self.mean_ + self.item_offsets_)
+        return _with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + self.l2_user)
+
+    def _score_pairs(self, states, users, items):
+        return states[users] + (self.mean_ + self.item_offsets_)[items]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -4,6 +4,7 @@ import narwhals as nw
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skrec._ratings import score_pairs
 from skrec.utils._blocks import effective_n_threads, map_blocks, recommend_rows, row_blocks
 
 
@@ -55,6 +56,10 @@ class Predictor:
 
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], self._n_threads)
         return np.concatenate(map_blocks(gather, blocks, self._n_threads))
+
+    def predict_pairs(self, X, users, items):
+        """Predictions from the rows of the csr_array `X` for pairs of its rows and columns."""
+        return score_pairs(self._predict, X, users, items, self._n_threads)
 
     def _predict(self, rows):
         scores = np.asarray(self._estimator.predict(self._contain(rows)))

@@ -1,6 +1,7 @@
 """Checks and encodings of the columns of an interaction table."""
 
 from contextlib import suppress
+from itertools import repeat
 
 import numpy as np
 
@@ -158,6 +159,27 @@ def positions(ids, vocabulary):
             f"of item_ids of type {kinds[1]}; convert one of them"
         )
     return positions
+
+
+def locate(ids, vocabulary):
+    """Position of each id in a vocabulary from `encode`, its length where it is not there.
+
+    Ids of the same type as the vocabulary are found without making an object of each.
+    """
+    n_known = len(vocabulary)
+    if ids.dtype != vocabulary.dtype or ids.dtype.kind == "O":
+        position = {value: i for i, value in enumerate(vocabulary.tolist())}
+        found = map(position.get, ids.tolist(), repeat(n_known))
+        return np.fromiter(found, np.int64, len(ids))
+    low, high = vocabulary[0], vocabulary[-1]
+    if ids.dtype == np.int64 and int(high) - int(low) < 4 * len(ids):
+        position = np.full(high - low + 2, n_known)
+        position[vocabulary - low] = np.arange(n_known)
+        is_outside = (ids < low) | (ids > high)
+        return position[np.where(is_outside, high - low + 1, ids - low)]
+    found = np.searchsorted(vocabulary, ids)
+    found[found == n_known] = 0
+    return np.where(vocabulary[found] == ids, found, n_known)
 
 
 def first_repeated(keys):

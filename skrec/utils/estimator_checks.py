@@ -6,12 +6,15 @@ scikit-learn's :func:`~sklearn.utils.estimator_checks.parametrize_with_checks` k
 """
 
 import pickle
+from inspect import signature
 
 import numpy as np
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
+
+from skrec._ratings import RatingMixin
 
 __all__ = ["check_recommender", "parametrize_with_recommender_checks"]
 
@@ -361,6 +364,65 @@ def check_score(estimator):
     _assert_raises(ValueError, "shape", model.score, X, held_out[:, 1:])
 
 
+def check_rating_scale(estimator):
+    """Ratings outside a declared ``rating_scale`` are refused, naming it; others set the range."""
+    if not _has_rating_parameter(estimator, "rating_scale"):
+        return
+    X = _data(estimator)
+    model = clone(estimator).set_params(rating_scale=(0, 10)).fit(X)
+    assert model.rating_range_ == (0.0, 10.0)
+    model.set_params(rating_scale=(1, 4))
+    _assert_raises(ValueError, "rating_scale=(1, 4)", model.fit, X)
+    assert model.rating_range_ == (0.0, 10.0)
+
+
+def check_clip(estimator):
+    """With ``clip``, predictions keep to ``rating_range_``, and are otherwise the same."""
+    if not _has_rating_parameter(estimator, "clip"):
+        return
+    model, X = _fitted(estimator)
+    free = model.set_params(clip=False).predict(X)
+    model.rating_range_ = tuple(np.quantile(free, [0.4, 0.6]).tolist())  # so that many are outside
+    clipped = model.set_params(clip=True).predict(X)
+    _assert_same(clipped, np.clip(free, *model.rating_range_))
+
+
+def check_return_std(estimator):
+    """Where ``predict`` has ``return_std``, a positive deviation by each rating, row by row."""
+    if not _offers_std(estimator):
+        return
+    model, X = _fitted(estimator)
+    ratings, std = model.predict(X, return_std=True)
+    _assert_same(ratings, model.predict(X))
+    assert std.shape == X.shape
+    assert np.isfinite(std).all()
+    assert (std > 0).all()
+    order = np.random.default_rng(1).permutation(X.shape[0])
+    _assert_same(model.predict(X[order], return_std=True)[1], std[order])
+
+
+def check_pairs_agree(estimator):
+    """Single ratings, where a model has a way of its own, are those of the whole rows."""
+    if not isinstance(estimator, RatingMixin):
+        return
+    model, X = _fitted(estimator)
+    rng = np.random.default_rng(3)
+    users, items = rng.integers(0, X.shape[0], 200), rng.integers(0, X.shape[1], 200)
+    states = model._user_states(X)
+    _assert_same(model._rate_pairs(states, users, items), model.predict(X)[users, items])
+    if _offers_std(estimator):
+        _, std = model._rate_pairs(states, users, items, return_std=True)
+        _assert_same(std, model.predict(X, return_std=True)[1][users, items])
+
+
+def _has_rating_parameter(estimator, name):
+    return _tags(estimator).predicts_ratings and name in estimator.get_params()
+
+
+def _offers_std(estimator):
+    return "return_std" in signature(estimator.predict).parameters
+
+
 CHECKS = [
     check_predict_shape_and_type,
     check_rows_alone_decide,
@@ -380,4 +442,8 @@ CHECKS = [
     check_failed_fit_loses_nothing,
     check_error_messages,
     check_score,
+    check_rating_scale,
+    check_clip,
+    check_return_std,
+    check_pairs_agree,
 ]

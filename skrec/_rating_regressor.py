@@ -1,0 +1,225 @@
+"""Rating models as scikit-learn regressors over pairs of user and item."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skrec._ratings import RatingMixin, UncertainRatingMixin
+from skrec.linear import BiasBaseline
+from skrec.metrics._predictions import Predictor
+from skrec.utils._columns import encode, locate
+from skrec.utils._pairs import as_table, merge_pairs, read_pairs, refuse_repeated
+from skrec.utils._validation import keep_state_on_error
+
+
+def _default_estimator():
+    return BiasBaseline()
+
+
+class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
+    """A rating model as a scikit-learn regressor over pairs of user and item.
+
+    A sample is a rating: a row of `X` holds the ids of a user and an item, and `y` the ratings.
+    So scikit-learn's splitters cut the ratings instead of the users, and its regression scores,
+    searches and curves apply. A prediction draws on the user's ratings in the training data; a
+    user or an item that is not there gets the answer that the model gives without any rating.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        A model whose ``predict`` answers in ratings for rows of a users x items matrix, such as
+        :class:`BiasBaseline`, ``MultVAE(likelihood="gaussian")``, or a Pipeline that ends in one.
+        It is cloned. None means ``BiasBaseline()``.
+    duplicates : {"mean", "last", "error"}, default="mean"
+        What becomes of several ratings of one user and item. "mean": their average, which least
+        squares makes of repeated measurements, and which is the same for every order of the
+        rows; the counts of their reviews are added up. "last": the last row. "error": refuse,
+        naming the first such pair.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted model. It has one column more than there are items, the last, without
+        ratings: it stands for every item that is not in the training data.
+    user_ids_ : ndarray of shape (n_users,)
+        Ids of the users in ascending order: the rows of the matrix that the model was fitted on.
+    item_ids_ : ndarray of shape (n_items,)
+        Ids of the items in ascending order: the columns of that matrix but the last.
+    n_user_ratings_ : ndarray of shape (n_users,)
+        Number of training ratings of each user.
+    n_item_ratings_ : ndarray of shape (n_items,)
+        Number of training ratings of each item.
+    n_features_in_ : int
+        Number of columns of `X`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of `X`, if it is a data frame with string column names.
+
+    See Also
+    --------
+    skrec.metrics.rating_scorer : The same errors for users that are not in the training data.
+    skrec.inspection.RatingPredictionDisplay : Predicted against true ratings.
+
+    Notes
+    -----
+    Ids are numbers, strings or other hashable objects, in a data frame, an array, a list of rows,
+    or the first two columns of a sparse matrix, where 0 is an id too. Whole numbers are the same
+    ids in a matrix of floats as in one of integers.
+
+    The columns after the second are the document-term counts of each rating's review, as a
+    ``ColumnTransformer`` with a text vectorizer makes them. Only a model that reads reviews gets
+    them; with any other they are ignored, whatever they hold. The reviews of the pairs to predict
+    are never used: they would be written after the rating.
+
+    To recommend with `estimator_`, leave its last column out by
+    ``recommend(..., items=range(len(item_ids_)))``.
+
+    Of the training data, a model that rates single pairs keeps a state of each user, such as the
+    factors; any other needs whole rows to predict, so the matrix is kept.
+
+    ``score`` is the coefficient of determination, as of every regressor.
+
+    Examples
+    --------
+    >>> from skrec import BiasBaseline, RatingRegressor
+    >>> pairs = [["ann", "tea"], ["ann", "jam"], ["bob", "tea"], ["bob", "jam"], ["cid", "tea"]]
+    >>> model = RatingRegressor(BiasBaseline(l2_user=1, l2_item=1))
+    >>> model.fit(pairs, [5, 4, 3, 1, 4]).predict([["cid", "jam"], ["bob", "tea"]]).round(2)
+    array([2.91, 2.96])
+
+    An unknown user, an unknown item, and both:
+
+    >>> model.predict([["dan", "tea"], ["ann", "salt"], ["dan", "salt"]]).round(2)
+    array([3.87, 4.16, 3.4 ])
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "duplicates": [StrOptions({"mean", "last", "error"})],
+    }
+
+    def __init__(self, estimator=None, *, duplicates="mean"):
+        self.estimator = estimator
+        self.duplicates = duplicates
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Fit the model on the matrix of the ratings.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_ratings, n_features)
+            The ids of the user and the item of each rating. Further columns are the counts of
+            its review, ignored unless the model reads reviews.
+        y : array-like of shape (n_ratings,)
+            The ratings, finite numbers.
+
+        Returns
+        -------
+        self : RatingRegressor
+            The fitted estimator.
+        """
+        with keep_state_on_error(self):
+            table = as_table(X)
+            validate_data(self, X, y, skip_check_array=True)
+            y = column_or_1d(y, dtype=np.float64, input_name="y", warn=True)
+            assert_all_finite(y, input_name="y")
+            estimator = _default_estimator() if self.estimator is None else self.estimator
+            _check_predicts_ratings(estimator)
+            users, items, counts = read_pairs(table, _reads_reviews(estimator))
+            check_consistent_length(users, y)
+            if self.duplicates == "error":
+                refuse_repeated(users, items)
+            users, self.user_ids_ = encode(users)
+            items, self.item_ids_ = encode(items)
+            shape = len(self.user_ids_), len(self.item_ids_) + 1
+            ratings, counts = merge_pairs(users, items, y, counts, shape, self.duplicates)
+            self.n_user_ratings_ = np.diff(ratings.indptr)
+            self.n_item_ratings_ = np.bincount(ratings.indices, minlength=shape[1])[:-1]
+            reviews = {} if counts is None else {"reviews": counts}
+            self.estimator_ = clone(estimator).fit(ratings, **reviews)
+            self._states = _with_empty_row(ratings)
+            if isinstance(self.estimator_, RatingMixin):
+                self._states = self.estimator_._user_states(self._states, **reviews)
+        return self
+
+    def predict(self, X, return_std=False):
+        """Predict the rating of each pair.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_pairs, n_features)
+            The ids of users and items, known or not. Further columns are not read.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each rating too. Only where ``predict`` of
+            the model has this option.
+
+        Returns
+        -------
+        ratings : ndarray of shape (n_pairs,)
+        std : ndarray of shape (n_pairs,)
+            Only if ``return_std=True``: of the rating itself, noise included.
+        """
+        check_is_fitted(self)
+        model = self.estimator_
+        if return_std and not isinstance(model, UncertainRatingMixin):
+            raise ValueError(
+                f"return_std=True needs a model whose predict has return_std, but "
+                f"{type(model).__name__} has none: leave it out, or choose another estimator."
+            )
+        table = as_table(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        users, items, _ = read_pairs(table)
+        users, items = locate(users, self.user_ids_), locate(items, self.item_ids_)
+        if return_std:
+            return model._rate_pairs(self._states, users, items, return_std=True)
+        if isinstance(model, RatingMixin):
+            return model._rate_pairs(self._states, users, items)
+        return Predictor(model, self._states).predict_pairs(self._states, users, items)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        # The tag input_tags.string stays False though strings are ids: for scikit-learn's checks
+        # it says that ids need not be hashable either.
+        tags.regressor_tags.poor_score = True  # on numbers that are no ids
+        return tags
+
+
+def _recommender_tags(estimator):
+    return getattr(estimator.__sklearn_tags__(), "recommender_tags", None)
+
+
+def _reads_reviews(estimator):
+    tags = _recommender_tags(estimator)
+    return tags is not None and tags.reads_reviews
+
+
+def _check_predicts_ratings(estimator):
+    if estimator.__sklearn_tags__().target_tags.required:
+        raise ValueError(
+            f"The estimator must be one that learns from a users x items matrix alone, but "
+            f"{estimator!r} needs a target: choose a recommender, such as BiasBaseline()."
+        )
+    tags = _recommender_tags(estimator)
+    if tags is not None and not tags.predicts_ratings:
+        raise ValueError(
+            f"The estimator must predict ratings, but the scores of {estimator!r} only rank: "
+            "choose a model of ratings, such as BiasBaseline()."
+        )
+
+
+def _with_empty_row(X):
+    """Append the row of every unknown user."""
+    n_users, n_items = X.shape
+    indptr = np.append(X.indptr, X.indptr[-1:])
+    return sparse.csr_array((X.data, X.indices, indptr), shape=(n_users + 1, n_items))

@@ -1,0 +1,79 @@
+"""The checks of rating models notice what is wrong."""
+
+import numpy as np
+import pytest
+
+from skrec import BiasBaseline
+from skrec._ratings import UncertainRatingMixin, check_rating_scale
+from skrec.utils import estimator_checks as checks
+
+
+class NoScale(BiasBaseline):
+    def _check_ratings(self, X):
+        self.rating_scale, declared = None, self.rating_scale
+        X = super()._check_ratings(X)
+        self.rating_scale = declared
+        self.rating_range_ = declared or self.rating_range_
+        return X
+
+
+class NeverClips(BiasBaseline):
+    def _clip(self, ratings):
+        return ratings
+
+
+class OtherPairs(BiasBaseline):
+    def _score_pairs(self, states, users, items):
+        return super()._score_pairs(states, users, items[::-1])
+
+
+class Uncertain(UncertainRatingMixin, BiasBaseline):
+    def _score_rows_std(self, X):
+        return self._score_rows(X), np.full(X.shape, self._std(X))
+
+    def _score_pairs_std(self, states, users, items):
+        return self._score_pairs(states, users, items), np.full(len(users), 1.0)
+
+    def _std(self, X):
+        return 1.0
+
+
+class NoDoubt(Uncertain):
+    def _std(self, X):
+        return 0.0
+
+
+class DoubtOfTheBatch(Uncertain):
+    def _std(self, X):
+        return 1.0 + X.data[0]
+
+
+class DoubtOfPairs(Uncertain):
+    def _score_pairs_std(self, states, users, items):
+        return self._score_pairs(states, users, items), np.full(len(users), 2.0)
+
+
+@pytest.mark.parametrize(
+    "model, check",
+    [
+        (NoScale(), checks.check_rating_scale),
+        (NeverClips(), checks.check_clip),
+        (OtherPairs(), checks.check_pairs_agree),
+        (NoDoubt(), checks.check_return_std),
+        (DoubtOfTheBatch(), checks.check_return_std),
+        (DoubtOfPairs(), checks.check_pairs_agree),
+    ],
+    ids=repr,
+)
+def test_a_broken_model_is_found_out(model, check):
+    check(Uncertain())
+    with pytest.raises(AssertionError):
+        check(model)
+
+
+@pytest.mark.parametrize(
+    "scale", [(5, 1), (1, 1), (1, 2, 3), (1, np.inf), ("1", "5"), (np.nan, 5)]
+)
+def test_no_rating_scale(scale):
+    with pytest.raises(ValueError, match="rating_scale must be two finite numbers"):
+        check_rating_scale(scale)
