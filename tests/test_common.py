@@ -7,7 +7,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skrec
 from skrec import (
     EASE,
+    PMF,
     BaseRecommender,
+    BayesianPMF,
     BiasBaseline,
     EnhancedVAE,
     MultDAE,
@@ -23,6 +25,8 @@ ESTIMATORS = [
     EASE(),
     Popularity(),
     BiasBaseline(),
+    PMF(4, l2=0.3, random_state=0),
+    BayesianPMF(4, n_samples=10, random_state=0),
     MultVAE(8, hidden_layer_sizes=(16,), **SMALL),
     MultDAE(8, **SMALL),
     RecVAE(8, hidden_layer_sizes=(16, 16), **SMALL),
@@ -34,6 +38,9 @@ VARIANTS = [
     EASE(l2=2.0, dropout=0.3, method="dual", dtype="float64"),
     EASE(l2=20.0, dtype="float32"),
     BiasBaseline(clip=False),
+    PMF(3, l2=0.1, l2_exponent=0, fit_offsets=False, random_state=0),
+    PMF(3, l2=0.1, link="logistic", rating_scale=(0, 6), random_state=0),
+    BayesianPMF(3, fit_offsets=False, noise_precision=2, n_samples=10, random_state=0),
     MultVAE(8, hidden_layer_sizes=(16, 12), batch_size=7, **{**SMALL, "early_stopping": True}),
     MultVAE(8, hidden_layer_sizes=(), likelihood="bernoulli", **SMALL),
     MultVAE(8, hidden_layer_sizes=(16,), likelihood="gaussian", **{**SMALL, "max_iter": 200}),

@@ -1,7 +1,6 @@
 """RatingRegressor: scikit-learn's contract, ids of every kind, and plain scikit-learn with it."""
 
 import pickle
-import time
 
 import numpy as np
 import pandas as pd
@@ -28,6 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skrec import (
     EASE,
+    PMF,
     BaseRecommender,
     BiasBaseline,
     Interactions,
@@ -104,6 +104,13 @@ def test_uncertain_model_keeps_the_contract(estimator, check):
     check(estimator)
 
 
+def test_default_estimator():
+    pairs, ratings = table()
+    model = RatingRegressor().fit(pairs, ratings)
+    expected = RatingRegressor(PMF(random_state=0)).fit(pairs, ratings)
+    assert_array_equal(model.predict(pairs), expected.predict(pairs))
+
+
 def table(n_ratings=60, n_users=12, n_items=9, seed=0):
     """Different pairs of whole numbers, not from 0 on, in random order, and their ratings."""
     rng = np.random.default_rng(seed)
@@ -166,8 +173,8 @@ def test_ids_of_every_kind_in_every_container(way):
     asked = np.vstack([pairs, [[1000, 20], [7, 1001], [1000, 1001]]])
     if way == "int8":
         asked[asked >= 1000] = 100
-    expected = RatingRegressor().fit(pairs, ratings).predict(asked)
-    model = RatingRegressor().fit(WAYS[way](pairs), ratings)
+    expected = RatingRegressor(BiasBaseline()).fit(pairs, ratings).predict(asked)
+    model = RatingRegressor(BiasBaseline()).fit(WAYS[way](pairs), ratings)
     assert_allclose(model.predict(WAYS[way](asked)), expected)
     if "pandas" in way and way != "nameless pandas":
         assert model.feature_names_in_.tolist() == ["user", "item"]
@@ -175,14 +182,14 @@ def test_ids_of_every_kind_in_every_container(way):
 
 def test_ids_are_equal_as_python_says():
     pairs, ratings = table()
-    expected = RatingRegressor().fit(pairs, ratings).predict(pairs)
-    fitted = RatingRegressor().fit(pairs.astype(object), ratings)
+    expected = RatingRegressor(BiasBaseline()).fit(pairs, ratings).predict(pairs)
+    fitted = RatingRegressor(BiasBaseline()).fit(pairs.astype(object), ratings)
     assert_allclose(fitted.predict(pairs), expected)
     assert_allclose(fitted.predict(pairs.astype(float)), expected)
-    fitted = RatingRegressor().fit(sparse.csr_array(pairs.astype(float)), ratings)
+    fitted = RatingRegressor(BiasBaseline()).fit(sparse.csr_array(pairs.astype(float)), ratings)
     assert fitted.user_ids_.dtype == np.int64
     assert_allclose(fitted.predict(pairs), expected)
-    halves = RatingRegressor().fit(np.vstack([pairs, [[0.5, 0.5]]]), [*ratings, 3])
+    halves = RatingRegressor(BiasBaseline()).fit(np.vstack([pairs, [[0.5, 0.5]]]), [*ratings, 3])
     assert_allclose(halves.predict(pairs + 0.5)[:-1], halves.predict(pairs * 0 + 0.25)[:-1])
 
 
@@ -205,7 +212,7 @@ def test_locate_is_a_dictionary(kind):
 
 def test_unknown_users_and_items_get_the_answer_to_no_ratings():
     pairs, ratings = table()
-    model = RatingRegressor().fit(pairs, ratings)
+    model = RatingRegressor(BiasBaseline()).fit(pairs, ratings)
     n_items = len(model.item_ids_)
     row = np.zeros((1, n_items + 1))
     prior = model.estimator_.predict(row)[0]
@@ -224,7 +231,7 @@ def row_of(model, pairs):
 
 def test_recommend_with_the_fitted_model():
     pairs, ratings = table()
-    model = RatingRegressor().fit(pairs, ratings)
+    model = RatingRegressor(BiasBaseline()).fit(pairs, ratings)
     indices = model.estimator_.recommend(
         sparse.csr_array((1, len(model.item_ids_) + 1)), k=3, items=range(len(model.item_ids_))
     )
@@ -292,7 +299,7 @@ def test_standard_deviations():
     counts = (pairs[:, :1] == pairs[:, 0]).sum(axis=1)
     assert_allclose(std, 1 / np.sqrt(1 + np.r_[counts, 0]))
     with pytest.raises(ValueError, match="return_std=True needs.*BiasBaseline has none"):
-        RatingRegressor().fit(pairs, ratings).predict(pairs, return_std=True)
+        RatingRegressor(BiasBaseline()).fit(pairs, ratings).predict(pairs, return_std=True)
 
 
 REVIEWS = ["good good film", "film", "bad good", "bad bad film"]
@@ -343,9 +350,9 @@ def test_reviews_of_duplicates():
 
 def test_reviews_that_nobody_reads():
     frame, ratings = reviewed(), [4, 3, 2, 1]
-    without = RatingRegressor().fit(frame[["user", "item"]], ratings)
+    without = RatingRegressor(BiasBaseline()).fit(frame[["user", "item"]], ratings)
     expected = without.predict(frame[["user", "item"]])
-    assert_array_equal(RatingRegressor().fit(frame, ratings).predict(frame), expected)
+    assert_array_equal(RatingRegressor(BiasBaseline()).fit(frame, ratings).predict(frame), expected)
     with pytest.raises(ValueError, match="must be document-term counts.*text vectorizer"):
         RatingRegressor(ReadsReviews()).fit(frame, ratings)
 
@@ -448,13 +455,4 @@ def test_failed_fit_loses_nothing():
 )
 def test_wrong_input(X, y, error, message):
     with pytest.raises(error, match=message):
-        RatingRegressor().fit(X, y)
-
-
-def shortest(function, repeats=3):
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        RatingRegressor(BiasBaseline()).fit(X, y)
