@@ -221,7 +221,7 @@ def _check_predicts_ratings(estimator):
 
 
 def _in_smallest_precision(X):
-    """Make the entries float32 where that loses nothing, as of stars: models are faster with it."""
+    """Make the entries float32, with which models are faster, where that loses nothing."""
     with np.errstate(over="ignore"):
         single = X.data.astype(np.float32)
     if not np.array_equal(single, X.data):

@@ -12,6 +12,7 @@ from skrec.model_selection import Comparison
 PUBLIC_MODULES = [
     "skrec",
     "skrec.autoencoders",
+    "skrec.factorization",
     "skrec.linear",
     "skrec.datasets",
     "skrec.inspection",

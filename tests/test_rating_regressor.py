@@ -352,7 +352,9 @@ def test_reviews_that_nobody_reads():
     frame, ratings = reviewed(), [4, 3, 2, 1]
     without = RatingRegressor(BiasBaseline()).fit(frame[["user", "item"]], ratings)
     expected = without.predict(frame[["user", "item"]])
-    assert_array_equal(RatingRegressor(BiasBaseline()).fit(frame, ratings).predict(frame), expected)
+    assert_array_equal(
+        RatingRegressor(BiasBaseline()).fit(frame, ratings).predict(frame), expected
+    )
     with pytest.raises(ValueError, match="must be document-term counts.*text vectorizer"):
         RatingRegressor(ReadsReviews()).fit(frame, ratings)
 

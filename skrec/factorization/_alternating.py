@@ -154,12 +154,13 @@ def fold_in(objective, groups, table, n_rows):
     weights : tensor of shape (n_rows, n_weights)
     """
     weights = table.new_zeros(n_rows, table.shape[1])
+    tolerance = max(1e-8, 50 * torch.finfo(weights.dtype).eps)
     for _ in range(1 if objective.logistic is None else MAX_FOLD_IN_STEPS):
         before = weights
         weights, _ = improve(objective, groups, weights, table)
         # Each row on its own, or its weights would depend on those it is solved with.
         moved = (weights - before).abs().amax(dim=1)
-        if (moved <= 10 * torch.finfo(weights.dtype).eps * weights.abs().amax(dim=1)).all():
+        if (moved <= tolerance * weights.abs().amax(dim=1)).all():
             break
     return weights
 

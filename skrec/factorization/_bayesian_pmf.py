@@ -30,7 +30,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=32
+    n_components : int, default=16
         Number of factors.
     fit_offsets : bool, default=True
         Whether users and items have offsets.
@@ -115,7 +115,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
 
     def __init__(
         self,
-        n_components=32,
+        n_components=16,
         *,
         fit_offsets=True,
         n_samples=100,

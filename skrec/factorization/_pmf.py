@@ -125,7 +125,7 @@ class PMF(
     >>> X = [[5, 5, 1, 0], [5, 0, 1, 1], [1, 1, 0, 5], [0, 1, 5, 5]]
     >>> model = PMF(n_components=1, l2=0.1, random_state=0).fit(X)
     >>> model.predict([[5, 0, 0, 0]]).round(1)
-    array([[4.9, 4.9, 1.3, 1.3]])
+    array([[4.9, 4.9, 2.3, 2.4]])
     """
 
     _parameter_constraints: dict = {

@@ -1,0 +1,297 @@
+"""PMF: each step against a direct solution, the uncertainty against draws, and interruptions."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.optimize import minimize
+from sklearn.linear_model import Ridge
+
+from skrec import PMF
+from skrec.factorization import _pmf
+from skrec.factorization._alternating import Objective, fold_in, improve
+from skrec.factorization._least_squares import gather, group_rows, normal_equations, pad
+from skrec.factorization._uncertainty import PairVariance, pack, pack_squares
+
+CPU = torch.device("cpu")
+
+
+def ratings(n_users=40, n_items=25, density=0.4, seed=0):
+    """Ratings of 1 to 5, an empty row and an empty column among them."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(1, 6, (n_users, n_items)) * (rng.random((n_users, n_items)) < density)
+    X[3], X[:, 4] = 0, 0
+    return sparse.csr_array(X.astype(np.float64))
+
+
+def objective(l2=0.7, l2_exponent=0.5, has_offsets=True, logistic=None, intercept=3.0):
+    return Objective(intercept, l2, l2_exponent, has_offsets, logistic)
+
+
+def table(n_rows, n_weights, seed=1):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(n_rows, n_weights)))
+
+
+def naive_loss(of, X, users, items):
+    """The objective, pair by pair, over both sides."""
+    X = X.tocoo()
+    total = 0.0
+    for user, item, rating in zip(*X.coords, X.data, strict=True):
+        u, v = users[user], items[item]
+        latent = u[:-1] @ v[:-1] + u[-1] + v[-1] if of.has_offsets else u @ v
+        latent += of.intercept
+        if of.logistic is not None:
+            low, high = of.logistic
+            latent = low + (high - low) / (1 + np.exp(-latent))
+        total += (rating - latent) ** 2
+    for rows, axis in ((users, 1), (items, 0)):
+        counts = np.maximum(1, np.bincount(X.coords[1 - axis], minlength=len(rows)))
+        total += (of.l2 * counts**of.l2_exponent * (rows**2).sum(axis=1)).sum()
+    return total / 2
+
+
+def test_groups_hold_every_entry_once():
+    X = ratings(300, 50)
+    again = np.zeros(X.shape)
+    rows = []
+    for group in group_rows(X, CPU):
+        rows += group.rows.tolist()
+        for row, columns, values, length in zip(*map(np.asarray, group), strict=True):
+            n = int(length)
+            again[row, columns[:n]] = values[:n]
+            assert (columns[n:] == X.shape[1]).all()
+            assert (values[n:] == 0).all()
+    assert sorted(rows) == list(range(300))
+    assert_array_equal(again, X.toarray())
+
+
+def test_normal_equations():
+    X = ratings()
+    features = table(X.shape[1], 3)
+    for group in group_rows(X, CPU):
+        gram, moment = normal_equations(gather(pad(features), group), group.values)
+        for row, of_row, with_row in zip(group.rows, gram, moment, strict=True):
+            start, stop = X.indptr[row], X.indptr[row + 1]
+            f = features.numpy()[X.indices[start:stop]]
+            assert_allclose(of_row, f.T @ f, atol=1e-12)
+            assert_allclose(with_row, f.T @ X.data[start:stop], atol=1e-12)
+
+
+@pytest.mark.parametrize("l2_exponent", [0, 0.5, 1])
+@pytest.mark.parametrize("has_offsets", [True, False])
+def test_half_sweep_is_a_ridge_regression_of_each_row(has_offsets, l2_exponent):
+    X, items = ratings(), table(25, 4)
+    of = objective(l2_exponent=l2_exponent, has_offsets=has_offsets)
+    users, _ = improve(of, group_rows(X, CPU), torch.zeros(40, 4, dtype=torch.float64), items)
+    features, offsets = items.numpy().copy(), np.zeros(25)
+    if has_offsets:
+        offsets = features[:, -1].copy()
+        features[:, -1] = 1
+    for user in range(40):
+        rated = X[[user]].indices
+        if not len(rated):
+            assert_array_equal(users[user], 0)
+            continue
+        ridge = Ridge(of.l2 * len(rated) ** l2_exponent, fit_intercept=False)
+        ridge.fit(features[rated], X[[user]].data - of.intercept - offsets[rated])
+        assert_allclose(users[user], ridge.coef_, atol=1e-10)
+
+
+@pytest.mark.parametrize("logistic", [None, (0.0, 6.0)])
+@pytest.mark.parametrize("has_offsets", [True, False])
+def test_losses_of_the_rows_add_up_to_the_objective(has_offsets, logistic):
+    X, items = ratings(), table(25, 4)
+    of = objective(has_offsets=has_offsets, logistic=logistic)
+    users, losses = improve(of, group_rows(X, CPU), table(40, 4, seed=2), items)
+    counts = np.maximum(1, np.bincount(X.indices, minlength=25))
+    of_items = (of.l2 * np.sqrt(counts) * (items.numpy() ** 2).sum(axis=1)).sum() / 2
+    expected = naive_loss(of, X, users.numpy(), items.numpy())
+    assert float(losses.sum()) + of_items == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("link", ["identity", "logistic"])
+@pytest.mark.parametrize("l2_exponent", [0, 1])
+def test_objective_never_rises(link, l2_exponent):
+    X = ratings()
+    model = PMF(4, l2=0.1, l2_exponent=l2_exponent, link=link, tol=0, random_state=0).fit(X)
+    curve = np.array(model.loss_curve_)
+    assert len(curve) == 2 * model.n_iter_ == 60
+    assert (np.diff(curve) <= 1e-9 * curve[:-1]).all()
+    assert curve[-1] < 0.9 * curve[1]
+
+
+@pytest.mark.parametrize("link", ["identity", "logistic"])
+def test_training_rows_are_folded_in_as_they_were_trained(link):
+    """At convergence no weight of either side can move: the users are those of the training."""
+    X = ratings()
+    model = PMF(2, l2=1, link=link, max_iter=3000, tol=0, random_state=0).fit(X)
+    of, users, items = model._objective, model._fold_in(X), model._item_table
+    size = users.size
+
+    def loss(weights):
+        sides = weights[:size].reshape(users.shape), weights[size:].reshape(items.shape)
+        return naive_loss(of, X, *sides)
+
+    at = np.r_[users.ravel(), items.ravel()]
+    assert loss(at) == pytest.approx(model.loss_curve_[-1], rel=1e-9)
+    steps = 1e-4 * np.eye(len(at))[np.random.default_rng(0).permutation(len(at))[:40]]
+    slopes = [(loss(at + step) - loss(at - step)) / 2e-4 for step in steps]
+    assert_allclose(slopes, 0, atol=1e-3)
+
+
+def test_fold_in_with_a_logistic_link_finds_the_minimum():
+    X, items = ratings(), table(25, 3)
+    of = objective(logistic=(0.0, 6.0), intercept=0.2)
+    users = fold_in(of, group_rows(X, CPU), items, 40).numpy()
+    for user in (0, 3, 17):
+        row = X[[user]]
+
+        def loss(weights, row=row):
+            return naive_loss(of, row, weights[None], items.numpy())
+
+        best = minimize(loss, users[user] + 0.01, tol=1e-10)
+        assert_allclose(users[user], best.x, atol=1e-4)
+        assert loss(users[user]) <= best.fun + 1e-9
+
+
+@pytest.mark.parametrize("fit_offsets", [True, False])
+def test_standard_deviation_against_draws(fit_offsets):
+    X = ratings()
+    # Converged, so that the users that the items' covariances stem from are those folded in.
+    model = PMF(3, l2=1.0, fit_offsets=fit_offsets, clip=False, tol=0, max_iter=2000)
+    mean, std = model.set_params(random_state=0).fit(X).predict(X, return_std=True)
+    assert_allclose(mean, model.predict(X))
+    users, items, noise = model._fold_in(X), model._item_table, model.noise_variance_
+    rng = np.random.default_rng(0)
+    n_draws = 100_000
+
+    def conditional(table, rated, center):
+        features = table[rated].copy()
+        if fit_offsets:
+            features[:, -1] = 1
+        penalty = model.l2 * np.sqrt(max(1, len(rated)))
+        precision = features.T @ features + penalty * np.eye(table.shape[1])
+        return rng.multivariate_normal(center, noise * np.linalg.inv(precision), n_draws)
+
+    for user, item in ((0, 0), (3, 2), (7, 4), (11, 19)):
+        u = conditional(items, X[[user]].indices, users[user])
+        v = conditional(users, X[:, [item]].nonzero()[0], items[item])
+        if fit_offsets:
+            drawn = (u[:, :-1] * v[:, :-1]).sum(axis=1) + u[:, -1] + v[:, -1]
+        else:
+            drawn = (u * v).sum(axis=1)
+        drawn += model.mean_ + np.sqrt(noise) * rng.standard_normal(n_draws)
+        assert mean[user, item] == pytest.approx(drawn.mean(), abs=0.03)
+        assert std[user, item] == pytest.approx(drawn.std(), rel=0.02)
+
+
+def test_noise_is_recovered():
+    rng = np.random.default_rng(0)
+    true = 3 + rng.normal(size=(300, 3)) @ rng.normal(size=(3, 200)) + rng.normal(size=(300, 1))
+    X = sparse.csr_array(
+        (true + 0.5 * rng.normal(size=true.shape)) * (rng.random(true.shape) < 0.5)
+    )
+    model = PMF(3, l2=0.25, l2_exponent=0, random_state=0).fit(X)
+    assert model.noise_variance_ == pytest.approx(0.25, rel=0.05)
+    # Three weights of both sides too many are paid for in degrees of freedom.
+    larger = PMF(6, l2=0.25, l2_exponent=0, random_state=0).fit(X)
+    assert larger.noise_variance_ == pytest.approx(0.25, rel=0.1)
+
+
+def test_intervals_cover_the_ratings_held_out():
+    rng = np.random.default_rng(0)
+    true = 3 + rng.normal(size=(200, 2)) @ rng.normal(size=(2, 150))
+    noisy = true + 0.7 * rng.normal(size=true.shape)
+    seen = rng.random(true.shape) < 0.15
+    model = PMF(2, l2=0.49, l2_exponent=0, clip=False, random_state=0)
+    mean, std = model.fit(sparse.csr_array(noisy * seen)).predict(noisy * seen, return_std=True)
+    z = ((noisy - mean) / std)[~seen]
+    assert 0.88 < (np.abs(z) < 1.645).mean() < 0.92
+
+
+@pytest.mark.parametrize("has_offsets", [True, False])
+def test_pair_variance(has_offsets):
+    rng = np.random.default_rng(0)
+
+    def side(n):
+        weights, roots = rng.normal(size=(n, 4)), rng.normal(size=(n, 4, 4))
+        covariances = roots @ roots.transpose(0, 2, 1)
+        return weights, covariances
+
+    (u, u_covariance), (v, v_covariance) = side(3), side(5)
+    if has_offsets:
+        u[:, -1] = v[:, -1] = 1
+    assert_allclose(pack_squares(u), pack(torch.from_numpy(u[:, :, None] * u[:, None])))
+    packed = [
+        pack(torch.from_numpy(covariance)).numpy() for covariance in (u_covariance, v_covariance)
+    ]
+    variance = PairVariance(v, packed[1], has_offsets)
+    everything = variance.of_all(u, packed[0])
+    both = 3 if has_offsets else 4
+    for user in range(3):
+        for item in range(5):
+            trace = np.trace(u_covariance[user][:both, :both] @ v_covariance[item][:both, :both])
+            expected = (
+                v[item] @ u_covariance[user] @ v[item]
+                + u[user] @ v_covariance[item] @ u[user]
+                + trace
+            )
+            assert everything[user, item] == pytest.approx(expected)
+    users, items = np.array([2, 0, 2]), np.array([4, 4, 1])
+    assert_allclose(variance.of_pairs(u, packed[0], users, items), everything[users, items])
+
+
+def test_embeddings_make_the_predictions():
+    X = ratings()
+    model = PMF(3, clip=False, random_state=0).fit(X)
+    users, offsets = model.transform(X), model._fold_in(X)[:, -1:]
+    assert users.shape == (40, 3)
+    assert model.item_embeddings_.shape == (25, 3)
+    expected = model.mean_ + offsets + model.item_offsets_ + users @ model.item_embeddings_.T
+    assert_allclose(model.predict(X), expected)
+
+
+def test_precision_is_that_of_the_data():
+    X = ratings()
+    single = PMF(3, random_state=0).fit(X.astype(np.float32))
+    assert single.predict(X).dtype == single.item_embeddings_.dtype == np.float32
+    assert PMF(3, random_state=0).fit(X).predict(X).dtype == np.float64
+
+
+def test_interrupt_keeps_the_sweeps_so_far(monkeypatch):
+    X, calls = ratings(), []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return improve(*args)
+
+    monkeypatch.setattr(_pmf, "improve", interrupted)
+    model = PMF(3, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted in sweep 3"):
+        model.fit(X)
+    monkeypatch.undo()
+    assert model.n_iter_ == 2
+    assert_array_equal(model.predict(X), PMF(3, max_iter=2, random_state=0).fit(X).predict(X))
+
+
+def test_verbose(capsys):
+    PMF(2, random_state=0).fit(ratings())
+    assert capsys.readouterr() == ("", "")
+    PMF(2, random_state=0, verbose=1).fit(ratings())
+    assert "objective=" in capsys.readouterr().err
+
+
+def test_wrong_input():
+    X = ratings()
+    with pytest.raises(ValueError, match=r"rating_scale=\(1, 4\), got 5"):
+        PMF(rating_scale=(1, 4)).fit(X)
+    with pytest.raises(ValueError, match="two finite numbers"):
+        PMF(rating_scale=(5, 1)).fit(X)
+    X.data[:] = 4
+    with pytest.raises(ValueError, match="link='logistic' needs a range of ratings"):
+        PMF(link="logistic").fit(X)
+    with pytest.raises(ValueError, match="needs a GPU|device must be"):
+        PMF(device="cuda" if not torch.cuda.is_available() else "none").fit(X)
