@@ -11,6 +11,7 @@ from skrec.datasets import fetch_movielens, load_movielens_small
 from skrec.model_selection import StrongGeneralizationSplit, fold_in_split
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA_HOME = Path(os.environ.get("SKREC_DATA", _BESIDE))
 
 
 class Data(NamedTuple):
@@ -50,8 +51,7 @@ def liked(name):
     if name == "ml-latest-small":
         ratings = load_movielens_small()
     else:
-        folder = os.environ.get("SKREC_DATA", _BESIDE)
-        ratings = fetch_movielens("1m", data_home=folder, download_if_missing=False)
+        ratings = fetch_movielens("1m", data_home=DATA_HOME, download_if_missing=False)
     return ratings.binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
 
 
