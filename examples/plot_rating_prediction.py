@@ -13,9 +13,13 @@ import pandas as pd
 from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import KFold, cross_validate, learning_curve, train_test_split
 
-from skrec import BiasBaseline, RatingRegressor
+from skrec import PMF, BiasBaseline, RatingRegressor
 from skrec.datasets import load_movielens_small
-from skrec.inspection import ErrorByHistoryDisplay, RatingPredictionDisplay
+from skrec.inspection import (
+    ErrorByHistoryDisplay,
+    RatingCalibrationDisplay,
+    RatingPredictionDisplay,
+)
 
 # %%
 # A table of ratings, as it comes from a database. Ids may be of any kind, in any order.
@@ -26,15 +30,20 @@ stars = movielens.X.data
 print(pairs.assign(stars=stars).head(3))
 
 # %%
-# Five folds of ratings. The errors are in stars; what the mean of all ratings leaves is there for
-# comparison.
-model = RatingRegressor(BiasBaseline())
+# Five folds of ratings. The errors are in stars. Beside matrix factorisation stand the mean of all
+# ratings, and the offsets of users and movies alone.
+model = RatingRegressor(PMF(random_state=0))
+models = {
+    "mean": DummyRegressor(),
+    "offsets": RatingRegressor(BiasBaseline()),
+    "PMF": model,
+}
 folds = KFold(5, shuffle=True, random_state=0)
 scoring = ["neg_root_mean_squared_error", "neg_mean_absolute_error"]
-for name, regressor in {"mean": DummyRegressor(), "model": model}.items():
+for name, regressor in models.items():
     scores = cross_validate(regressor, pairs, stars, cv=folds, scoring=scoring)
     rmse, mae = (-scores[f"test_{metric}"].mean() for metric in scoring)
-    print(f"{name:5s}  RMSE {rmse:.3f}  MAE {mae:.3f}")
+    print(f"{name:7s}  RMSE {rmse:.3f}  MAE {mae:.3f}")
 
 # %%
 # More ratings help, and have not stopped helping at the end of the curve.
@@ -54,19 +63,22 @@ for size, score in zip(sizes, -scores.mean(axis=1), strict=True):
 # %%
 # Where are the errors? The boxes rise less than the diagonal, as those of every model that
 # minimises squared errors: it plays safe, and most of all where ratings are low and rare. Movies
-# with few ratings in training are the harder ones.
+# with few ratings in training are the harder ones. The model knows: its standard deviations are
+# as large as its errors.
 train_pairs, test_pairs, train_stars, test_stars = train_test_split(
     pairs, stars, test_size=0.2, random_state=0
 )
 model.fit(train_pairs, train_stars)
 plt.style.use("tableau-colorblind10")
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+fig, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
 RatingPredictionDisplay.from_estimator(model, test_pairs, test_stars, ax=left)
-ErrorByHistoryDisplay.from_estimator(model, test_pairs, test_stars, by="item", ax=right)
-right.tick_params(axis="x", rotation=30)
+ErrorByHistoryDisplay.from_estimator(model, test_pairs, test_stars, by="item", ax=middle)
+middle.tick_params(axis="x", rotation=30)
+RatingCalibrationDisplay.from_estimator(model, test_pairs, test_stars, ax=right)
 plt.show()
 
 # %%
 # A user and a movie that nobody has heard of are no error: the model answers by what it knows
-# without them.
-print(model.predict(pd.DataFrame({"user": [-1], "movie": [-1]})).round(2))
+# without them, and is far less sure of it.
+stars, deviation = model.predict(pd.DataFrame({"user": [-1], "movie": [-1]}), return_std=True)
+print(stars.round(2), deviation.round(2))

@@ -110,8 +110,9 @@ class PMF(
     ``predict(X, return_std=True)`` takes the factors of a user given the items', and those of an
     item given the training users', as normal with the second derivatives of the objective at the
     optimum (Laplace's approximation), independent of each other. The variance of their inner
-    product is then exact, and the noise is added. The items' covariances are kept for it:
-    ``n_items * K**2 / 2`` numbers.
+    product is then exact, and the noise is added. With ``l2_exponent > 0`` the penalty is small,
+    and so the prior wide, where ratings are few: there the deviation is rather too large. The
+    items' covariances are kept for it: ``n_items * K**2 / 2`` numbers.
 
     References
     ----------
