@@ -13,13 +13,10 @@ from skrec.neural._divergences import (
     draw_gaussian,
     gaussian_log_density,
 )
+from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import SparseLinear, init_uniform, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._recommender import (
-    TRAINING_CONSTRAINTS,
-    NeuralRecommenderMixin,
-    check_hidden_layer_sizes,
-)
+from skrec.neural._recommender import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
 
 WIDE_LOG_VARIANCE = 10.0
@@ -342,7 +339,7 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self):
+    def _module_options(self, X):
         sizes = check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1)
         if len(set(sizes)) > 1:
             raise ValueError(
