@@ -1,11 +1,12 @@
 from . import autoencoders, datasets, linear, metrics, model_selection, utils
-from .autoencoders import EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
 
 __all__ = [
     "EASE",
+    "AutoRec",
     "BaseRecommender",
     "BiasBaseline",
     "EnhancedVAE",

@@ -423,5 +423,5 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
                 module.pseudo_inputs, PSEUDO_INPUT_MEAN, PSEUDO_INPUT_SCALE, generator=generator
             )
 
-    def _trainer_options(self):
+    def _trainer_options(self, X):
         return {"normalize_gradients": self.normalize_gradients}

@@ -223,6 +223,6 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         if self.likelihood == "gaussian":
             nn.init.constant_(module.output.bias, X.data.mean())
 
-    def _trainer_options(self):
+    def _trainer_options(self, X):
         # Adam adds weight_decay * W to the gradient; that of l2 * ||W||^2 is 2 * l2 * W.
         return {"optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})]}

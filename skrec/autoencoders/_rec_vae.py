@@ -359,7 +359,7 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     def _init_module(self, module, X, generator):
         init_uniform(module, generator)
 
-    def _trainer_options(self):
+    def _trainer_options(self, X):
         return {
             "n_encoder_passes": self.n_encoder_passes,
             "n_decoder_passes": self.n_decoder_passes,

@@ -149,7 +149,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
                 max_epochs=n_epochs,
                 callbacks=callbacks,
                 verbose=0,
-                **self._trainer_options(),
+                **self._trainer_options(X),
             )
             if resume and self._optimizer_state:
                 load_optimizer(trainer.optimizer_, self._optimizer_state)
@@ -167,7 +167,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         """What the trainer cuts its batches from."""
         return RowStore(X, device)
 
-    def _trainer_options(self):
+    def _trainer_options(self, X):
         """Parameters of the trainer beyond the common ones."""
         return {}
 
@@ -183,9 +183,10 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         if shapes == known and likelihood == self._options.get("likelihood"):
             return
         changed = [name for name in options if options[name] != self._options[name]]
+        changed = ", ".join(changed) or "the number of users"
         raise ValueError(
-            f"{type(self).__name__} cannot go on training: {', '.join(changed)} changed since the "
-            "fit before, which makes another network. Set warm_start=False and fit anew."
+            f"{type(self).__name__} cannot go on training: {changed} changed since the fit "
+            "before, which makes another network. Set warm_start=False and fit anew."
         )
 
     def _take_over(self, trainer, validation, snapshot):
