@@ -82,12 +82,12 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         Whether to take the items' mean ratings off: from the targets, and with
         ``based_on="user"`` from the inputs too. Items' rows stay as they are, because who has
         rated an item tells as much as how. False: raw ratings throughout, as in the paper.
-    l2 : float, default=100.0
+    l2 : float, default=200.0
         Penalty :math:`\lambda` on the weights of both layers, biases excepted. It counts half,
         against the sum of all squared errors.
     dropout : float, default=0.0
         Probability of dropping an entry from the input.
-    learning_rate : float, default=0.003
+    learning_rate : float, default=0.001
         Step size of Adam.
     batch_size : int, default=256
         Rows of an update: items or users.
@@ -195,9 +195,9 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         *,
         based_on="item",
         center=True,
-        l2=100.0,
+        l2=200.0,
         dropout=0.0,
-        learning_rate=0.003,
+        learning_rate=0.001,
         batch_size=256,
         max_iter=200,
         early_stopping=True,
