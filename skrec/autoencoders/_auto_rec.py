@@ -10,14 +10,13 @@ from torch import nn
 
 from skrec._ratings import RATING_CONSTRAINTS
 from skrec.base import BaseRecommender
-from skrec.neural._batches import RowStore
+from skrec.neural._batches import map_rows
 from skrec.neural._devices import resolve_device
 from skrec.neural._estimator import TRAINING_CONSTRAINTS
 from skrec.neural._layers import SparseLinear, init_glorot, linear
 from skrec.neural._observed import observed_products
 from skrec.neural._ratings import NeuralRatingMixin
 from skrec.neural._weights import as_arrays
-from skrec.utils._blocks import row_blocks
 from skrec.utils._pairs import pair_products
 from skrec.utils._ridge import ridge_rows
 
@@ -255,15 +254,16 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         return {"optimizer__param_groups": [("*weight", {"weight_decay": self.l2 / X.shape[0]})]}
 
     def _fitted_state(self, module, X):
-        weights = as_arrays(module)
-        state = {"_based_on": self.based_on, "_l2": self.l2}
         if self.based_on == "item":
-            codes = encode_rows(module, X.T.tocsr())
-            return {**state, "item_embeddings_": codes, "item_offsets_": self._means}
+            embeddings, offsets = encode_rows(module, X.T.tocsr()), self._means
+        else:
+            output = as_arrays(module.output)
+            embeddings, offsets = output["weight"].copy(), self._means + output["bias"]
         return {
-            **state,
-            "item_embeddings_": weights["output.weight"].copy(),
-            "item_offsets_": self._means + weights["output.bias"],
+            "item_embeddings_": embeddings,
+            "item_offsets_": offsets,
+            "_based_on": self.based_on,
+            "_l2": self.l2,
         }
 
     def _rate_held_out(self, module, X, users, items):
@@ -325,11 +325,5 @@ def less_item_values(X, values):
 
 def encode_rows(module, X):
     """Codes of all rows, an array of shape (n_rows, n_components)."""
-    device = module.output.weight.device
-    n_components = module.output.weight.shape[1]
-    with torch.inference_mode():
-        codes = [
-            module.encode(RowStore(X[block], device).cut()).cpu().numpy()
-            for block in row_blocks(X.shape[0], 32 * n_components)
-        ]
-    return np.concatenate(codes)
+    weight = module.output.weight
+    return map_rows(module.encode, X, weight.device, row_bytes=16 * weight.shape[1])

@@ -7,11 +7,10 @@ import torch
 from sklearn.utils import gen_batches
 from torch import nn
 
-from skrec.neural._batches import RowStore
+from skrec.neural._batches import map_rows
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
 from skrec.neural._pairs import PairStore
-from skrec.utils._blocks import row_blocks
 
 # Codes start this sure: with the prior's variance, their products would be all noise.
 INITIAL_LOG_VARIANCE = -4.0
@@ -146,11 +145,8 @@ class DeepLatentFactorModule(nn.Module):
 
 def encode_rows(encoder, X):
     """What an encoder makes of all rows, an array of shape (n_rows, n_outputs)."""
-    device = encoder.first.weight.device
-    blocks = row_blocks(X.shape[0], 32 * encoder.first.weight.shape[1])
-    with torch.inference_mode():
-        outputs = [encoder(RowStore(X[block], device).cut()).cpu().numpy() for block in blocks]
-    return np.concatenate(outputs)
+    weight = encoder.first.weight
+    return map_rows(encoder, X, weight.device, row_bytes=16 * weight.shape[1])
 
 
 def rate_pairs(module, user_outputs, item_outputs, users, items, draws=None):
