@@ -281,13 +281,14 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         if self._based_on == "user":
             return encode_rows(self._scoring_module(), X), np.zeros(X.shape[0])
         device = resolve_device(self.device, missing_ok=True)
-        return ridge_rows(
+        weights, biases = ridge_rows(
             X,
             self.item_embeddings_,
             self._l2 / 2,
             bias=self._bias,
             device="cpu" if device.type == "mps" else device,
         )
+        return weights.astype(np.float32), biases
 
     def _score_rows(self, X):
         weights, biases = self._user_states(X)
@@ -299,7 +300,7 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         return products + biases[users] + self.item_offsets_[items]
 
     def _embed(self, X):
-        return self._user_states(X)[0].astype(np.float32, copy=False)
+        return self._user_states(X)[0]
 
 
 def item_means(X):

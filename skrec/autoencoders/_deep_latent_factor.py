@@ -147,8 +147,8 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
     >>> X = np.kron([[5, 1], [1, 5]], np.ones((20, 4)))
     >>> X[0, :2] = 0
     >>> model = DeepLatentFactor(8, early_stopping=False, random_state=0).fit(X)
-    >>> model.predict(X[:1]).round()
-    array([[5., 5., 5., 5., 1., 1., 1., 1.]])
+    >>> model.predict(X[:1]).round().astype(int)
+    array([[5, 5, 5, 5, 1, 1, 1, 1]])
     """
 
     _module_class = DeepLatentFactorModule
