@@ -34,17 +34,6 @@ def test_each_row_is_a_ridge_regression(X, n_features):
         np.testing.assert_allclose(biases[row], expected.intercept_, atol=1e-10)
 
 
-def test_a_penalty_pulls_the_bias(X):
-    features = np.random.default_rng(1).normal(size=(25, 6))
-    weights, biases = ridge_rows(X, features, 0.7, l2_bias=0.2, bias=1.5)
-    row = 20
-    items = X.indices[X.indptr[row] : X.indptr[row + 1]]
-    inputs = np.c_[features[items], np.ones(len(items))]
-    gram = inputs.T @ inputs + np.diag([0.7] * 6 + [0.2])
-    solution = np.linalg.solve(gram, inputs.T @ (X[[row]].data - 1.5))
-    np.testing.assert_allclose(np.r_[weights[row], biases[row] - 1.5], solution, atol=1e-10)
-
-
 def test_the_size_of_the_batches_does_not_matter(X, monkeypatch):
     features = np.random.default_rng(1).normal(size=(25, 6))
     expected = ridge_rows(X, features, 0.7)
