@@ -9,7 +9,7 @@ from . import (
     utils,
 )
 from ._rating_regressor import RatingRegressor
-from .autoencoders import EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import AutoRec, DeepLatentFactor, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
@@ -18,9 +18,11 @@ from .linear import EASE, BiasBaseline, Popularity
 __all__ = [
     "EASE",
     "PMF",
+    "AutoRec",
     "BaseRecommender",
     "BayesianPMF",
     "BiasBaseline",
+    "DeepLatentFactor",
     "EnhancedVAE",
     "Interactions",
     "MultDAE",

@@ -8,9 +8,11 @@ import skrec
 from skrec import (
     EASE,
     PMF,
+    AutoRec,
     BaseRecommender,
     BayesianPMF,
     BiasBaseline,
+    DeepLatentFactor,
     EnhancedVAE,
     MultDAE,
     MultVAE,
@@ -31,6 +33,8 @@ ESTIMATORS = [
     MultDAE(8, **SMALL),
     RecVAE(8, hidden_layer_sizes=(16, 16), **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16,), n_pseudo_inputs=5, **SMALL),
+    AutoRec(8, l2=1.0, **SMALL),
+    DeepLatentFactor(8, hidden_layer_sizes=(16,), **SMALL),
 ]
 VARIANTS = [
     EASE(l2=2.0, method="primal"),
@@ -49,6 +53,12 @@ VARIANTS = [
     RecVAE(8, hidden_layer_sizes=(16,), beta=0.1, **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16, 12), likelihood="bernoulli", prior="normal", **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16,), hierarchical=False, gated=False, **SMALL),
+    AutoRec(8, l2=1.0, based_on="user", **SMALL),
+    AutoRec(8, l2=1.0, center=False, **{**SMALL, "early_stopping": True}),
+    DeepLatentFactor(8, hidden_layer_sizes=(16,), variational=True, **SMALL),
+    DeepLatentFactor(
+        8, hidden_layer_sizes=(16,), interaction="scalar", **{**SMALL, "max_iter": 200}
+    ),
 ]
 
 ONE_COLUMN_PREDICT = "insists on a one-dimensional predict; ours has a column per item"

@@ -14,13 +14,10 @@ from skrec.neural._divergences import (
     gaussian_log_density,
     vamp_log_density,
 )
+from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import Gate, SparseLinear, init_he_normal, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._recommender import (
-    TRAINING_CONSTRAINTS,
-    NeuralRecommenderMixin,
-    check_hidden_layer_sizes,
-)
+from skrec.neural._recommender import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
 
 LOG_VARIANCE_LIMITS = (-12.0, 4.0)
@@ -406,7 +403,7 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     def _n_features_out(self):
         return (1 + self._options["hierarchical"]) * self._options["n_components"]
 
-    def _module_options(self):
+    def _module_options(self, X):
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
@@ -426,5 +423,5 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
                 module.pseudo_inputs, PSEUDO_INPUT_MEAN, PSEUDO_INPUT_SCALE, generator=generator
             )
 
-    def _trainer_options(self):
+    def _trainer_options(self, X):
         return {"normalize_gradients": self.normalize_gradients}

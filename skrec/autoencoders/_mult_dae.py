@@ -8,13 +8,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skrec.base import BaseRecommender
+from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import SparseLinear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._recommender import (
-    TRAINING_CONSTRAINTS,
-    NeuralRecommenderMixin,
-    check_hidden_layer_sizes,
-)
+from skrec.neural._recommender import NeuralRecommenderMixin
 
 
 class MultDAEModule(nn.Module):
@@ -213,7 +210,7 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self):
+    def _module_options(self, X):
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes),
@@ -226,6 +223,6 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         if self.likelihood == "gaussian":
             nn.init.constant_(module.output.bias, X.data.mean())
 
-    def _trainer_options(self):
+    def _trainer_options(self, X):
         # Adam adds weight_decay * W to the gradient; that of l2 * ||W||^2 is 2 * l2 * W.
         return {"optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})]}

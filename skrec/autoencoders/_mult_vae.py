@@ -8,13 +8,10 @@ from torch import nn
 
 from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
+from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import SparseLinear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._recommender import (
-    TRAINING_CONSTRAINTS,
-    NeuralRecommenderMixin,
-    check_hidden_layer_sizes,
-)
+from skrec.neural._recommender import NeuralRecommenderMixin
 
 
 class MultVAEModule(nn.Module):
@@ -263,7 +260,7 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self):
+    def _module_options(self, X):
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes),

@@ -13,13 +13,10 @@ from skrec.neural._divergences import (
     draw_gaussian,
     gaussian_log_density,
 )
+from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import SparseLinear, init_uniform, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._recommender import (
-    TRAINING_CONSTRAINTS,
-    NeuralRecommenderMixin,
-    check_hidden_layer_sizes,
-)
+from skrec.neural._recommender import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
 
 WIDE_LOG_VARIANCE = 10.0
@@ -342,7 +339,7 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self):
+    def _module_options(self, X):
         sizes = check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1)
         if len(set(sizes)) > 1:
             raise ValueError(
@@ -362,7 +359,7 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     def _init_module(self, module, X, generator):
         init_uniform(module, generator)
 
-    def _trainer_options(self):
+    def _trainer_options(self, X):
         return {
             "n_encoder_passes": self.n_encoder_passes,
             "n_decoder_passes": self.n_decoder_passes,

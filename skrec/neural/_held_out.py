@@ -1,9 +1,9 @@
-"""Training users held out for early stopping: who they are, and how well a model does on them."""
+"""What is held out of training for early stopping, and how well a model does on it."""
 
 import numpy as np
 
 from skrec.metrics import ndcg, rmse
-from skrec.model_selection import fold_in_split
+from skrec.model_selection import fold_in_split, interaction_split
 from skrec.utils._blocks import recommend_rows, row_blocks
 
 
@@ -64,3 +64,26 @@ class HeldOutUsers:
             rows = np.repeat(np.arange(wanted.shape[0]), np.diff(wanted.indptr))
             predicted.append(score_rows(self.visible[block])[rows, wanted.indices])
         return -rmse(np.concatenate(predicted), self.hidden)
+
+
+def hold_out_entries(X, fraction, seed):
+    """Split entries off, whoever they belong to.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+    fraction : float
+        Share of the entries.
+    seed : int
+
+    Returns
+    -------
+    training, held_out : csr_array of shape (n_users, n_items)
+    """
+    n_held_out = X.nnz - int(X.nnz * (1 - fraction))
+    if not 0 < n_held_out < X.nnz:
+        raise ValueError(
+            f"early_stopping=True holds {fraction:g} of the entries out and trains on the others, "
+            f"for which X is too small (it has {X.nnz} entries): use early_stopping=False."
+        )
+    return interaction_split(X, fraction, random_state=seed)

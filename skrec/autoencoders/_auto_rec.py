@@ -1,0 +1,330 @@
+"""AutoRec: an autoencoder of the ratings of an item, or of a user."""
+
+from numbers import Real
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from skrec._ratings import RATING_CONSTRAINTS
+from skrec.base import BaseRecommender
+from skrec.neural._batches import map_rows
+from skrec.neural._devices import resolve_device
+from skrec.neural._estimator import TRAINING_CONSTRAINTS
+from skrec.neural._layers import SparseLinear, init_glorot, linear
+from skrec.neural._observed import observed_products
+from skrec.neural._ratings import NeuralRatingMixin
+from skrec.neural._weights import as_arrays
+from skrec.utils._products import pair_products
+from skrec.utils._ridge import ridge_rows
+
+# Ratings of the mean that an item's own mean is shrunk by.
+ITEM_SHRINKAGE = 5.0
+
+
+class AutoRecModule(nn.Module):
+    """One hidden layer between a row of ratings and itself.
+
+    Parameters
+    ----------
+    n_columns, n_components : int
+    dropout : float
+    n_rows : int, default=0
+        Number of rows that have an offset, which is taken off their targets.
+    """
+
+    def __init__(self, n_columns, n_components, *, dropout, n_rows=0):
+        super().__init__()
+        self.dropout = dropout
+        self.first = SparseLinear(n_columns, n_components)
+        self.output = linear(n_components, n_columns)
+        self.register_buffer("row_offsets", torch.zeros(n_rows))
+
+    def encode(self, batch):  # -> (n_rows, n_components)
+        return torch.sigmoid(self.first(batch))
+
+    def forward(self, batch, generator, progress):  # -> (n_rows,)
+        code = self.encode(batch.dropped_out(self.dropout, generator))
+        outputs = observed_products(code, self.output.weight, batch)
+        residual = outputs + self.output.bias[batch.items] - batch.values
+        if len(self.row_offsets):
+            residual = residual + self.row_offsets[batch.users][batch.rows]
+        return batch.sum_rows(residual**2)
+
+
+class AutoRec(NeuralRatingMixin, BaseRecommender):
+    r"""Autoencoder of the ratings of an item, or of a user (AutoRec).
+
+    A row of ratings :math:`r`, zeros where there is none, is to be recovered from one hidden
+    layer of logistic units. Training minimises over all rows
+
+    .. math::
+        \sum_r \sum_{j \text{ observed}} (r_j - w_j \cdot \sigma(V r + c) - b_j)^2
+        + \frac{\lambda}{2} (\|W\|^2 + \|V\|^2)
+
+    With ``based_on="item"`` a row is an item's. Its hidden units are then a code of the item,
+    which stands after ``fit``, and :math:`w_j, b_j` belong to a user. They are not looked up: a
+    user's are the exact minimisers of the objective given the user's ratings and the codes, a
+    ridge regression. At a minimum of the objective the training users' weights are just those, so
+    training users and new ones are treated alike. With ``based_on="user"`` a row is a user's, as
+    in every autoencoder of this package.
+
+    Parameters
+    ----------
+    n_components : int, default=500
+        Number of hidden units.
+    based_on : {"item", "user"}, default="item"
+        Whose ratings are a row of the autoencoder.
+    center : bool, default=True
+        Whether to take the items' mean ratings off: from the targets, and with
+        ``based_on="user"`` from the inputs too. Items' rows stay as they are, because who has
+        rated an item tells as much as how. False: raw ratings throughout, as in the paper.
+    l2 : float, default=200.0
+        Penalty :math:`\lambda` on the weights of both layers, biases excepted. It counts half,
+        against the sum of all squared errors.
+    dropout : float, default=0.0
+        Probability of dropping an entry from the input.
+    learning_rate : float, default=0.001
+        Step size of Adam.
+    batch_size : int, default=256
+        Rows of an update: items or users.
+    max_iter : int, default=200
+        Number of epochs.
+    early_stopping : bool, default=True
+        Whether to hold ratings out, measure minus RMSE on them after each epoch, and keep the
+        weights of the best epoch. Ratings, not users: see Notes.
+    validation_fraction : float, default=0.1
+        Share of the ratings that are held out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without a better score after which training stops. None: never before `max_iter`.
+    clip : bool, default=True
+        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
+        before clipping.
+    rating_scale : tuple of (float, float), default=None
+        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
+        of the ratings seen in ``fit``.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights of the fit before, the optimiser's state
+        included. With ``based_on="item"`` the rows of `X` must be the same users.
+    callbacks : list of skorch callbacks, default=None
+        Called during training. They see the training loss as ``train_loss`` and the score of
+        early stopping as ``valid_score``.
+    device : str, default="auto"
+        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
+        is one. A fitted model goes to the CPU where the device does not exist.
+    random_state : int, RandomState instance or None, default=None
+        Controls the initial weights, the order of the rows, the noise and what is held out. Pass
+        an int for the same model at every fit.
+    verbose : int, default=0
+        1 shows a progress bar with the loss, the score and the time left.
+
+    Attributes
+    ----------
+    item_embeddings_ : ndarray of shape (n_items, n_components)
+        Codes of the items, or with ``based_on="user"`` their weights in the output layer.
+    item_offsets_ : ndarray of shape (n_items,)
+        What predictions have beside the product of embeddings: the items' mean ratings, each
+        shrunk to the mean of all, and with ``based_on="user"`` the biases.
+    n_iter_ : int
+        Number of epochs that were made.
+    n_updates_ : int
+        Number of updates that were made.
+    loss_curve_ : list of float
+        Sum of squared errors per training row, by epoch.
+    validation_scores_ : list of float
+        Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
+    best_iteration_ : int
+        The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
+    rating_range_ : tuple of (float, float)
+        `rating_scale`, or the smallest and largest rating seen in ``fit``.
+    n_features_in_ : int
+        Number of items.
+    feature_names_in_ : ndarray of shape (n_items,)
+        Names of the items, if `X` had string column names.
+
+    See Also
+    --------
+    BiasBaseline : Means and offsets only.
+    MultDAE : With ``likelihood="gaussian"``, a user-based autoencoder with other defaults.
+
+    Notes
+    -----
+    Ratings are held out for early stopping, not users, because an item's row would miss the
+    ratings of users who are held out. The codes are computed from all ratings in the end. The
+    score after each epoch uses the training users' weights as they stand, which costs far less
+    than solving for all users.
+
+    Both layers are computed at observed ratings alone, which costs ``n_ratings * n_components``
+    multiplications each, and neither fit nor the solution for users ever holds an array of all
+    users by all items. The paper trains with L-BFGS or Rprop on all rows at once; here it is Adam
+    on batches, which needs tens of passes over the data instead of hundreds.
+
+    References
+    ----------
+    .. [1] S. Sedhain, A. K. Menon, S. Sanner and L. Xie, "AutoRec: Autoencoders Meet Collaborative
+       Filtering", WWW 2015 Companion. :doi:`10.1145/2740908.2742726`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrec import AutoRec
+    >>> X = np.kron([[5, 1], [1, 5]], np.ones((20, 4)))
+    >>> X[0, :2] = 0
+    >>> model = AutoRec(8, l2=1, early_stopping=False, random_state=0).fit(X)
+    >>> model.predict(X[:1, :]).round()
+    array([[5., 5., 5., 5., 1., 1., 1., 1.]])
+    """
+
+    _module_class = AutoRecModule
+
+    _parameter_constraints: dict = {
+        **TRAINING_CONSTRAINTS,
+        **RATING_CONSTRAINTS,
+        "based_on": [StrOptions({"item", "user"})],
+        "center": ["boolean"],
+        "l2": [Interval(Real, 0, None, closed="neither")],
+    }
+    del _parameter_constraints["hidden_layer_sizes"]
+
+    def __init__(
+        self,
+        n_components=500,
+        *,
+        based_on="item",
+        center=True,
+        l2=200.0,
+        dropout=0.0,
+        learning_rate=0.001,
+        batch_size=256,
+        max_iter=200,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        clip=True,
+        rating_scale=None,
+        warm_start=False,
+        callbacks=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.based_on = based_on
+        self.center = center
+        self.l2 = l2
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.clip = clip
+        self.rating_scale = rating_scale
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _training_part(self, X):
+        self._means = item_means(X) if self.center else np.zeros(X.shape[1])
+        centered = less_item_values(X, self._means)
+        self._bias = float(centered.data.mean())
+        # An item without ratings keeps its row, so that rows are numbered as items are.
+        return X.T.tocsr() if self.based_on == "item" else super()._training_part(centered)
+
+    def _module_options(self, X):
+        return {
+            "n_components": self.n_components,
+            "dropout": self.dropout,
+            "n_rows": X.shape[0] if self.based_on == "item" else 0,
+        }
+
+    def _init_module(self, module, X, generator):
+        init_glorot(module, generator)
+        nn.init.constant_(module.output.bias, self._bias)
+        if self.based_on == "item":
+            module.row_offsets.copy_(torch.from_numpy(self._means))
+
+    def _trainer_options(self, X):
+        # The trainer takes the mean over rows, and Adam adds weight_decay * W to the gradient.
+        return {"optimizer__param_groups": [("*weight", {"weight_decay": self.l2 / X.shape[0]})]}
+
+    def _fitted_state(self, module, X):
+        if self.based_on == "item":
+            embeddings, offsets = encode_rows(module, X.T.tocsr()), self._means
+        else:
+            output = as_arrays(module.output)
+            embeddings, offsets = output["weight"].copy(), self._means + output["bias"]
+        return {
+            "item_embeddings_": embeddings,
+            "item_offsets_": offsets,
+            "_based_on": self.based_on,
+            "_l2": self.l2,
+        }
+
+    def _rate_held_out(self, module, X, users, items):
+        weights, biases = (as_arrays(module.output)[name] for name in ("weight", "bias"))
+        if self.based_on == "item":
+            codes = encode_rows(module, X.T.tocsr())
+            products = pair_products(weights, codes, users, items) + biases[users]
+        else:
+            codes = encode_rows(module, less_item_values(X, self._means))
+            products = pair_products(codes, weights, users, items) + biases[items]
+        return products + self._means[items]
+
+    def _user_states(self, X):
+        X = less_item_values(X, self._means)
+        if self._based_on == "user":
+            return encode_rows(self._scoring_module(), X), np.zeros(X.shape[0])
+        device = resolve_device(self.device, missing_ok=True)
+        weights, biases = ridge_rows(
+            X,
+            self.item_embeddings_,
+            self._l2 / 2,
+            bias=self._bias,
+            device="cpu" if device.type == "mps" else device,
+        )
+        return weights.astype(np.float32), biases
+
+    def _score_rows(self, X):
+        weights, biases = self._user_states(X)
+        return weights @ self.item_embeddings_.T + biases[:, None] + self.item_offsets_
+
+    def _score_pairs(self, states, users, items):
+        weights, biases = states
+        products = pair_products(weights, self.item_embeddings_, users, items)
+        return products + biases[users] + self.item_offsets_[items]
+
+    def _embed(self, X):
+        return self._user_states(X)[0]
+
+
+def item_means(X):
+    """Mean rating of each item, shrunk to the mean of all.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+
+    Returns
+    -------
+    means : ndarray of shape (n_items,)
+    """
+    mean = X.data.mean(dtype=np.float64)
+    sums = np.bincount(X.indices, X.data - mean, minlength=X.shape[1])
+    return mean + sums / (np.bincount(X.indices, minlength=X.shape[1]) + ITEM_SHRINKAGE)
+
+
+def less_item_values(X, values):
+    """Ratings less a value of their item; what is stored stays stored."""
+    return sparse.csr_array((X.data - values[X.indices], X.indices, X.indptr), shape=X.shape)
+
+
+def encode_rows(module, X):
+    """Codes of all rows, an array of shape (n_rows, n_components)."""
+    weight = module.output.weight
+    return map_rows(module.encode, X, weight.device, row_bytes=16 * weight.shape[1])

@@ -1,0 +1,91 @@
+"""An output layer computed at the observed entries alone."""
+
+import warnings
+
+import torch
+from torch.nn.functional import embedding_bag
+
+# Entries that are gathered at a time where there is no sampled product.
+N_GATHERED = 1024
+
+
+class _ObservedProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, left, right, batch):
+        ctx.save_for_backward(left, right)
+        ctx.batch = batch
+        if left.device.type in ("cpu", "cuda"):
+            return _sampled_product(left, right, batch)
+        return _gathered_products(left, right, batch)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        left, right = ctx.saved_tensors
+        batch = ctx.batch
+        grad_left = grad_right = None
+        if ctx.needs_input_grad[0]:
+            grad_left = embedding_bag(
+                batch.items,
+                right,
+                batch.offsets,
+                mode="sum",
+                per_sample_weights=grad,
+                include_last_offset=True,
+            )
+        if ctx.needs_input_grad[1]:
+            # The same product with rows and items exchanged; sums keep their order.
+            items, order = torch.sort(batch.items, stable=True)
+            starts = torch.searchsorted(items, torch.arange(len(right) + 1, device=items.device))
+            grad_right = embedding_bag(
+                batch.rows[order],
+                left,
+                starts,
+                mode="sum",
+                per_sample_weights=grad[order],
+                include_last_offset=True,
+            )
+        return grad_left, grad_right, None
+
+
+def observed_products(left, right, batch):
+    """Inner product of a row of `left` and a row of `right` for each entry of a batch.
+
+    Parameters
+    ----------
+    left : tensor of shape (n_rows, n_hidden)
+    right : tensor of shape (n_items, n_hidden)
+    batch : SparseBatch
+        Which pairs of row and item.
+
+    Returns
+    -------
+    products : tensor of shape (n_entries,)
+        It can be differentiated once. Neither way holds an array of shape (n_rows, n_items) or
+        (n_entries, n_hidden).
+    """
+    return _ObservedProducts.apply(left, right, batch)
+
+
+def _sampled_product(left, right, batch):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        pattern = torch.sparse_csr_tensor(
+            batch.offsets,
+            batch.items,
+            torch.zeros_like(batch.values),
+            size=(len(left), len(right)),
+            check_invariants=False,
+        )
+        return torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0.0).values()
+
+
+def _gathered_products(left, right, batch):
+    return torch.cat(
+        [
+            (left[rows] * right[items]).sum(dim=1)
+            for rows, items in zip(
+                batch.rows.split(N_GATHERED), batch.items.split(N_GATHERED), strict=True
+            )
+        ]
+    )

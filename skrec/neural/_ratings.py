@@ -1,0 +1,62 @@
+"""What models on torch share that predict ratings from the entries of a user."""
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+
+from skrec._ratings import RatingMixin
+from skrec.metrics import rmse
+from skrec.neural._estimator import NeuralEstimatorMixin
+from skrec.neural._held_out import hold_out_entries
+from skrec.utils._validation import check_interactions
+
+
+class NeuralRatingMixin(
+    RatingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin
+):
+    """Early stopping on entries instead of users, and embeddings of users.
+
+    A user's ratings are all that such a model has of the user, and part of what it has of the
+    items: users held out as a whole would be missed in both.
+
+    The estimator writes ``_embed(X)``, the embeddings of users, and ``_rate_held_out(module, X,
+    users, items)``: ratings of pairs by a module in training on `X`.
+    """
+
+    def transform(self, X):
+        """Embed users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, n_components)
+            float32.
+        """
+        return self._embed(self._check_rows(X))
+
+    @property
+    def _n_features_out(self):
+        return self.item_embeddings_.shape[1]
+
+    def _check_training_rows(self, X, reset):
+        if not reset:
+            check_interactions(X, estimator=self)
+        return self._check_ratings(X)
+
+    def _hold_out(self, X, seed):
+        training, held_out = hold_out_entries(X, self.validation_fraction, seed)
+        users = np.repeat(np.arange(held_out.shape[0]), np.diff(held_out.indptr))
+
+        def score(module):
+            ratings = self._rate_held_out(module, training, users, held_out.indices)
+            return -rmse(self._clip(ratings), held_out)
+
+        return training, score
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
