@@ -9,13 +9,8 @@ from typing import NamedTuple
 
 import torch
 
-from skrec.factorization._least_squares import (
-    factorize,
-    gather,
-    normal_equations,
-    pad,
-    solve,
-)
+from skrec.factorization._least_squares import factorize, normal_equations, solve
+from skrec.utils._row_groups import gather, pad
 
 MAX_HALVINGS = 10
 MAX_FOLD_IN_STEPS = 50

@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 from skrec._ratings import RATING_CONSTRAINTS, UncertainRatingMixin, blocks_of_pairs
 from skrec.base import BaseRecommender
 from skrec.factorization._gibbs import NormalWishart, weights_given
-from skrec.factorization._least_squares import gather, group_rows, pad
 from skrec.factorization._uncertainty import pack, pack_squares
 from skrec.neural._devices import resolve_device
+from skrec.utils._row_groups import gather, group_rows, pad
 from skrec.utils._validation import keep_state_on_error
 
 

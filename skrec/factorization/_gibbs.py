@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from scipy.stats import wishart
 
-from skrec.factorization._least_squares import factorize, gather, normal_equations, solve
+from skrec.factorization._least_squares import factorize, normal_equations, solve
+from skrec.utils._row_groups import gather
 
 
 class NormalWishart(NamedTuple):

@@ -1,89 +1,10 @@
 """Batched least squares: one small system for each row of a sparse matrix, solved in groups.
 
 Row u of a ratings matrix has the entries :math:`y_{uj}`, and each column j a vector of features
-:math:`f_j`. Everything here is about the sums over the entries of a row, which make the normal
-equations of its weights :math:`w_u`.
+:math:`f_j`. The sums over the entries of a row make the normal equations of its weights.
 """
 
-from typing import NamedTuple
-
-import numpy as np
 import torch
-
-# The features of a group's entries are gathered into one array: it has to stay in the cache.
-MAX_GROUP_ENTRIES = 8192
-MAX_GROUP_ROWS = 512
-
-
-class RowGroup(NamedTuple):
-    """Rows of similar length as dense arrays.
-
-    Parameters
-    ----------
-    rows : int64 tensor of shape (n_rows,)
-        Numbers of the rows.
-    columns : int64 tensor of shape (n_rows, length)
-        Columns of their entries, padded with the number of columns.
-    values : tensor of shape (n_rows, length)
-        Entries, padded with 0.
-    lengths : tensor of shape (n_rows,)
-        Number of entries of each row, without the padding.
-    """
-
-    rows: torch.Tensor
-    columns: torch.Tensor
-    values: torch.Tensor
-    lengths: torch.Tensor
-
-    @property
-    def is_entry(self):
-        """Where the group has entries, and not padding."""
-        positions = torch.arange(self.columns.shape[1], device=self.columns.device)
-        return positions < self.lengths[:, None]
-
-
-def group_rows(X, device):
-    """Cut the rows of a sparse matrix into groups of similar length, empty rows included.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_rows, n_columns)
-    device : torch.device
-
-    Returns
-    -------
-    groups : list of RowGroup
-        Ascending lengths.
-    """
-    lengths = np.diff(X.indptr)
-    order = np.argsort(lengths, kind="stable")
-    ascending = lengths[order]
-    groups = []
-    start = 0
-    while start < len(order):
-        longest = max(ascending[start] + 4, int(1.15 * ascending[start]))
-        n_rows = min(MAX_GROUP_ROWS, max(1, MAX_GROUP_ENTRIES // longest))
-        stop = min(start + n_rows, np.searchsorted(ascending, longest, side="right"))
-        rows, length = order[start:stop], ascending[stop - 1]
-        in_row = np.arange(length) < ascending[start:stop, None]
-        entries = (X.indptr[rows].astype(np.int64)[:, None] + np.arange(length))[in_row]
-        columns = np.full(in_row.shape, X.shape[1], dtype=np.int64)
-        values = np.zeros(in_row.shape, dtype=X.dtype)
-        columns[in_row], values[in_row] = X.indices[entries], X.data[entries]
-        arrays = rows, columns, values, ascending[start:stop].astype(X.dtype)
-        groups.append(RowGroup(*(torch.as_tensor(array, device=device) for array in arrays)))
-        start = stop
-    return groups
-
-
-def pad(table):
-    """Append a row of zeros, to which the padding of a group refers."""
-    return torch.cat([table, table.new_zeros(1, *table.shape[1:])])
-
-
-def gather(table, group):
-    """Rows of a padded table at the entries of a group, an array of (n_rows, length, ...)."""
-    return table.index_select(0, group.columns.flatten()).unflatten(0, group.columns.shape)
 
 
 def normal_equations(features, targets):

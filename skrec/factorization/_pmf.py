@@ -15,9 +15,10 @@ from tqdm.auto import tqdm
 from skrec._ratings import RATING_CONSTRAINTS, UncertainRatingMixin, blocks_of_pairs
 from skrec.base import BaseRecommender
 from skrec.factorization._alternating import Objective, fold_in, improve, precision_factors
-from skrec.factorization._least_squares import gather, group_rows
 from skrec.factorization._uncertainty import PairVariance, pack
 from skrec.neural._devices import resolve_device
+from skrec.utils._products import pair_products
+from skrec.utils._row_groups import gather, group_rows
 from skrec.utils._validation import keep_state_on_error
 
 _PAIRS_AT_A_TIME = 2**14
@@ -364,12 +365,7 @@ class PMF(
     def _latent_pairs(self, weights, users, items):
         user_features = np.ascontiguousarray(self._features(weights))
         user_offsets = self._latent_offsets(weights) + self._objective.intercept
-        latent = np.empty(len(users), dtype=weights.dtype)
-        for start in range(0, len(users), _PAIRS_AT_A_TIME):
-            pairs = slice(start, start + _PAIRS_AT_A_TIME)
-            left = np.take(user_features, users[pairs], axis=0)
-            right = np.take(self._item_table, items[pairs], axis=0)
-            np.einsum("ij,ij->i", left, right, out=latent[pairs])
+        latent = pair_products(user_features, self._item_table, users, items)
         latent += user_offsets[users]
         return latent
 

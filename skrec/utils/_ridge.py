@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-# Bytes of the padded arrays of a batch.
-BATCH_BYTES = 2**26
+from skrec.utils._row_groups import gather, group_rows, pad
 
 
 def ridge_rows(X, features, l2, bias=0.0, device="cpu"):
@@ -37,38 +36,15 @@ def ridge_rows(X, features, l2, bias=0.0, device="cpu"):
     Rows of like length are padded to one length and solved together, through the Gram matrix of
     their entries or that of the features, whichever is smaller.
     """
-    weights = np.zeros((X.shape[0], features.shape[1]))
-    biases = np.full(X.shape[0], float(bias))
-    lengths = np.diff(X.indptr)
-    features = torch.from_numpy(np.array(features, dtype=np.float64)).to(device)
-    for rows in _batches(lengths, features.shape[1]):
-        width = lengths[rows].max()
-        positions = X.indptr[rows][:, None] + np.arange(width)
-        stored = np.arange(width) < lengths[rows][:, None]
-        positions = np.where(stored, positions, 0)
-        ones = torch.from_numpy(stored.astype(np.float64)).to(device)
-        targets = np.where(stored, X.data[positions], 0)
-        targets = torch.from_numpy(targets.astype(np.float64)).to(device)
-        columns = torch.from_numpy(X.indices[positions].astype(np.int64)).to(device)
-        inputs = features[columns] * ones[:, :, None]
-        solution, intercepts = _solve(inputs, targets, ones, l2)
-        weights[rows] = solution.cpu().numpy()
-        biases[rows] = intercepts.cpu().numpy()
-    return weights, biases
-
-
-def _batches(lengths, n_features):
-    """Yield numbers of rows of like length that fit in a batch; empty rows are left out."""
-    order = np.argsort(lengths, kind="stable")
-    start = np.searchsorted(lengths[order], 1)
-    while start < len(order):
-        shortest = int(lengths[order[start]])
-        stop = np.searchsorted(lengths[order], shortest + shortest // 8, side="right")
-        longest = int(lengths[order[stop - 1]])
-        row_bytes = 8 * (longest * n_features + min(longest, n_features) ** 2)
-        stop = min(stop, start + max(1, BATCH_BYTES // row_bytes))
-        yield order[start:stop]
-        start = stop
+    features = pad(torch.as_tensor(np.asarray(features, dtype=np.float64), device=device))
+    weights = features.new_zeros(X.shape[0], features.shape[1])
+    biases = features.new_full((X.shape[0],), float(bias))
+    for group in group_rows(X.astype(np.float64, copy=False), device):
+        inputs, ones = gather(features, group), group.is_entry.to(features.dtype)
+        weights[group.rows], solved = _solve(inputs, group.values, ones, l2)
+        # Nothing is solved for rows without entries.
+        biases[group.rows] = torch.where(group.lengths > 0, solved, float(bias))
+    return weights.cpu().numpy(), biases.cpu().numpy()
 
 
 def _solve(inputs, targets, ones, l2):
@@ -104,5 +80,5 @@ def _solve(inputs, targets, ones, l2):
         fits = torch.cholesky_solve(inputs.mT @ both, torch.linalg.cholesky(gram))
         projected = both - inputs @ fits
     targets_left, ones_left = (ones[:, :, None] * projected).sum(dim=1).unbind(dim=1)
-    biases = targets_left / ones_left
+    biases = targets_left / ones_left.clamp(min=torch.finfo(ones.dtype).tiny)
     return fits[:, :, 0] - biases[:, None] * fits[:, :, 1], biases

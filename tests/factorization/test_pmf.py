@@ -11,8 +11,9 @@ from sklearn.linear_model import Ridge
 from skrec import PMF
 from skrec.factorization import _pmf
 from skrec.factorization._alternating import Objective, fold_in, improve
-from skrec.factorization._least_squares import gather, group_rows, normal_equations, pad
+from skrec.factorization._least_squares import normal_equations
 from skrec.factorization._uncertainty import PairVariance, pack, pack_squares
+from skrec.utils._row_groups import gather, group_rows, pad
 
 CPU = torch.device("cpu")
 
@@ -49,21 +50,6 @@ def naive_loss(of, X, users, items):
         counts = np.maximum(1, np.bincount(X.coords[1 - axis], minlength=len(rows)))
         total += (of.l2 * counts**of.l2_exponent * (rows**2).sum(axis=1)).sum()
     return total / 2
-
-
-def test_groups_hold_every_entry_once():
-    X = ratings(300, 50)
-    again = np.zeros(X.shape)
-    rows = []
-    for group in group_rows(X, CPU):
-        rows += group.rows.tolist()
-        for row, columns, values, length in zip(*map(np.asarray, group), strict=True):
-            n = int(length)
-            again[row, columns[:n]] = values[:n]
-            assert (columns[n:] == X.shape[1]).all()
-            assert (values[n:] == 0).all()
-    assert sorted(rows) == list(range(300))
-    assert_array_equal(again, X.toarray())
 
 
 def test_normal_equations():

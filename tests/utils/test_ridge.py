@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from skrec.utils import _ridge
+from skrec.utils import _row_groups
 from skrec.utils._products import pair_products
 from skrec.utils._ridge import ridge_rows
 
@@ -37,7 +37,7 @@ def test_each_row_is_a_ridge_regression(X, n_features):
 def test_the_size_of_the_batches_does_not_matter(X, monkeypatch):
     features = np.random.default_rng(1).normal(size=(25, 6))
     expected = ridge_rows(X, features, 0.7)
-    monkeypatch.setattr(_ridge, "BATCH_BYTES", 1)
+    monkeypatch.setattr(_row_groups, "MAX_GROUP_ROWS", 1)
     for one, other in zip(ridge_rows(X, features, 0.7), expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
 
