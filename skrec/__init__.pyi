@@ -1,10 +1,11 @@
 from . import autoencoders, datasets, linear, metrics, model_selection, utils
-from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE, VAEBMF
 from .base import BaseRecommender
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
 
 __all__ = [
+    "VAEBMF",
     "EASE",
     "AutoRec",
     "BaseRecommender",

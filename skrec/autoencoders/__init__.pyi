@@ -3,5 +3,6 @@ from ._enhanced_vae import EnhancedVAE
 from ._mult_dae import MultDAE
 from ._mult_vae import MultVAE
 from ._rec_vae import RecVAE
+from ._vae_bmf import VAEBMF
 
-__all__ = ["AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "RecVAE"]
+__all__ = ["AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "RecVAE", "VAEBMF"]
