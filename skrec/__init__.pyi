@@ -1,12 +1,12 @@
 from . import autoencoders, datasets, linear, metrics, model_selection, utils
-from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE, VAEBMF
+from .autoencoders import VAEBMF, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
 
 __all__ = [
-    "VAEBMF",
     "EASE",
+    "VAEBMF",
     "AutoRec",
     "BaseRecommender",
     "BiasBaseline",

@@ -7,6 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skrec
 from skrec import (
     EASE,
+    VAEBMF,
     BaseRecommender,
     BiasBaseline,
     EnhancedVAE,
@@ -27,6 +28,7 @@ ESTIMATORS = [
     MultDAE(8, **SMALL),
     RecVAE(8, hidden_layer_sizes=(16, 16), **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16,), n_pseudo_inputs=5, **SMALL),
+    VAEBMF(4, hidden_layer_sizes=(8,), learning_rate_decay=1.0, **SMALL),
 ]
 VARIANTS = [
     EASE(l2=2.0, method="primal"),
@@ -42,6 +44,29 @@ VARIANTS = [
     RecVAE(8, hidden_layer_sizes=(16,), beta=0.1, **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16, 12), likelihood="bernoulli", prior="normal", **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16,), hierarchical=False, gated=False, **SMALL),
+    VAEBMF(
+        4,
+        hidden_layer_sizes=(8, 6),
+        joint_layer_sizes=(6,),
+        attention="all",
+        learn_noise=True,
+        user_batch_size=17,
+        item_batch_size=7,
+        learning_rate_decay=1.0,
+        **{**SMALL, "early_stopping": True},
+    ),
+    VAEBMF(
+        4,
+        hidden_layer_sizes=(8,),
+        latent_input="mean",
+        attention=None,
+        sampled=True,
+        normalize=False,
+        center=False,
+        dropout=0.0,
+        learning_rate_decay=1.0,
+        **{**SMALL, "max_iter": 100},
+    ),
 ]
 
 ONE_COLUMN_PREDICT = "insists on a one-dimensional predict; ours has a column per item"

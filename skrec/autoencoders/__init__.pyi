@@ -5,4 +5,4 @@ from ._mult_vae import MultVAE
 from ._rec_vae import RecVAE
 from ._vae_bmf import VAEBMF
 
-__all__ = ["AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "RecVAE", "VAEBMF"]
+__all__ = ["VAEBMF", "AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "RecVAE"]

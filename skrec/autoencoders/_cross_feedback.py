@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import embedding_bag, logsigmoid
 
 from skrec.neural._observed import observed_products
+from skrec.utils._pairs import pair_products
 
 # The denominator of the ratio of Eq. 9 is a signed sum, which may vanish.
 SMALLEST_DENOMINATOR = 1e-6
@@ -14,7 +16,7 @@ SMALLEST_DENOMINATOR = 1e-6
 INITIAL_VARIANCE_LOGIT = -3.0
 
 
-def slice_products(embeddings, weight):
+def slice_products(embeddings, weight, gradient_memory=None):
     """Product of each embedding with its own slice of a weight matrix.
 
     Rows of ``mask @ slice_products(V, W)`` are those of ``Z @ W.reshape(-1, n_outputs)``, where
@@ -26,25 +28,32 @@ def slice_products(embeddings, weight):
     embeddings : tensor of shape (n_columns, n_components)
         Constants: no gradient is passed on to them.
     weight : tensor of shape (n_columns, n_components, n_outputs)
+    gradient_memory : tensor like `weight`, default=None
+        Where the gradient is written: what an earlier backward pass has left there is lost. To
+        fill new memory at every update takes longer than all the arithmetic.
 
     Returns
     -------
     products : tensor of shape (n_columns, n_outputs)
     """
-    return _SliceProducts.apply(embeddings, weight)
+    return _SliceProducts.apply(embeddings, weight, gradient_memory)
 
 
 class _SliceProducts(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, embeddings, weight):
+    def forward(ctx, embeddings, weight, gradient_memory):
         ctx.save_for_backward(embeddings)
+        ctx.gradient_memory = gradient_memory
         return torch.bmm(embeddings[:, None, :], weight).squeeze(1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         (embeddings,) = ctx.saved_tensors
-        return None, embeddings[:, :, None] * grad[:, None, :]
+        out = ctx.gradient_memory
+        grad_weight = torch.mul(embeddings[:, :, None], grad[:, None, :], out=out)
+        # A new view: a tensor that is held elsewhere would be copied on its way to the weight.
+        return None, grad_weight if out is None else grad_weight.view_as(out), None
 
 
 def sum_rated(table, batch, weights=None):
@@ -202,6 +211,7 @@ class Encoder(nn.Module):
             self.data_weight = nn.Parameter(torch.empty(n_columns, 2 * first))
             self.data_bias = nn.Parameter(torch.empty(2 * first))
             self.data_tower = _paired_layers(hidden_layer_sizes)
+        self._gradient_memory = None
         self.register_buffer("table", None)
         self.register_buffer("embeddings", None)
         if settled:
@@ -250,7 +260,9 @@ class Encoder(nn.Module):
             return None
         if self.latent_input == "mean":
             return embeddings @ self.latent_weight[0]
-        return slice_products(embeddings, self.latent_weight)
+        if torch.is_grad_enabled() and self._gradient_memory is None:
+            self._gradient_memory = torch.empty_like(self.latent_weight)
+        return slice_products(embeddings, self.latent_weight, self._gradient_memory)
 
     def settled_state(self, embeddings):
         """State of a settled encoder that is fed with these embeddings."""
@@ -259,7 +271,7 @@ class Encoder(nn.Module):
             state["table"] = self.latent_table(embeddings).detach()
         return state
 
-    def forward(self, batch, embeddings=None, table=None):
+    def forward(self, batch, embeddings=None, table=None, inflation=1.0):
         """Posterior of each row of a batch.
 
         Parameters
@@ -269,6 +281,8 @@ class Encoder(nn.Module):
             None means those that it is settled on.
         table : tensor of shape (n_columns, 2 * hidden_layer_sizes[0]), default=None
             `latent_table(embeddings)`, if it is known already.
+        inflation : float, default=1.0
+            Entries of a row for each one in the batch.
 
         Returns
         -------
@@ -277,7 +291,10 @@ class Encoder(nn.Module):
         if embeddings is None:
             embeddings, table = self.embeddings, self.table
         n_entries = batch.offsets.diff().clamp(min=1).to(batch.values.dtype)[:, None]
-        scale = n_entries.rsqrt() if self.normalize else torch.ones_like(n_entries)
+        # With normalize: the sum over all entries, inflated, over the root of their number.
+        scale = torch.full_like(n_entries, inflation)
+        if self.normalize:
+            scale = (scale / n_entries).sqrt()
         towers = []
         if self.data_input:
             sums = sum_rated(self.data_weight, batch, batch.values)
@@ -347,3 +364,28 @@ def expected_squared_error(batch, user_mean, user_log_var, item_mean, item_log_v
         batch,
     )
     return (batch.values - means) ** 2 + variances
+
+
+def as_moments(mean, log_var):
+    """Means and variances as arrays, from means and logarithms of variances as tensors."""
+    return mean.cpu().numpy(), log_var.exp().cpu().numpy()
+
+
+def pair_moments(users, items, rows, columns):
+    """Mean and variance of the product of a user's and an item's embedding, independent.
+
+    Parameters
+    ----------
+    users, items : tuple of ndarray of shape (n_users or n_items, n_components)
+        Means and variances of the embeddings.
+    rows, columns : ndarray of int of shape (n_pairs,)
+
+    Returns
+    -------
+    means, variances : ndarray of shape (n_pairs,)
+    """
+    (user_means, user_vars), (item_means, item_vars) = users, items
+    means = pair_products(user_means, item_means, rows, columns)
+    left = np.concatenate([user_means**2, user_vars], axis=1)
+    right = np.concatenate([item_vars, item_means**2 + item_vars], axis=1)
+    return means, pair_products(left, right, rows, columns)

@@ -8,8 +8,8 @@ from torch import nn
 
 from skrec.autoencoders._cross_feedback import Encoder, expected_squared_error
 from skrec.neural._batches import RowStore, SparseBatch, to_tensor
-from skrec.neural._observed import observed_products
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
+from skrec.neural._observed import observed_products
 from skrec.neural._trainer import Trainer
 
 # Deviation of the embeddings that the first sweep is fed with.
@@ -56,7 +56,8 @@ class VAEBMFModule(nn.Module):
         self.register_buffer("user_embeddings", torch.empty(n_users, n_components))
         self.register_buffer("item_embeddings", torch.empty(n_items, n_components))
         self.log_noise = nn.Parameter(torch.empty(())) if learn_noise else None
-        self.register_buffer("noise_variance", torch.tensor(torch.nan))
+        # As measured on ratings held out; 0 where there are none.
+        self.register_buffer("noise_variance", torch.zeros(()))
         self.beta_user = beta_user
         self.beta_item = beta_item
         self.sampled = sampled
@@ -72,8 +73,9 @@ class VAEBMFModule(nn.Module):
             nn.init.zeros_(self.log_noise)
 
     def forward(self, block, generator, progress):  # -> ()
-        users = self.user_encoder(block.users, self.item_embeddings)
-        items = self.item_encoder(block.items, self.user_embeddings)
+        inflation = block.inflation
+        users = self.user_encoder(block.users, self.item_embeddings, inflation=inflation)
+        items = self.item_encoder(block.items, self.user_embeddings, inflation=inflation)
         if self.sampled:
             drawn = [draw_gaussian(*posterior, generator) for posterior in (users, items)]
             errors = (block.ratings.values - observed_products(*drawn, block.ratings)) ** 2
@@ -123,12 +125,14 @@ class Block:
     Parameters
     ----------
     users, items : SparseBatch
-        All ratings of the users and of the items of the block.
+        Ratings by the users and of the items of the block, whoever and whatever else they join.
     ratings : SparseBatch
         Those of the users for the items, numbered as in `users` and `items`.
     user_share, item_share : float
         Share of the divergence of a user, or an item, that is counted in this block: over all
         blocks they add up to 1.
+    inflation : float, default=1.0
+        Entries of a row for each one that dropout has left in `users` and `items`.
     """
 
     users: SparseBatch
@@ -136,6 +140,7 @@ class Block:
     ratings: SparseBatch
     user_share: float
     item_share: float
+    inflation: float = 1.0
 
     @property
     def n_total(self):
@@ -154,6 +159,9 @@ class RatingStore(torch.utils.data.Dataset):
     def __init__(self, X, device):
         self.by_user = RowStore(X, device)
         self.by_item = RowStore(X.T.tocsr(), device)
+        # Position in X of each entry of its transpose.
+        self.by_item_order = to_tensor(np.argsort(X.indices, kind="stable"), device)
+        self.n_entries = X.nnz
 
     def __len__(self):
         return len(self.by_user)
@@ -167,13 +175,21 @@ class NestedBlocks:
     store : RatingStore
     user_batch_size, item_batch_size : int
         Largest number of users and of items in a block.
+    dropout : float
+        Probability of dropping a rating from what is encoded, on both sides at once. Ratings are
+        drawn anew with each batch of users.
     rng : numpy.random.Generator
+        Puts users and items together.
+    generator : torch.Generator
+        Draws what is dropped.
     """
 
-    def __init__(self, store, user_batch_size, item_batch_size, rng):
+    def __init__(self, store, user_batch_size, item_batch_size, dropout, rng, generator):
         self.store = store
         self.batch_sizes = user_batch_size, item_batch_size
+        self.dropout = dropout
         self.rng = rng
+        self.generator = generator
 
     def __iter__(self):
         by_user, by_item = self.store.by_user, self.store.by_item
@@ -191,32 +207,32 @@ class NestedBlocks:
             ],
             dtype=bool,
         )
+        is_kept = self._draw_kept(self.store.n_entries)
         for meets, batch in zip(is_met, user_batches, strict=True):
             users = by_user.cut(batch)
             batches = batch_of[users.items]
+            if self.dropout > 0:
+                is_kept[users.entries] = self._draw_kept(len(users.entries))
             for number in np.flatnonzero(meets):
-                yield (
-                    Block(
-                        users,
-                        items[number],
-                        _part(users, batches == number, position_of, len(items[number])),
-                        user_share=1 / meets.sum(),
-                        item_share=1 / is_met[:, number].sum(),
+                ratings = users.select(batches == number)
+                block = Block(
+                    self._encoded(users, users.entries, is_kept),
+                    self._encoded(
+                        items[number], self.store.by_item_order[items[number].entries], is_kept
                     ),
-                    None,
+                    replace(ratings, items=position_of[ratings.items], n_items=len(items[number])),
+                    user_share=1 / meets.sum(),
+                    item_share=1 / is_met[:, number].sum(),
+                    inflation=1 / (1 - self.dropout),
                 )
+                yield block, None
 
+    def _draw_kept(self, n):
+        device = self.generator.device
+        return torch.rand(n, generator=self.generator, device=device) >= self.dropout
 
-def _part(rows, is_in, position_of, n_items):
-    """Entries of a batch for some of the items, which get the numbers given."""
-    n_before = torch.cat([rows.offsets.new_zeros(1), is_in.cumsum(0)])
-    return replace(
-        rows,
-        items=position_of[rows.items[is_in]],
-        offsets=n_before[rows.offsets],
-        values=rows.values[is_in],
-        n_items=n_items,
-    )
+    def _encoded(self, batch, entries, is_kept):
+        return batch.select(is_kept[entries]) if self.dropout > 0 else batch
 
 
 def random_batches(n, batch_size, rng):
@@ -242,21 +258,38 @@ class NestedTrainer(Trainer):
     ----------
     module : VAEBMFModule
     user_batch_size, item_batch_size : int
+    dropout : float
+    learning_rate_decay : float
+        Factor of the learning rate after each sweep.
     **kwargs
         Parameters of Trainer.
     """
 
-    def __init__(self, module, *, user_batch_size, item_batch_size, **kwargs):
+    def __init__(
+        self,
+        module,
+        *,
+        user_batch_size,
+        item_batch_size,
+        dropout,
+        learning_rate_decay,
+        **kwargs,
+    ):
         super().__init__(module, **kwargs)
         self.user_batch_size = user_batch_size
         self.item_batch_size = item_batch_size
+        self.dropout = dropout
+        self.learning_rate_decay = learning_rate_decay
 
     def get_iterator(self, dataset, training=False):
         """Put users and items together anew at each sweep."""
-        return NestedBlocks(dataset, self.user_batch_size, self.item_batch_size, self.rng)
+        sizes = self.user_batch_size, self.item_batch_size
+        return NestedBlocks(dataset, *sizes, self.dropout, self.rng, self.generator)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Make one sweep, then draw the embeddings that the next one is fed with."""
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         if iterator is not None:
             self.module.resample(iterator.store, self.generator)
+            for group in self.optimizer_.param_groups:
+                group["lr"] *= self.learning_rate_decay

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skrec._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
-from skrec.autoencoders._cross_feedback import Encoder
+from skrec.autoencoders._cross_feedback import Encoder, as_moments, pair_moments
 from skrec.autoencoders._nested_blocks import NestedTrainer, RatingStore, VAEBMFModule
 from skrec.base import BaseRecommender
 from skrec.metrics import rmse
@@ -36,7 +36,186 @@ ENCODER_OPTIONS = [
 
 
 class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
-    r"""TODO"""
+    r"""Bayesian matrix factorisation by variational autoencoders with cross feedback (VAE-BMF).
+
+    A rating is the product of a user's and an item's embedding, plus noise. Both embeddings have
+    normal posteriors with diagonal covariances, which two encoders compute: of users, from a
+    user's ratings and the embeddings of the items that are rated, and of items, the other way
+    round. Training minimises
+
+    .. math::
+        \tfrac12 \sum_{(u,i)} \mathrm{E}\left[(r_{ui} - m - z_u \cdot z_i)^2\right]
+        + \beta_\text{user} \sum_u \mathrm{KL}(q(z_u) \,\|\, N(0, I))
+        + \beta_\text{item} \sum_i \mathrm{KL}(q(z_i) \,\|\, N(0, I))
+
+    over the observed ratings, with :math:`m` their mean. After each sweep over the data the
+    embeddings are drawn anew from their posteriors and fed to the encoders of the next.
+
+    Each encoder has two towers, one for ratings and one for embeddings, whose outputs are joined.
+    What comes out may then attend to the embeddings once more. A new user needs no training: the
+    encoder of users reads the ratings and the items' embeddings as they stand after ``fit``,
+    for training users too.
+
+    Parameters
+    ----------
+    n_components : int, default=20
+        Length of the embeddings.
+    hidden_layer_sizes : array-like of int, default=(100,)
+        Widths of the layers of each tower, at least one.
+    joint_layer_sizes : array-like of int, default=()
+        Widths of the layers between the joined towers and the posterior.
+    data_input : bool, default=True
+        Whether encoders read ratings.
+    cross_feedback : bool, default=True
+        Whether encoders read the embeddings of the other side. False takes attention away too.
+    latent_input : {"concat", "mean"}, default="concat"
+        How the embeddings that belong to a row become one input. "concat": each has weights of
+        its own. "mean": they are averaged, which needs far fewer weights and does worse.
+    attention : {"rated", "all"} or None, default="rated"
+        Which embeddings a posterior attends to: those that belong to the row, or all, which is
+        meant for very sparse data. None: no attention.
+    attention_norm : {"softmax", "ratio"}, default="softmax"
+        How products become attention weights. "ratio": divided by their sum, as in the paper,
+        which may vanish; it is kept from zero by 1e-6.
+    normalize : bool, default=True
+        Whether sums over a row's entries are divided by the square root of their number. False:
+        plain sums, as in the paper.
+    center : bool, default=True
+        Whether the mean rating is taken off, in targets and inputs. Ratings that are then zero
+        still count as observed. False: raw ratings, as in the paper.
+    beta_user, beta_item : float, default=0.3
+        Weights of the divergences.
+    learn_noise : bool, default=False
+        Whether the variance of the noise is learned, instead of 1.
+    sampled : bool, default=False
+        Whether training draws embeddings to estimate the expected squared error, as the paper
+        does. False: the expectation itself, which has a closed form.
+    dropout : float, default=0.2
+        Probability of dropping a rating from what both encoders read, while it is still to be
+        predicted. 0 is the paper's.
+    learning_rate : float, default=0.005
+        Step size of Adam.
+    learning_rate_decay : float, default=0.9
+        Factor of the step size after each sweep.
+    user_batch_size, item_batch_size : int, default=500
+        Users and items of an update. The paper has 100 for MovieLens 1M.
+    max_iter : int, default=100
+        Number of sweeps: each batch of users with each batch of items.
+    early_stopping : bool, default=True
+        Whether to hold ratings out, measure minus RMSE on them after each sweep, and keep the
+        weights of the best one. Ratings, not users: the encoder of items reads the ratings of all
+        users, and would miss those of users held out.
+    validation_fraction : float, default=0.1
+        Share of the ratings that are held out for early stopping.
+    n_iter_no_change : int, default=10
+        Sweeps without a better score after which training stops. None: never before `max_iter`.
+    clip : bool, default=True
+        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
+        before clipping.
+    rating_scale : tuple of (float, float), default=None
+        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
+        of the ratings seen in ``fit``.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights of the fit before, the optimiser's state
+        included. Both fits need it, and the rows of `X` must be the same users.
+    callbacks : list of skorch callbacks, default=None
+        Called during training. They see the training loss as ``train_loss`` and the score of
+        early stopping as ``valid_score``.
+    device : str, default="auto"
+        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
+        is one. A fitted model goes to the CPU where the device does not exist.
+    random_state : int, RandomState instance or None, default=None
+        Controls the initial weights, the batches, the noise and what is held out. Pass an int for
+        the same model at every fit.
+    verbose : int, default=0
+        1 shows a progress bar with the loss, the score and the time left.
+
+    Attributes
+    ----------
+    item_embeddings_ : ndarray of shape (n_items, n_components)
+        Means of the items' posteriors.
+    item_variances_ : ndarray of shape (n_items, n_components)
+        Variances of the items' posteriors.
+    mean_ : float
+        Mean of the ratings that were trained on, 0 with ``center=False``.
+    noise_variance_ : float
+        Variance of ratings beyond that of the embeddings: what the squared errors on the ratings
+        held out leave over, or with ``early_stopping=False`` the mean expected squared error of
+        the training ratings.
+    n_iter_ : int
+        Number of sweeps that were made.
+    n_updates_ : int
+        Number of updates that were made.
+    loss_curve_ : list of float
+        Objective per rating, by sweep.
+    validation_scores_ : list of float
+        Scores on the ratings held out, by sweep. Only with ``early_stopping=True``.
+    best_iteration_ : int
+        The sweep whose weights were kept, from 1. Only with ``early_stopping=True``.
+    rating_range_ : tuple of (float, float)
+        `rating_scale`, or the smallest and largest rating seen in ``fit``.
+    n_features_in_ : int
+        Number of items.
+    feature_names_in_ : ndarray of shape (n_items,)
+        Names of the items, if `X` had string column names.
+
+    See Also
+    --------
+    AutoRec : One hidden layer, without posteriors.
+    MultVAE : With ``likelihood="gaussian"``, posteriors of users only.
+
+    Notes
+    -----
+    There is no public code of the paper, which leaves questions open. The answers here:
+
+    - In a block of the nested iteration the divergence of a user counts with one part in as many
+      as there are blocks with that user, likewise for items. So the blocks of a sweep add up to
+      the objective above. Each block's part is divided by its number of ratings.
+    - The variance of the noise is 1: the objective has a squared error. With equal betas, that
+      is the bound on the evidence for a variance of the noise of beta. `learn_noise` is the
+      alternative.
+    - Embeddings that are fed start from a normal of deviation 0.1, and are constants within a
+      sweep. Batches are put together anew at each sweep. After it, both sides are drawn given
+      the embeddings that were fed in it, without dropout.
+    - Means and variances come from separate copies of all layers. Variances attend before the
+      logistic function that ends them, so that they stay in (0, 1). They begin near 0.05.
+    - Products of attention with ``attention_norm="softmax"`` are divided by the square root of
+      `n_components`.
+    - Weights are drawn by Glorot's rule, those of the first layers by the number of entries that
+      a row has on average, not by the width of the input. The optimiser is Adam.
+    - A rating that is predicted in training stands in the input of both encoders, which is never
+      so for one that is asked for later. `dropout` hides a share; leaving each rating out exactly
+      would take an encoding per rating.
+    - Predictions are products of posterior means: the users' means given the items' drawn
+      embeddings are fed to the encoder of items, and the items' means that it gives are what
+      users are encoded with and multiplied by. The mean over draws of both embeddings is that
+      product as well.
+    - There is no ``partial_fit``: the encoder of items has weights for each training user. It is
+      not kept after ``fit``, unless `warm_start` asks for it.
+
+    An input of all embeddings side by side, zeros for the unrated, has ``n_items *
+    n_components`` columns. It never exists: its product with the weights is the sum, over the
+    rated items, of each embedding's product with its own weights. So an update costs as much as
+    the entries of its rows, plus that of all weights, of which there are ``(n_users + n_items) *
+    n_components * 2 * hidden_layer_sizes[0]``. With ``attention="all"``, "softmax" compares every
+    row with every embedding; "ratio" does not.
+
+    References
+    ----------
+    .. [1] Y. Jin, H. Zhao, M. Liu, Y. Zhu, L. Du, L. Gao, H. Zhang and Y. Li, "Leveraging Cross
+       Feedback of User and Item Embeddings with Attention for Variational Autoencoder based
+       Collaborative Filtering", 2020. :arxiv:`2002.09145`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrec import VAEBMF
+    >>> X = np.kron([[5, 1], [1, 5]], np.ones((20, 4)))
+    >>> X[0, :2] = 0
+    >>> model = VAEBMF(4, max_iter=40, early_stopping=False, random_state=0).fit(X)
+    >>> model.predict(X[:1]).round()
+    array([[5., 5., 5., 5., 1., 1., 1., 1.]], dtype=float32)
+    """
 
     _module_class = VAEBMFModule
     _trainer_class = NestedTrainer
@@ -56,6 +235,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         "beta_item": [Interval(Real, 0, None, closed="left")],
         "learn_noise": ["boolean"],
         "sampled": ["boolean"],
+        "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
         "user_batch_size": [Interval(Integral, 1, None, closed="left")],
         "item_batch_size": [Interval(Integral, 1, None, closed="left")],
     }
@@ -78,8 +258,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         beta_item=0.3,
         learn_noise=False,
         sampled=False,
-        dropout=0.0,
+        dropout=0.2,
         learning_rate=0.005,
+        learning_rate_decay=0.9,
         user_batch_size=500,
         item_batch_size=500,
         max_iter=100,
@@ -110,6 +291,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         self.sampled = sampled
         self.dropout = dropout
         self.learning_rate = learning_rate
+        self.learning_rate_decay = learning_rate_decay
         self.user_batch_size = user_batch_size
         self.item_batch_size = item_batch_size
         self.max_iter = max_iter
@@ -161,6 +343,8 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         return {
             "user_batch_size": self.user_batch_size,
             "item_batch_size": self.item_batch_size,
+            "dropout": self.dropout,
+            "learning_rate_decay": self.learning_rate_decay,
         }
 
     def _hold_out(self, X, seed):
@@ -184,7 +368,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         items = module.settled_items(store)
         means, variances = as_moments(*items)
         noise = float(module.noise_variance)
-        if np.isnan(noise):  # nothing was held out
+        if noise == 0:  # nothing was held out
             states = as_moments(*module.encode_users(store, items[0]))
             users = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
             fitted, spread = pair_moments(states, (means, variances), users, X.indices)
@@ -194,7 +378,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             "item_embeddings_": means,
             "item_variances_": variances,
             "noise_variance_": max(float(noise), SMALLEST_NOISE),
-            "_encoder_weights": {name: np.array(value.cpu()) for name, value in state.items()},
+            "_encoder_weights": {
+                name: value.cpu().numpy().copy() for name, value in state.items()
+            },
             **({} if self.warm_start else {"_weights": {}}),
         }
 
@@ -230,9 +416,10 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     def _score_rows_std(self, X):
         means, variances = self._user_states(X)
-        products = means**2 @ self.item_variances_.T + variances @ (
-            self.item_embeddings_**2 + self.item_variances_
-        ).T
+        products = (
+            means**2 @ self.item_variances_.T
+            + variances @ (self.item_embeddings_**2 + self.item_variances_).T
+        )
         return means @ self.item_embeddings_.T + self.mean_, np.sqrt(
             products + self.noise_variance_
         )
@@ -247,28 +434,3 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     def _embed(self, X):
         return self._user_states(X)[0]
-
-
-def as_moments(mean, log_var):
-    """Means and variances as arrays, from means and logarithms of variances as tensors."""
-    return mean.cpu().numpy(), log_var.exp().cpu().numpy()
-
-
-def pair_moments(users, items, rows, columns):
-    """Mean and variance of the product of a user's and an item's embedding, independent.
-
-    Parameters
-    ----------
-    users, items : tuple of ndarray of shape (n_users or n_items, n_components)
-        Means and variances of the embeddings.
-    rows, columns : ndarray of int of shape (n_pairs,)
-
-    Returns
-    -------
-    means, variances : ndarray of shape (n_pairs,)
-    """
-    (user_means, user_vars), (item_means, item_vars) = users, items
-    means = pair_products(user_means, item_means, rows, columns)
-    left = np.concatenate([user_means**2, user_vars], axis=1)
-    right = np.concatenate([item_vars, item_means**2 + item_vars], axis=1)
-    return means, pair_products(left, right, rows, columns)
