@@ -275,6 +275,11 @@ class NestedTrainer(Trainer):
         learning_rate_decay,
         **kwargs,
     ):
+        if kwargs["placement"].n_processes > 1:
+            raise ValueError(
+                "VAEBMF trains in one process, because what it is fed with is drawn in common: "
+                f"WORLD_SIZE must be 1, got {kwargs['placement'].n_processes}."
+            )
         super().__init__(module, **kwargs)
         self.user_batch_size = user_batch_size
         self.item_batch_size = item_batch_size
