@@ -9,7 +9,7 @@ from . import (
     utils,
 )
 from ._rating_regressor import RatingRegressor
-from .autoencoders import AutoRec, DeepLatentFactor, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import VAEBMF, AutoRec, DeepLatentFactor, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
@@ -18,6 +18,7 @@ from .linear import EASE, BiasBaseline, Popularity
 __all__ = [
     "EASE",
     "PMF",
+    "VAEBMF",
     "AutoRec",
     "BaseRecommender",
     "BayesianPMF",

@@ -9,6 +9,7 @@ from skrec import (
     EASE,
     PMF,
     AutoRec,
+    VAEBMF,
     BaseRecommender,
     BayesianPMF,
     BiasBaseline,
@@ -35,6 +36,7 @@ ESTIMATORS = [
     EnhancedVAE(8, hidden_layer_sizes=(16,), n_pseudo_inputs=5, **SMALL),
     AutoRec(8, l2=1.0, **SMALL),
     DeepLatentFactor(8, hidden_layer_sizes=(16,), **SMALL),
+    VAEBMF(4, hidden_layer_sizes=(8,), learning_rate_decay=1.0, **SMALL),
 ]
 VARIANTS = [
     EASE(l2=2.0, method="primal"),
@@ -58,6 +60,28 @@ VARIANTS = [
     DeepLatentFactor(8, hidden_layer_sizes=(16,), variational=True, **SMALL),
     DeepLatentFactor(
         8, hidden_layer_sizes=(16,), interaction="scalar", **{**SMALL, "max_iter": 200}
+    VAEBMF(
+        4,
+        hidden_layer_sizes=(8, 6),
+        joint_layer_sizes=(6,),
+        attention="all",
+        learn_noise=True,
+        user_batch_size=17,
+        item_batch_size=7,
+        learning_rate_decay=1.0,
+        **{**SMALL, "early_stopping": True},
+    ),
+    VAEBMF(
+        4,
+        hidden_layer_sizes=(8,),
+        latent_input="mean",
+        attention=None,
+        sampled=True,
+        normalize=False,
+        center=False,
+        dropout=0.0,
+        learning_rate_decay=1.0,
+        **{**SMALL, "max_iter": 100},
     ),
 ]
 

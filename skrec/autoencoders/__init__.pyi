@@ -4,5 +4,6 @@ from ._enhanced_vae import EnhancedVAE
 from ._mult_dae import MultDAE
 from ._mult_vae import MultVAE
 from ._rec_vae import RecVAE
+from ._vae_bmf import VAEBMF
 
-__all__ = ["AutoRec", "DeepLatentFactor", "EnhancedVAE", "MultDAE", "MultVAE", "RecVAE"]
+__all__ = ["VAEBMF", "AutoRec", "DeepLatentFactor", "EnhancedVAE", "MultDAE", "MultVAE", "RecVAE"]

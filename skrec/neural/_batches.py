@@ -24,6 +24,8 @@ class SparseBatch:
         Position of each row in the training data.
     n_total : int
         Rows in the batch over all processes: what means are taken over.
+    entries : int64 tensor of shape (n_entries,), default=None
+        Position of each entry in the training data; known to batches that a store has cut.
     """
 
     items: torch.Tensor
@@ -32,6 +34,7 @@ class SparseBatch:
     n_items: int
     users: torch.Tensor
     n_total: int
+    entries: torch.Tensor | None = None
 
     def __len__(self):
         return len(self.offsets) - 1
@@ -65,6 +68,17 @@ class SparseBatch:
         norms = self.sum_rows(values**2).sqrt_().clamp_(min=1)
         return replace(self, values=values / norms[self.rows])
 
+    def select(self, is_chosen):
+        """Keep the entries that a mask says."""
+        n_before = torch.cat([self.offsets.new_zeros(1), is_chosen.cumsum(0)])
+        return replace(
+            self,
+            items=self.items[is_chosen],
+            values=self.values[is_chosen],
+            offsets=n_before[self.offsets],
+            entries=None if self.entries is None else self.entries[is_chosen],
+        )
+
     def dropped_out(self, probability, generator):
         """Drop entries at random and scale those that stay by ``1 / (1 - probability)``."""
         if probability == 0:
@@ -75,13 +89,7 @@ class SparseBatch:
         if self.items.device.type != "cpu":
             # How many are kept is not known here without waiting for the device.
             return replace(self, values=values * kept)
-        n_kept_before = torch.cat([self.offsets.new_zeros(1), kept.cumsum(0)])
-        return replace(
-            self,
-            items=self.items[kept],
-            values=values[kept],
-            offsets=n_kept_before[self.offsets],
-        )
+        return replace(self, values=values).select(kept)
 
 
 class RowStore(torch.utils.data.Dataset):
@@ -146,6 +154,7 @@ class RowStore(torch.utils.data.Dataset):
             n_items=self.n_items,
             users=users,
             n_total=n_total,
+            entries=entries,
         )
 
 

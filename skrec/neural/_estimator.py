@@ -145,7 +145,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
                 generator=noise_generator.manual_seed(int(noise_seed) + placement.process),
                 start=start,
                 lr=self.learning_rate,
-                batch_size=self.batch_size,
+                batch_size=getattr(self, "batch_size", None),
                 max_epochs=n_epochs,
                 callbacks=callbacks,
                 verbose=0,
@@ -231,11 +231,16 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         device = resolve_device(self.device, missing_ok=True)
         with _MODULES_LOCK:  # rows are scored from several threads
             if device not in self._modules:
-                module = self._module_class(self.n_features_in_, **self._options)
-                # Shares the memory of the arrays where the device can.
-                module.load_state_dict(as_tensors(self._weights), assign=True)
+                module = self._restored_module()
                 self._modules[device] = module.requires_grad_(False).eval().to(device)
             return self._modules[device]
+
+    def _restored_module(self):
+        """The module that predictions are made with."""
+        module = self._module_class(self.n_features_in_, **self._options)
+        # Shares the memory of the arrays where the device can.
+        module.load_state_dict(as_tensors(self._weights), assign=True)
+        return module
 
     def __getstate__(self):
         state = super().__getstate__()
