@@ -8,8 +8,8 @@ import skrec
 from skrec import (
     EASE,
     PMF,
-    AutoRec,
     VAEBMF,
+    AutoRec,
     BaseRecommender,
     BayesianPMF,
     BiasBaseline,
@@ -60,6 +60,7 @@ VARIANTS = [
     DeepLatentFactor(8, hidden_layer_sizes=(16,), variational=True, **SMALL),
     DeepLatentFactor(
         8, hidden_layer_sizes=(16,), interaction="scalar", **{**SMALL, "max_iter": 200}
+    ),
     VAEBMF(
         4,
         hidden_layer_sizes=(8, 6),
