@@ -13,7 +13,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skrec._ratings import RatingMixin, UncertainRatingMixin
+from skrec._ratings import RatingMixin
 from skrec.metrics._predictions import Predictor
 from skrec.utils._columns import encode, locate
 from skrec.utils._pairs import as_table, merge_pairs, read_pairs, refuse_repeated
@@ -172,7 +172,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         model = self.estimator_
-        if return_std and not isinstance(model, UncertainRatingMixin):
+        if return_std and not getattr(_recommender_tags(model), "predicts_std", False):
             raise ValueError(
                 f"return_std=True needs a model whose predict has return_std, but "
                 f"{type(model).__name__} has none: leave it out, or choose another estimator."

@@ -111,6 +111,11 @@ class UncertainRatingMixin(RatingMixin):
         ratings, std = self._score_pairs_std(states, users, items)
         return self._clip(ratings), std
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.recommender_tags.predicts_std = True
+        return tags
+
 
 def check_rating_scale(scale):
     """Validate a declared scale and return its ends as floats."""

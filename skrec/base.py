@@ -20,6 +20,8 @@ class RecommenderTags:
     predicts_ratings : bool, default=False
         Whether ``predict`` answers in the units of the entries of ``X``. ``score`` is then minus
         the root mean squared error on held-out entries, otherwise NDCG@100.
+    predicts_std : bool, default=False
+        Whether ``predict`` takes ``return_std=True``.
     personalized : bool, default=True
         Whether the order of the recommended items depends on the user's history.
     reads_reviews : bool, default=False
@@ -27,6 +29,7 @@ class RecommenderTags:
     """
 
     predicts_ratings: bool = False
+    predicts_std: bool = False
     personalized: bool = True
     reads_reviews: bool = False
 

@@ -293,3 +293,8 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
                 "return_std=True needs codes with distributions: use variational=True, or "
                 "return_std=False."
             )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.recommender_tags.predicts_std = self.variational
+        return tags

@@ -6,7 +6,6 @@ scikit-learn's :func:`~sklearn.utils.estimator_checks.parametrize_with_checks` k
 """
 
 import pickle
-from inspect import signature
 
 import numpy as np
 from scipy import sparse
@@ -420,7 +419,7 @@ def _has_rating_parameter(estimator, name):
 
 
 def _offers_std(estimator):
-    return "return_std" in signature(estimator.predict).parameters
+    return _tags(estimator).predicts_std
 
 
 CHECKS = [
