@@ -127,8 +127,10 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
     The encoders' first layers are linear, so the rating to be predicted is taken out of its row
     exactly and at the cost of one row of weights. At prediction nothing has to be taken out: the
     items' codes are computed from all training ratings at the end of ``fit``, a user's from the
-    user's row. Ratings enter as they are, zeros where there is none; the mean rating is where the
-    last bias starts. Ratings are predicted from the means of the posteriors.
+    user's row. Ratings enter uncentred, zeros where there is none, but scaled by one number for
+    all users and one for all items, which lets rows of thousands train as well as short ones. The
+    mean rating is where the last bias starts. Ratings are predicted from the means of the
+    posteriors.
 
     With ``beta=1``, as the paper's formulas have it, the codes keep to their prior and every
     rating is predicted by the mean: on five-star ratings codes can gain some 0.2 of a unit
@@ -146,7 +148,8 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
     >>> from skrec import DeepLatentFactor
     >>> X = np.kron([[5, 1], [1, 5]], np.ones((20, 4)))
     >>> X[0, :2] = 0
-    >>> model = DeepLatentFactor(8, early_stopping=False, random_state=0).fit(X)
+    >>> model = DeepLatentFactor(8, learning_rate=0.01, early_stopping=False, random_state=0)
+    >>> model = model.fit(X)
     >>> model.predict(X[:1]).round().astype(int)
     array([[5, 5, 5, 5, 1, 1, 1, 1]])
     """
@@ -230,6 +233,8 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
     def _init_module(self, module, X, generator):
         init_glorot(module, generator)
         module.init_noise()
+        module.user_encoder.init_scale(X, generator)
+        module.item_encoder.init_scale(X.T.tocsr(), generator)
         nn.init.constant_(module.rating[-1].bias, X.data.mean())
 
     def _store(self, X, device):

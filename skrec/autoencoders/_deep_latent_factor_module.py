@@ -1,5 +1,6 @@
 """The networks of DeepLatentFactor: two encoders and what their codes make of each other."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,8 @@ from skrec.neural._pairs import PairStore
 
 # Codes start this sure: with the prior's variance, their products would be all noise.
 INITIAL_LOG_VARIANCE = -4.0
+# Size of the first layers' values at the start.
+INITIAL_SIZE = 0.1
 # Pairs whose ratings are computed at a time: their hidden layers stay in the cache.
 N_PAIRS = 2**13
 # Ratings that the noise is estimated from, at most.
@@ -42,10 +45,27 @@ class RowEncoder(nn.Module):
         super().__init__()
         sizes = [*hidden_layer_sizes, n_outputs]
         self.first = SparseLinear(n_inputs, sizes[0])
+        self.register_buffer("scale", torch.ones(()))
         self.others = nn.Sequential(*_layers(sizes))
 
+    def init_scale(self, X, generator):
+        """Scale the inputs by one number and draw the first layer, for rows of any length.
+
+        Of the row of a rating, the first layer gives values of a size of `INITIAL_SIZE`; and as
+        the inputs are small, so is what a step of Adam changes in them.
+
+        Parameters
+        ----------
+        X : csr_array of shape (n_rows, n_inputs)
+        generator : torch.Generator
+        """
+        squares = X.power(2).sum(axis=1)
+        mean = np.diff(X.indptr) @ squares / X.nnz  # over the ratings
+        self.scale.fill_(1 / np.sqrt(mean) if mean > 0 else 1)
+        nn.init.normal_(self.first.weight, std=INITIAL_SIZE, generator=generator)
+
     def forward(self, batch):  # -> (n_rows, n_outputs)
-        return self.others(self.first(batch))
+        return self.others(self._first(batch))
 
     def leave_one_out(self, rated):
         """Encode the row of each rating as if the rating were not there.
@@ -62,9 +82,12 @@ class RowEncoder(nn.Module):
         codes : tensor of shape (n_pairs, n_outputs)
         """
         columns = rated.batch.items[rated.entries]
-        values = rated.batch.values[rated.entries]
+        values = rated.batch.values[rated.entries] * self.scale
         share = values[:, None] * nn.functional.embedding(columns, self.first.weight)
-        return self.others(nn.functional.embedding(rated.rows, self.first(rated.batch)) - share)
+        return self.others(nn.functional.embedding(rated.rows, self._first(rated.batch)) - share)
+
+    def _first(self, batch):
+        return self.first(replace(batch, values=batch.values * self.scale))
 
 
 class DeepLatentFactorModule(nn.Module):

@@ -51,6 +51,13 @@ def naive_inputs(X, batch):
     return rows, columns
 
 
+def naive_encoder(encoder, dense):
+    hidden = (encoder.scale * dense) @ encoder.first.weight + encoder.first.bias
+    for layer in encoder.others:
+        hidden = layer(hidden)
+    return hidden
+
+
 def assert_same_gradients(one, other, module):
     parameters = list(module.parameters())
     for a, b in zip(
@@ -69,7 +76,8 @@ def test_the_input_without_the_rating_is_exact_in_values_and_gradients():
         for rated, dense in ((batch.users, rows), (batch.items, columns)):
             encoder = RowEncoder(dense.shape[1], [7, 5], 3)
             init_glorot(encoder, generator)
-            ours, naive = encoder.leave_one_out(rated), encoder(dense)
+            encoder.scale.fill_(0.3)
+            ours, naive = encoder.leave_one_out(rated), naive_encoder(encoder, dense)
             torch.testing.assert_close(ours, naive, rtol=1e-4, atol=1e-5)
             weights = torch.randn(ours.shape, generator=generator)
             assert_same_gradients(ours * weights, naive * weights, encoder)
@@ -86,7 +94,22 @@ def test_a_dropped_rating_is_not_taken_out_twice():
     users = batch.users.batch.users[batch.users.rows]
     rows = dense[users]
     rows[torch.arange(X.nnz), batch.items.batch.users[batch.items.rows]] = 0
-    torch.testing.assert_close(encoder.leave_one_out(dropped), encoder(rows), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        encoder.leave_one_out(dropped), naive_encoder(encoder, rows), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_the_first_layer_starts_at_one_size_whatever_the_ratings():
+    X = ratings(300, 200)
+    X.data[:] *= 100
+    encoder = RowEncoder(200, [500], 3)
+    init_glorot(encoder, torch.Generator().manual_seed(0))
+    encoder.init_scale(X, torch.Generator().manual_seed(1))
+    rows = torch.from_numpy(X.toarray()).float()
+    hidden = (encoder.scale * rows) @ encoder.first.weight.detach()
+    assert float(hidden.std()) == pytest.approx(0.1, rel=0.1)
+    encoder.init_scale(0 * X, torch.Generator().manual_seed(1))
+    assert encoder.scale == 1
 
 
 @pytest.mark.parametrize("interaction", ["product", "scalar"])
@@ -164,7 +187,10 @@ def test_the_noise_is_what_the_codes_leave_of_the_error():
     (batch,) = PairStore(X, CPU).batches(X.nnz)
     with torch.inference_mode():
         rows, columns = naive_inputs(X, batch)
-        means = module.user_encoder(rows)[:, :3], module.item_encoder(columns)[:, :3]
+        means = [
+            naive_encoder(encoder, dense)[:, :3]
+            for encoder, dense in ((module.user_encoder, rows), (module.item_encoder, columns))
+        ]
         error = module.rate(*means) - batch.ratings
     assert noise_variance(module, X, nowhere) == pytest.approx(float((error**2).mean()), rel=1e-4)
 
@@ -221,7 +247,7 @@ def test_items_are_encoded_from_all_their_ratings():
     model = DeepLatentFactor(4, max_iter=2, validation_fraction=0.3, **OPTIONS).fit(X)
     with torch.inference_mode():
         columns = torch.from_numpy(X.toarray().T).float()
-        expected = model._scoring_module().item_encoder(columns).numpy()
+        expected = naive_encoder(model._scoring_module().item_encoder, columns).numpy()
     np.testing.assert_allclose(model.item_embeddings_, expected, rtol=1e-4, atol=1e-5)
 
 
