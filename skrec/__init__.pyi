@@ -3,6 +3,7 @@ from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
+from .reviews import Reviews
 
 __all__ = [
     "EASE",
@@ -15,6 +16,7 @@ __all__ = [
     "MultVAE",
     "Popularity",
     "RecVAE",
+    "Reviews",
     "autoencoders",
     "datasets",
     "linear",
