@@ -1,5 +1,5 @@
 from . import autoencoders, datasets, linear, metrics, model_selection, utils
-from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import AutoRec, DeepLTRS, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
@@ -10,6 +10,7 @@ __all__ = [
     "AutoRec",
     "BaseRecommender",
     "BiasBaseline",
+    "DeepLTRS",
     "EnhancedVAE",
     "Interactions",
     "MultDAE",
