@@ -9,6 +9,7 @@ from skrec import (
     EASE,
     BaseRecommender,
     BiasBaseline,
+    DeepLTRS,
     EnhancedVAE,
     MultDAE,
     MultVAE,
@@ -27,6 +28,7 @@ ESTIMATORS = [
     MultDAE(8, **SMALL),
     RecVAE(8, hidden_layer_sizes=(16, 16), **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16,), n_pseudo_inputs=5, **SMALL),
+    DeepLTRS(8, hidden_layer_sizes=(16,), **SMALL),
 ]
 VARIANTS = [
     EASE(l2=2.0, method="primal"),
@@ -42,6 +44,8 @@ VARIANTS = [
     RecVAE(8, hidden_layer_sizes=(16,), beta=0.1, **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16, 12), likelihood="bernoulli", prior="normal", **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16,), hierarchical=False, gated=False, **SMALL),
+    DeepLTRS(8, offsets=False, hidden_layer_sizes=(16, 12), batch_size=7, **SMALL),
+    DeepLTRS(8, batch_size=7, **{**SMALL, "early_stopping": True}),
 ]
 
 ONE_COLUMN_PREDICT = "insists on a one-dimensional predict; ours has a column per item"

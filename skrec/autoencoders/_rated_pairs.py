@@ -256,7 +256,7 @@ def less_offsets(X, offsets):
     """
     mean, item_offsets, l2 = offsets
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    residual = X.data - mean - item_offsets[X.indices]
+    residual = X.data.astype(np.float64) - mean - item_offsets[X.indices]
     sums = np.bincount(rows, residual, minlength=X.shape[0])
     user_offsets = sums / (np.diff(X.indptr) + l2)
     residual = residual - user_offsets[rows]
