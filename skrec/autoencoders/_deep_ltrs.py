@@ -21,13 +21,9 @@ from skrec.autoencoders._rated_pairs import (
     encoder_rows,
     less_offsets,
     rated_by_item,
-    sum_words,
 )
 from skrec.autoencoders._review_words import (
     ReviewWordsMixin,
-    count_words,
-    learn_vocabulary,
-    word_names,
 )
 from skrec.base import BaseRecommender
 from skrec.linear import BiasBaseline
@@ -188,15 +184,15 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     >>> import numpy as np
     >>> from skrec import DeepLTRS, Reviews
     >>> X = np.kron([[5, 1], [1, 5]], np.ones((10, 3)))
-    >>> texts = np.where(X[X > 0] > 3, "lovely tea", "stale bread")
+    >>> texts = np.where(X[X > 0] > 3, "lovely", "stale")
     >>> reviews = Reviews.from_documents(X, texts)
-    >>> model = DeepLTRS(4, n_topics=2, max_iter=20, early_stopping=False, random_state=0)
+    >>> model = DeepLTRS(4, learning_rate=0.02, early_stopping=False, random_state=0)
     >>> model = model.fit(X, reviews=reviews)
-    >>> model.predict([[5, 0, 0, 0, 0, 1]], reviews=["lovely tea", "stale bread"]).round()
-    array([[5., 5., 5., 1., 1., 1.]])
-    >>> model.predict_words(X[:1], items=[0, 5], n_words=2)
-    array([[['lovely', 'tea'],
-            ['stale', 'bread']]], dtype=object)
+    >>> model.predict([[5, 5, 0, 0, 1, 1]], reviews=["lovely"] * 2 + ["stale"] * 2) > 3
+    array([[ True,  True,  True, False, False, False]])
+    >>> model.predict_words(X[:1], items=[0, 5], n_words=1)
+    array([[['lovely'],
+            ['stale']]], dtype=object)
     """
 
     _module_class = DeepLTRSModule
@@ -342,23 +338,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
 
     def _training_part(self, X):
         self._training_offsets = self._fit_offsets(X)
-        words = None
-        if self._reviews is None:
-            vars(self).pop("vectorizer_", None)
-            vars(self).pop("vocabulary_", None)
-        elif self.warm_start and hasattr(self, "vocabulary_"):
-            words = self._words_of(X)
-        else:
-            documents = self._reviews.aligned_with(X).entry_documents
-            self.vectorizer_, words = learn_vocabulary(self.vectorizer, documents)
-            self.vocabulary_ = word_names(self.vectorizer_, words.shape[1])
-        return RatedPairs(less_offsets(X, self._training_offsets)[0], words)
-
-    def _words_of(self, X):
-        if self._reviews is None:
-            return None
-        documents = self._reviews.aligned_with(X).entry_documents
-        return count_words(self.vectorizer_, documents, len(self.vocabulary_))
+        return RatedPairs(less_offsets(X, self._training_offsets)[0], self._training_words(X))
 
     def _fit_offsets(self, X):
         if not self.offsets:
@@ -421,17 +401,6 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
             "_scale_words": self.scale_words,
         }
 
-    def _read_reviews(self, reviews):
-        if not hasattr(self, "vocabulary_"):
-            raise ValueError(
-                "DeepLTRS was fitted without reviews and cannot read any: fit it with reviews, "
-                "or leave them out here."
-            )
-        documents = reviews.entry_documents
-        return sum_words(
-            reviews.index, count_words(self.vectorizer_, documents, len(self.vocabulary_))
-        )
-
     def _encode_users(self, X, words=None):
         """Offsets, and means and variances of the latents, of users given as rows."""
         residual, offsets = less_offsets(X, self._offsets)
@@ -469,9 +438,6 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     def _variance_factors(self, states):
         items = self.item_embeddings_, self._item_variances
         return variance_factors(states[1:], items, self.component_weights_)
-
-    def _embed(self, X):
-        return self._encode_users(X)[1]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

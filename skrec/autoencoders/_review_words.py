@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
+from skrec.autoencoders._rated_pairs import sum_words
 from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_items, check_k
 
@@ -41,8 +42,8 @@ def learn_vocabulary(vectorizer, documents):
         n_empty = sum(not text.strip() for text in documents)
         raise ValueError(
             f"vectorizer={vectorizer!r} finds no words in the {len(documents)} training reviews "
-            f"({n_empty} of them are empty): {error} Give a vectorizer that keeps more words, "
-            "such as vectorizer=CountVectorizer(), or reviews=None."
+            f"({n_empty} of them are empty): {str(error).rstrip('.')}. Give a vectorizer that "
+            "keeps more words, such as vectorizer=CountVectorizer(), or reviews=None."
         ) from error
     return vectorizer, checked_counts(counts, "vectorizer", repr(vectorizer))
 
@@ -106,7 +107,7 @@ class ReviewWordsMixin:
     """What a model that was fitted with reviews says about words.
 
     The estimator's module has a ``word_decoder``; its ``_encode_users`` gives offsets, means and
-    variances of users.
+    variances of users. In ``fit`` it keeps the reviews, or None, as ``_reviews``.
     """
 
     def predict_words(self, X, items, n_words=10, *, reviews=None):
@@ -180,3 +181,33 @@ class ReviewWordsMixin:
                 "DeepLTRS was fitted without reviews and knows no words: fit it with reviews."
             )
         return min(check_k(n_words, name="n_words"), len(self.vocabulary_))
+
+    def _training_words(self, X):
+        """Learn the vocabulary, unless training goes on, and count words: a row for each entry."""
+        if self._reviews is None:
+            vars(self).pop("vectorizer_", None)
+            vars(self).pop("vocabulary_", None)
+            return None
+        if self.warm_start and hasattr(self, "vocabulary_"):
+            return self._words_of(X)
+        documents = self._reviews.aligned_with(X).entry_documents
+        self.vectorizer_, words = learn_vocabulary(self.vectorizer, documents)
+        self.vocabulary_ = word_names(self.vectorizer_, words.shape[1])
+        return words
+
+    def _words_of(self, X):
+        if self._reviews is None:
+            return None
+        documents = self._reviews.aligned_with(X).entry_documents
+        return count_words(self.vectorizer_, documents, len(self.vocabulary_))
+
+    def _read_reviews(self, reviews):
+        if not hasattr(self, "vocabulary_"):
+            raise ValueError(
+                "DeepLTRS was fitted without reviews and cannot read any: fit it with reviews, "
+                "or leave them out here."
+            )
+        documents = reviews.entry_documents
+        return sum_words(
+            reviews.index, count_words(self.vectorizer_, documents, len(self.vocabulary_))
+        )
