@@ -1,4 +1,4 @@
-from . import autoencoders, datasets, linear, metrics, model_selection, utils
+from . import autoencoders, datasets, inspection, linear, metrics, model_selection, utils
 from .autoencoders import AutoRec, DeepLTRS, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .interactions import Interactions
@@ -20,6 +20,7 @@ __all__ = [
     "Reviews",
     "autoencoders",
     "datasets",
+    "inspection",
     "linear",
     "metrics",
     "model_selection",

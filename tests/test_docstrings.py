@@ -14,6 +14,7 @@ PUBLIC_MODULES = [
     "skrec.autoencoders",
     "skrec.linear",
     "skrec.datasets",
+    "skrec.inspection",
     "skrec.metrics",
     "skrec.model_selection",
     "skrec.utils",
