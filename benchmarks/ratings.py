@@ -15,7 +15,7 @@ from data import DATA_HOME, popularity_skewed
 from ease import ask, find_python
 from measure import interleaved, machine, timed
 from rating_workers import WORKERS
-from report import render_ratings
+from report_ratings import render_ratings
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error

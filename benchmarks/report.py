@@ -7,7 +7,7 @@ def render(result):
     """Turn what ``ease.py`` measured into Markdown."""
     buffer = f"one items x items buffer is {result['data']['n_items'] ** 2 * 4 / 2**20:,.0f} MiB"
     rounds = f"Medians of {result['repeats']} rounds; ratios are medians of each round's ratio."
-    lines = _head(result, f"; {buffer} in float32", rounds)
+    lines = head(result, f"; {buffer} in float32", rounds)
     for section in (_fit, _stages, _scoring, _evaluate, _models):
         lines += ["", *section(result)]
     return "\n".join(lines) + "\n"
@@ -19,22 +19,13 @@ def render_autoencoders(result):
         f"Medians of {result['repeats']} rounds, each of {result['n_epochs']} epochs after a "
         "first one; ratios are medians of each round's ratio."
     )
-    lines = _head(result, "", rounds if result["epochs"] else "")
+    lines = head(result, "", rounds if result["epochs"] else "")
     for section in (_floors, _epochs, _quality):
         lines += section(result)
     return "\n".join(lines) + "\n"
 
 
-def render_ratings(result):
-    """Turn what ``ratings.py`` measured into Markdown."""
-    rounds = f"Medians of {result['repeats']} rounds." if result["repeats"] else ""
-    lines = _head(result, "", rounds)
-    for section in (_rating_errors, _rating_speed, _pair_speed):
-        lines += section(result)
-    return "\n".join(lines) + "\n"
-
-
-def _head(result, buffer, rounds):
+def head(result, buffer, rounds):
     data, machine = result["data"], result["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     return [
@@ -71,12 +62,12 @@ def _fit(result):
         fit, a, b = fit_times(measured).values()
         buffers = [measured["peak_allocations"], measured["peak_rss"]]
         rows.append(
-            [dtype, *(_seconds(times) for times in (fit, a, b))]
+            [dtype, *(seconds(times) for times in (fit, a, b))]
             + [f"{ratio(fit, a):.2f}", f"{ratio(fit, b):.2f}"]
             + ["-" if peak is None else f"{peak / measured['buffer']:.2f}" for peak in buffers]
         )
     header = "fit,EASE.fit (s),floor A (s),floor B (s),fit / A,fit / B"
-    return _table(f"{header},peak allocations (buffers),peak RSS (buffers)", rows)
+    return table(f"{header},peak allocations (buffers),peak RSS (buffers)", rows)
 
 
 def _stages(result):
@@ -88,7 +79,7 @@ def _stages(result):
         rows.append([dtype, *(f"{s:.3f}" for s in stages.values()), f"{rest:.3f}"])
     names = next(iter(result["fit"].values()))["stages"]
     header = ",".join(["stage (s)", *names, "rest of EASE.fit"])
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _scoring(result):
@@ -101,16 +92,16 @@ def _scoring(result):
             + [f"{ratio(obvious, ours):.2f}", "yes" if measured["equal"] else "NO"]
         )
     header = "verb,users,obvious NumPy (users/s),skrec (users/s),speed-up,same answer"
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _evaluate(result):
     times = result["evaluate"]["times"]
     metrics, bare, ours = (times[name] for name in ("metrics", "X @ B", "predict"))
-    columns = [_seconds(seconds) for seconds in times.values()]
+    columns = [seconds(seconds) for seconds in times.values()]
     columns += [f"{ratio(metrics, bare):.3f}", f"{ratio(metrics, ours):.3f}"]
     header = ",".join(["evaluate (s)", *times, "metrics / X @ B", "metrics / predict"])
-    return _table(header, [[f"{result['evaluate']['n_users']:,} users", *columns]])
+    return table(header, [[f"{result['evaluate']['n_users']:,} users", *columns]])
 
 
 def _models(result):
@@ -124,13 +115,13 @@ def _models(result):
             continue
         peak, score = model["peak_rss"], model["ndcg@100"]
         rows.append(
-            [name, model["version"], _seconds(model["times"])]
+            [name, model["version"], seconds(model["times"])]
             + [f"{median(model['times']) / ours:.2f}"]
             + (["-", "-"] if peak is None else [f"{peak / 2**20:,.0f}", f"{peak / buffer:.2f}"])
             + ["-" if score is None else f"{score[0]:.4f} ± {score[1]:.4f}"]
         )
     header = "model,version,fit (s),x skrec EASE,peak RSS (MiB),in float32 buffers,NDCG@100"
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _floors(result):
@@ -143,7 +134,7 @@ def _floors(result):
         ["epoch", *(f"{name} (s)" for name in names), "skrec / sparse,skrec / dense"]
     )
     ratios = [f"{ratio(ours, floor):.2f}" for floor in floors]
-    return ["", *_table(header, [["Mult-VAE", *map(_seconds, times), *ratios]])]
+    return ["", *table(header, [["Mult-VAE", *map(seconds, times), *ratios]])]
 
 
 def _epochs(result):
@@ -159,12 +150,12 @@ def _epochs(result):
         ours = model["counterpart"]
         times = _rounds(model)
         rows.append(
-            [name, model["version"], _seconds(times)]
+            [name, model["version"], seconds(times)]
             + [f"{ratio(times, _rounds(models[ours])):.2f} x {ours}"]
             + [_mebibytes(model[peak]) for peak in peaks]
         )
     header = ",".join(["model,version,epoch (s),ratio", *peaks.values()])
-    return ["", *_table(header, rows)] if rows else []
+    return ["", *table(header, rows)] if rows else []
 
 
 def _rounds(model):
@@ -189,72 +180,20 @@ def _quality(result):
             [name, f"{mean(score for score, _ in scores):.4f}"]
             + [f"{stdev(score for score, _ in scores):.4f}"]
             + [f"{score:.4f} ± {error:.4f}" for score, error in scores]
-            + [_seconds([answer["times"][0] for answer in answers])]
+            + [seconds([answer["times"][0] for answer in answers])]
             + [", ".join(answer["epochs"] for answer in answers if "epochs" in answer)]
         )
     n_splits = len(next(iter(result["quality"].values())))
     splits = ",".join(f"split {number}" for number in range(n_splits))
     header = f"NDCG@100 ({result['settings']} settings),mean,deviation,{splits},fit (s),best epoch"
-    return ["", *_table(header, rows)]
+    return ["", *table(header, rows)]
 
 
-def _rating_errors(result):
-    if not result["quality"]:
-        return []
-    n_splits = result["data"]["n_splits"]
-    is_sweep = result["data"]["name"].endswith("subsampling")
-    rows = []
-    for name, answers in result["quality"].items():
-        errors = [answer["rmse"] for answer in answers]
-        covered = [answer["coverage"] for answer in answers if "coverage" in answer]
-        row = [name]
-        if is_sweep:
-            row += [f"{error:.4f}" for error in errors]
-        else:
-            spread = f" ± {stdev(errors):.4f}" if n_splits > 1 else ""
-            row += [f"{mean(errors):.4f}{spread}"]
-            row += [f"{mean(answer['mae'] for answer in answers):.4f}"]
-            row += [f"{100 * mean(covered):.1f} %" if covered else "-"]
-            row += [result["published"].get(name, "-")]
-        rows.append([*row, _seconds([answer["times"][0] for answer in answers])])
-    if is_sweep:
-        shares = ",".join(f"RMSE of {n:,}".replace(",", " ") for n in result["data"]["n_training"])
-        return ["", *_table(f"model,{shares},fit (s)", rows)]
-    header = "model,RMSE,MAE,90 % intervals cover,published RMSE (MAE),fit (s)"
-    return ["", *_table(header, rows)]
-
-
-def _rating_speed(result):
-    if not result["speed"]:
-        return []
-    ours = result["speed"]["skrec PMF (64 factors, 15 sweeps)"]["times"]
-    rows = []
-    for name, answer in result["speed"].items():
-        if not answer.get("times"):
-            rows.append([name, answer["skipped"]])
-            continue
-        error = f"{answer['rmse']:.4f}" if "rmse" in answer else "-"
-        times = answer["times"]
-        rows.append([name, answer["version"], _seconds(times), f"{ratio(times, ours):.2f}", error])
-    return ["", *_table("model,version,fit (s),x skrec PMF (64),RMSE", rows)]
-
-
-def _pair_speed(result):
-    if not result["pairs"]:
-        return []
-    floor = result["pairs"]["gather and multiply"]
-    rows = [
-        [name, _seconds(times), f"{ratio(times, floor):.2f}"]
-        for name, times in result["pairs"].items()
-    ]
-    return ["", *_table("a million pairs,seconds,x gather and multiply", rows)]
-
-
-def _seconds(times):
+def seconds(times):
     return f"{median(times):.3g}"
 
 
-def _table(header, rows):
+def table(header, rows):
     columns = header.split(",")
     rows = [[*row, *[""] * (len(columns) - len(row))] for row in rows]
     lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]

@@ -9,11 +9,21 @@ from . import (
     utils,
 )
 from ._rating_regressor import RatingRegressor
-from .autoencoders import VAEBMF, AutoRec, DeepLatentFactor, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import (
+    VAEBMF,
+    AutoRec,
+    DeepLatentFactor,
+    DeepLTRS,
+    EnhancedVAE,
+    MultDAE,
+    MultVAE,
+    RecVAE,
+)
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
+from .reviews import Reviews
 
 __all__ = [
     "EASE",
@@ -23,6 +33,7 @@ __all__ = [
     "BaseRecommender",
     "BayesianPMF",
     "BiasBaseline",
+    "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
     "Interactions",
@@ -31,6 +42,7 @@ __all__ = [
     "Popularity",
     "RatingRegressor",
     "RecVAE",
+    "Reviews",
     "autoencoders",
     "datasets",
     "factorization",

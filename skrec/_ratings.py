@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks
+from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, score_block
 from skrec.utils._validation import check_interactions
 
 RATING_CONSTRAINTS = {"clip": ["boolean"], "rating_scale": ["array-like", None]}
@@ -98,10 +98,12 @@ class UncertainRatingMixin(RatingMixin):
         """
         if not return_std:
             return super().predict(X, reviews=reviews)
-        X = self._check_rows(X)
+        X, read = self._check_input(X, reviews)
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 32 * X.shape[1], n_threads)
-        answers = map_blocks(lambda block: self._score_rows_std(X[block]), blocks, n_threads)
+        answers = map_blocks(
+            lambda block: score_block(self._score_rows_std, block, X, read), blocks, n_threads
+        )
         ratings, std = (np.concatenate(parts) for parts in zip(*answers, strict=True))
         return self._clip(ratings), std
 

@@ -7,7 +7,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skrec.utils._blocks import effective_n_threads, map_blocks, recommend_rows, row_blocks
+from skrec.reviews import as_reviews
+from skrec.utils._blocks import (
+    effective_n_threads,
+    map_blocks,
+    recommend_rows,
+    row_blocks,
+    score_block,
+)
 from skrec.utils._validation import check_interactions, check_items, check_k
 
 
@@ -51,6 +58,10 @@ class BaseRecommender(BaseEstimator):
     ``_score_rows(X)`` receives a validated ``csr_array`` and returns a new C-ordered float array
     of shape (n_rows, n_items). A row's scores may depend on nothing but that row.
 
+    A model that reads reviews says so in its tags and writes ``_read_reviews(reviews)``, which
+    makes of validated :class:`~skrec.Reviews` something that is cut by rows, such as a sparse
+    matrix; the block's part of it is the second argument of ``_score_rows``, if there are reviews.
+
     If the estimator has an ``n_jobs`` parameter, it sets the number of threads.
     """
 
@@ -61,25 +72,25 @@ class BaseRecommender(BaseEstimator):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
             One row per user, seen in training or not.
-        reviews : object, default=None
-            Ignored by models that read no text, present for API consistency.
+        reviews : {Reviews, array-like of str, matrix}, default=None
+            Reviews of the stored entries. Ignored by models that read no text.
 
         Returns
         -------
         scores : ndarray of shape (n_users, n_items)
             Larger is better. This is dense: prefer :meth:`recommend` for many users.
         """
-        X = self._check_rows(X)
+        X, read = self._check_input(X, reviews)
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
-        first = self._score_rows(X[blocks[0]])
+        first = score_block(self._score_rows, blocks[0], X, read)
         if len(blocks) == 1:
             return first
         scores = np.empty(X.shape, dtype=first.dtype)
         scores[blocks[0]] = first
 
         def fill(block):
-            scores[block] = self._score_rows(X[block])
+            scores[block] = score_block(self._score_rows, block, X, read)
 
         map_blocks(fill, blocks[1:], n_threads)
         return scores
@@ -95,8 +106,8 @@ class BaseRecommender(BaseEstimator):
             One row per user, seen in training or not.
         k : int, default=10
             Length of each list.
-        reviews : object, default=None
-            Ignored by models that read no text, present for API consistency.
+        reviews : {Reviews, array-like of str, matrix}, default=None
+            Reviews of the stored entries. Ignored by models that read no text.
         exclude_seen : bool, default=True
             Leave out the items stored in the user's row.
         items : array-like of int or of bool, default=None
@@ -113,13 +124,14 @@ class BaseRecommender(BaseEstimator):
             Only if ``return_scores=True``; ``-inf`` where the index is -1.
         """
         k = check_k(k)
-        X = self._check_rows(X)
+        X, read = self._check_input(X, reviews)
         if items is not None:
             items = check_items(items, X.shape[1])
         indices, scores = recommend_rows(
             self._score_rows,
             X,
             k,
+            reviews=read,
             exclude_seen=exclude_seen,
             items=items,
             n_threads=effective_n_threads(getattr(self, "n_jobs", None)),
@@ -136,8 +148,9 @@ class BaseRecommender(BaseEstimator):
         y : {array-like, sparse matrix} of shape (n_users, n_items), default=None
             Held-out entries of the same users. If None or one-dimensional, a fifth of the
             entries of each row of `X` is held out, the same at every call.
-        reviews : object, default=None
-            Ignored by models that read no text, present for API consistency.
+        reviews : {Reviews, array-like of str, matrix}, default=None
+            Reviews of the stored entries of `X`; those of entries that are held out are not
+            read. Ignored by models that read no text.
 
         Returns
         -------
@@ -149,11 +162,20 @@ class BaseRecommender(BaseEstimator):
 
         ratings = self.__sklearn_tags__().recommender_tags.predicts_ratings
         scorer = rating_scorer("neg_rmse") if ratings else ranking_scorer("ndcg@100")
-        return scorer(self, X, y)
+        if reviews is None or not self.__sklearn_tags__().recommender_tags.reads_reviews:
+            return scorer(self, X, y)
+        return scorer(self, X, y, reviews=reviews)
 
     def _check_rows(self, X):
         check_is_fitted(self)
         return check_interactions(X, estimator=self)
+
+    def _check_input(self, X, reviews):
+        """Validated rows, and what the model reads of their reviews, or None."""
+        rows = self._check_rows(X)
+        if reviews is None or not self.__sklearn_tags__().recommender_tags.reads_reviews:
+            return rows, None
+        return rows, self._read_reviews(as_reviews(reviews, X, rows))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,6 +14,7 @@ from skrec import (
     BayesianPMF,
     BiasBaseline,
     DeepLatentFactor,
+    DeepLTRS,
     EnhancedVAE,
     MultDAE,
     MultVAE,
@@ -37,6 +38,7 @@ ESTIMATORS = [
     AutoRec(8, l2=1.0, **SMALL),
     DeepLatentFactor(8, hidden_layer_sizes=(16,), **SMALL),
     VAEBMF(4, hidden_layer_sizes=(8,), learning_rate_decay=1.0, **SMALL),
+    DeepLTRS(8, hidden_layer_sizes=(16,), **SMALL),
 ]
 VARIANTS = [
     EASE(l2=2.0, method="primal"),
@@ -84,6 +86,8 @@ VARIANTS = [
         learning_rate_decay=1.0,
         **{**SMALL, "max_iter": 100},
     ),
+    DeepLTRS(8, offsets=False, hidden_layer_sizes=(16, 12), batch_size=7, **SMALL),
+    DeepLTRS(8, batch_size=7, **{**SMALL, "early_stopping": True}),
 ]
 
 ONE_COLUMN_PREDICT = "insists on a one-dimensional predict; ours has a column per item"

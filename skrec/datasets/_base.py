@@ -1,11 +1,13 @@
 """Where data sets are stored, and how they get there."""
 
+import gzip
 import logging
 import os
 import shutil
 import sys
 import time
 import zipfile
+import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,7 +61,7 @@ def clear_data_home(data_home=None):
 
 
 def archive_fault(path, md5):
-    """Why the zip archive cannot be trusted, or None.
+    """Why the archive, zip or gzip by its name, cannot be trusted, or None.
 
     Parameters
     ----------
@@ -78,6 +80,14 @@ def archive_fault(path, md5):
     if md5 is not None:
         found = pooch.file_hash(str(path), alg="md5")
         return None if found == md5 else f"its MD5 sum is {found} instead of {md5}"
+    if str(path).endswith(".gz"):
+        try:
+            with gzip.open(path) as archive:
+                while archive.read(1 << 20):
+                    pass
+        except (OSError, EOFError, zlib.error) as error:
+            return f"it is no intact gzip archive ({error})"
+        return None
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -87,7 +97,7 @@ def archive_fault(path, md5):
 
 
 def download_archive(url, path, *, md5=None, n_retries=3, delay=1.0, progress="auto"):
-    """Download a zip archive, check it, and only then give it its name.
+    """Download a zip or gzip archive, check it, and only then give it its name.
 
     Parameters
     ----------

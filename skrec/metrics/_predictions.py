@@ -5,7 +5,13 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skrec._ratings import score_pairs
-from skrec.utils._blocks import effective_n_threads, map_blocks, recommend_rows, row_blocks
+from skrec.utils._blocks import (
+    effective_n_threads,
+    map_blocks,
+    recommend_rows,
+    row_blocks,
+    score_block,
+)
 
 
 class Predictor:
@@ -17,9 +23,11 @@ class Predictor:
         Fitted recommender, Pipeline, search object, or anything with ``predict``.
     X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
         The caller's rows. Only their container counts: blocks are handed over in its kind.
+    reviews : Reviews, default=None
+        Of the rows that are asked about, all at once.
     """
 
-    def __init__(self, estimator, X):
+    def __init__(self, estimator, X, reviews=None):
         self._estimator = estimator = getattr(estimator, "best_estimator_", estimator)
         if not hasattr(estimator, "predict") and not hasattr(estimator, "recommend"):
             raise TypeError(
@@ -37,14 +45,18 @@ class Predictor:
         else:
             self._frame = None
         self._dense = not hasattr(X, "tocsr")
+        self._reviews = reviews
 
     def recommend(self, X, k):
         """Best `k` unseen items of each row of the csr_array `X`, padded with -1."""
         if self._frame is None and hasattr(self._estimator, "recommend"):
-            return np.asarray(self._estimator.recommend(X, k=k, exclude_seen=True))
+            options = _reviews_option(self._reviews)
+            return np.asarray(self._estimator.recommend(X, k=k, exclude_seen=True, **options))
         # The array may be one that the estimator keeps, and -inf is written into it.
-        score_rows = lambda rows: np.array(self._predict(rows), order="C")  # noqa: E731
-        return recommend_rows(score_rows, X, k, n_threads=self._n_threads)[0]
+        score_rows = lambda *block: np.array(self._predict(*block), order="C")  # noqa: E731
+        return recommend_rows(score_rows, X, k, reviews=self._reviews, n_threads=self._n_threads)[
+            0
+        ]
 
     def predict_entries(self, X, entries):
         """Predictions from the rows of `X` at the stored entries of `entries` (both csr_array)."""
@@ -52,7 +64,8 @@ class Predictor:
         def gather(block):
             wanted = entries[block]
             rows = np.repeat(np.arange(wanted.shape[0]), np.diff(wanted.indptr))
-            return self._predict(X[block])[rows, wanted.indices]
+            scores = score_block(self._predict, block, X, self._reviews)
+            return scores[rows, wanted.indices]
 
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], self._n_threads)
         return np.concatenate(map_blocks(gather, blocks, self._n_threads))
@@ -61,8 +74,9 @@ class Predictor:
         """Predictions from the rows of the csr_array `X` for pairs of its rows and columns."""
         return score_pairs(self._predict, X, users, items, self._n_threads)
 
-    def _predict(self, rows):
-        scores = np.asarray(self._estimator.predict(self._contain(rows)))
+    def _predict(self, rows, reviews=None):
+        options = _reviews_option(reviews)
+        scores = np.asarray(self._estimator.predict(self._contain(rows), **options))
         if scores.shape != rows.shape:
             raise ValueError(
                 f"predict must return a dense array with one row per user and one column per item,"
@@ -83,3 +97,8 @@ class Predictor:
                 rows.toarray(), schema=self._frame.columns, backend=self._frame.implementation
             ).to_native()
         return rows.toarray() if self._dense else rows
+
+
+def _reviews_option(reviews):
+    """Keyword arguments that any estimator takes if it has nothing to do with reviews."""
+    return {} if reviews is None else {"reviews": reviews}

@@ -5,7 +5,9 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils.metadata_routing import MetadataRequest
 
 from skrec.metrics._hits import (
     average,
@@ -22,6 +24,7 @@ from skrec.metrics._predictions import Predictor
 from skrec.metrics._ranking import coverage, gini
 from skrec.metrics._rating import mae, rmse
 from skrec.model_selection._split import fold_in_split
+from skrec.reviews import as_reviews
 from skrec.utils._validation import check_interactions
 
 _BY_USER = {
@@ -79,9 +82,12 @@ def ranking_scorer(
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)`` returns a float if `metrics` is a string, otherwise a dict
-        of floats. A matrix `y` of the shape of `X` holds the held-out entries; `X` is then
-        entirely visible. Any other `y` is ignored.
+        ``scorer(estimator, X, y=None, *, reviews=None)`` returns a float if `metrics` is a string,
+        otherwise a dict of floats. A matrix `y` of the shape of `X` holds the held-out entries;
+        `X` is then entirely visible. Any other `y` is ignored. `reviews` of the entries of `X` are
+        handed on to the model, those of hidden entries left out; for cross-validation with
+        scikit-learn's metadata routing, ask for them with
+        ``scorer.set_score_request(reviews=True)``.
         ``scorer.per_user(estimator, X, y=None)`` returns a dict of arrays of shape (n_users,),
         NaN for users that count in no average; coverage and neg_gini, which are properties of all
         lists together, are left out.
@@ -141,9 +147,12 @@ def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)`` returns a float if `metrics` is a string, otherwise a dict
-        of floats. A matrix `y` of the shape of `X` holds the held-out entries; `X` is then
-        entirely visible. Any other `y` is ignored.
+        ``scorer(estimator, X, y=None, *, reviews=None)`` returns a float if `metrics` is a string,
+        otherwise a dict of floats. A matrix `y` of the shape of `X` holds the held-out entries;
+        `X` is then entirely visible. Any other `y` is ignored. `reviews` of the entries of `X` are
+        handed on to the model, those of hidden entries left out; for cross-validation with
+        scikit-learn's metadata routing, ask for them with
+        ``scorer.set_score_request(reviews=True)``.
         ``scorer.per_user(estimator, X, y=None)`` returns a dict of arrays of shape (n_users,),
         NaN for users without a held-out entry.
 
@@ -174,18 +183,20 @@ class _Scorer:
         self.single = single
         self.fold_in = fold_in
         self.random_state = random_state
+        self._requests = {}
 
-    def __call__(self, estimator, X, y=None):
-        scores, _ = self.evaluate(estimator, X, y)
+    def __call__(self, estimator, X, y=None, *, reviews=None):
+        scores, _ = self.evaluate(estimator, X, y, reviews=reviews)
         return next(iter(scores.values())) if self.single else scores
 
-    def per_user(self, estimator, X, y=None):
-        _, values = self.evaluate(estimator, X, y)
+    def per_user(self, estimator, X, y=None, *, reviews=None):
+        _, values = self.evaluate(estimator, X, y, reviews=reviews)
         return values
 
-    def evaluate(self, estimator, X, y=None):
+    def evaluate(self, estimator, X, y=None, *, reviews=None):
         """Both answers from one pass: (dict of floats, dict of arrays)."""
-        predictor = Predictor(estimator, X)
+        if reviews is not None:
+            reviews = as_reviews(reviews, X, check_interactions(X))
         if np.ndim(y) == 2 or getattr(y, "ndim", 0) == 2:
             fold_in, held_out = check_interactions(X), check_interactions(y, name="y")
             if held_out.shape != fold_in.shape:
@@ -195,12 +206,31 @@ class _Scorer:
                 )
         else:
             fold_in, held_out = fold_in_split(X, self.fold_in, random_state=self.random_state)
-        return self._measure(predictor, fold_in, held_out)
+            if reviews is not None:  # the texts of what is to be found would tell
+                reviews = reviews.aligned_with(fold_in)
+        return self._measure(Predictor(estimator, X, reviews), fold_in, held_out)
+
+    def set_score_request(self, **requests):
+        """Ask scikit-learn's metadata routing for arguments, as in ``(reviews=True)``."""
+        if not get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "set_score_request needs metadata routing: call "
+                "sklearn.set_config(enable_metadata_routing=True) first."
+            )
+        self._requests.update(requests)
+        return self
+
+    def get_metadata_routing(self):
+        """Tell scikit-learn's metadata routing which arguments are asked for."""
+        routing = MetadataRequest(owner=self)
+        for name, alias in self._requests.items():
+            routing.score.add_request(param=name, alias=alias)
+        return routing
 
     def __repr__(self):
         names = list(self.metrics)
         options = {**vars(self)}
-        del options["metrics"], options["single"]
+        del options["metrics"], options["single"], options["_requests"]
         options = ", ".join(f"{name}={value!r}" for name, value in options.items())
         return f"{self._factory}({(names[0] if self.single else names)!r}, {options})"
 

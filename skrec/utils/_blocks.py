@@ -126,7 +126,12 @@ def _largest_in_index_order(scores, k):
     return (flat % n_items).reshape(n_rows, k), values
 
 
-def recommend_rows(score_rows, X, k, *, exclude_seen=True, items=None, n_threads=1):
+def score_block(score_rows, block, X, reviews=None):
+    """Call `score_rows` on a block of rows, and of what was read of their reviews, if anything."""
+    return score_rows(X[block]) if reviews is None else score_rows(X[block], reviews[block])
+
+
+def recommend_rows(score_rows, X, k, *, reviews=None, exclude_seen=True, items=None, n_threads=1):
     """Best `k` items of each row of `X`, streamed so that no users x items array exists.
 
     Parameters
@@ -135,6 +140,8 @@ def recommend_rows(score_rows, X, k, *, exclude_seen=True, items=None, n_threads
         Takes a block of rows of `X`, returns a new C-ordered (n_block, n_items) float array.
     X : csr_array of shape (n_users, n_items)
     k : int
+    reviews : object, default=None
+        Cut along with the rows for a second argument of `score_rows`. None: there is none.
     exclude_seen : bool, default=True
         Leave out the stored entries of each row.
     items : ndarray of int, default=None
@@ -149,7 +156,7 @@ def recommend_rows(score_rows, X, k, *, exclude_seen=True, items=None, n_threads
 
     def best(block):
         rows = X[block]
-        scores = score_rows(rows)
+        scores = score_block(score_rows, block, X, reviews)
         if exclude_seen:
             scores[
                 np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices

@@ -1,0 +1,320 @@
+"""The networks of DeepLTRS: two encoders, a product of latents, and a topic model of words."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+from skrec.neural._batches import RowStore
+from skrec.neural._divergences import LOG_2PI, draw_gaussian, standard_normal_kl
+from skrec.neural._layers import SparseLinear, linear
+from skrec.neural._observed import observed_products
+from skrec.neural._trainer import Trainer
+from skrec.utils._blocks import row_blocks
+
+OTHER = {"user": "item", "item": "user"}
+# Where variances start with offsets: at 1 the noise of a product of 50 would drown the ratings,
+# and training would end where both codes are switched off.
+INITIAL_LOG_VARIANCE = -4.0
+INITIAL_COMPONENT_WEIGHT = 0.1
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation; a batch of one row, which has no variance, takes the running one."""
+
+    def forward(self, x):
+        if self.training and len(x) == 1:
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
+def dropped_out(x, probability, generator):
+    """Drop elements at random, by a private generator."""
+    if generator is None or probability == 0:
+        return x
+    kept = torch.rand(x.shape, generator=generator, device=x.device) >= probability
+    return x * kept / (1 - probability)
+
+
+class PosteriorEncoder(nn.Module):
+    """Mean and log variance of a row's latents, from its ratings and words.
+
+    Parameters
+    ----------
+    n_inputs, n_components : int
+    hidden_layer_sizes : sequence of int
+    dropout : float
+        Of the last hidden layer.
+    """
+
+    def __init__(self, n_inputs, hidden_layer_sizes, n_components, *, dropout):
+        super().__init__()
+        self.dropout = dropout
+        self.first = SparseLinear(n_inputs, hidden_layer_sizes[0])
+        self.others = nn.ModuleList(linear(*sizes) for sizes in pairwise(hidden_layer_sizes))
+        self.mean = linear(hidden_layer_sizes[-1], n_components)
+        self.log_var = linear(hidden_layer_sizes[-1], n_components)
+        self.mean_norm = BatchNorm(n_components)
+        self.log_var_norm = BatchNorm(n_components)
+
+    def forward(self, batch, generator=None):  # -> 2 x (n_rows, n_components)
+        hidden = nn.functional.softplus(self.first(batch))
+        for layer in self.others:
+            hidden = nn.functional.softplus(layer(hidden))
+        hidden = dropped_out(hidden, self.dropout, generator)
+        mean = self.mean_norm(self.mean(hidden))
+        log_var = self.log_var_norm(self.log_var(hidden))
+        # Of a row without any entry nothing is known beyond the prior.
+        is_known = (batch.offsets.diff() > 0)[:, None]
+        return mean * is_known, log_var * is_known
+
+
+class WordDecoder(nn.Module):
+    """Logits of the words of a review, given the latents of its user and item.
+
+    Parameters
+    ----------
+    n_words, n_components, n_topics, n_hidden : int
+    dropout : float
+        Of the topics' shares.
+    offsets : bool
+        Whether words have offsets: else normalisation makes all equally frequent on average.
+    """
+
+    def __init__(self, n_words, n_components, n_topics, n_hidden, *, dropout, offsets):
+        super().__init__()
+        self.dropout = dropout
+        self.users = linear(n_components, n_hidden)
+        self.items = linear(n_components, n_hidden)
+        self.topics = linear(n_hidden, n_topics)
+        self.words = linear(n_topics, n_words)
+        self.norm = BatchNorm(n_words, affine=False)
+        self.offsets = nn.Parameter(torch.zeros(n_words)) if offsets else None
+
+    def shares(self, users, items, pairs):  # -> (n_pairs, n_topics)
+        """Shares of the topics for pairs of numbers of rows of `users` and of `items`.
+
+        The first layer is linear in [user; item], so it is computed once for each of both.
+        """
+        of_user, of_item = pairs
+        hidden = torch.relu(self.users(users)[of_user] + self.items(items)[of_item])
+        return torch.softmax(self.topics(hidden), dim=1)
+
+    def logits(self, shares, generator=None):  # -> (n_pairs, n_words)
+        logits = self.norm(self.words(dropped_out(shares, self.dropout, generator)))
+        return logits if self.offsets is None else logits + self.offsets
+
+    def forward(self, users, items, pairs, generator=None):
+        return self.logits(self.shares(users, items, pairs), generator)
+
+
+class DeepLTRSModule(nn.Module):
+    """Encoders of users and of items, and decoders of ratings and of words.
+
+    Parameters
+    ----------
+    n_items, n_users, n_words, n_components, n_topics : int
+        ``n_words=0``: there are no texts.
+    hidden_layer_sizes : sequence of int
+        Of both encoders.
+    topic_hidden_size : int
+        Width of the layer between latents and topics.
+    dropout : float
+    offsets : bool
+        Whether components have weights in the ratings, and words offsets.
+    text_weight : float
+    """
+
+    def __init__(
+        self,
+        n_items,
+        *,
+        n_users,
+        n_words,
+        n_components,
+        n_topics,
+        hidden_layer_sizes,
+        topic_hidden_size,
+        dropout,
+        offsets,
+        text_weight,
+    ):
+        super().__init__()
+        self.n_rows = {"user": n_users, "item": n_items}
+        self.n_components = n_components
+        self.has_offsets = offsets
+        self.text_weight = text_weight
+        self.encoders = nn.ModuleDict(
+            {
+                side: PosteriorEncoder(
+                    self.n_rows[other] + n_words,
+                    hidden_layer_sizes,
+                    n_components,
+                    dropout=dropout,
+                )
+                for side, other in OTHER.items()
+            }
+        )
+        self.log_noise = nn.Parameter(torch.zeros(()))
+        if offsets:
+            self.component_weights = nn.Parameter(torch.ones(n_components))
+        else:
+            self.register_buffer("component_weights", torch.ones(n_components))
+        self.word_decoder = None
+        if n_words:
+            self.word_decoder = WordDecoder(
+                n_words,
+                n_components,
+                n_topics,
+                topic_hidden_size,
+                dropout=dropout,
+                offsets=offsets,
+            )
+        self.posteriors = {}  # side: 2 x (n_rows, n_components), as they were last encoded
+
+    def start_posteriors(self, generator):
+        """Begin with noise, from which the first phase learns."""
+        device = self.log_noise.device
+        for side, n_rows in self.n_rows.items():
+            shape = n_rows, self.n_components
+            mean, log_var = torch.randn(2, *shape, generator=generator, device=device)
+            if self.has_offsets:
+                log_var = torch.full_like(log_var, INITIAL_LOG_VARIANCE)
+            self.posteriors[side] = mean, log_var
+
+    @torch.no_grad()
+    def remember(self, side, inputs, batch_size):
+        """Encode all rows of a side, in evaluation mode, and keep what comes out."""
+        encoder = self.encoders[side]
+        encoder.eval()
+        parts = [encoder(batch) for batch in inputs.batches(batch_size)]
+        self.posteriors[side] = tuple(torch.cat(part) for part in zip(*parts, strict=True))
+        encoder.train()
+
+    def kl(self, side):
+        """Divergence of the posteriors of a side as they are remembered, summed over its rows."""
+        return standard_normal_kl(*self.posteriors[side]).sum()
+
+    def forward(self, batch, generator, progress):  # -> (n_rows,)
+        """Negative lower bound of each row, less the divergences of the other side."""
+        mean, log_var = self.encoders[batch.side](batch.inputs, generator)
+        other = [part[batch.others] for part in self.posteriors[OTHER[batch.side]]]
+        squared_error = expected_squared_error(
+            batch.ratings,
+            (mean, log_var.exp()),
+            (other[0], other[1].exp()),
+            self.component_weights,
+        )
+        nll = (squared_error * torch.exp(-self.log_noise) + self.log_noise + LOG_2PI) / 2
+        if batch.words is not None:
+            own, others = draw_gaussian(mean, log_var, generator), draw_gaussian(*other, generator)
+            pairs = batch.ratings.rows, batch.ratings.items
+            if batch.side == "item":
+                own, others, pairs = others, own, pairs[::-1]
+            logits = self.word_decoder(own, others, pairs, generator)
+            nll = nll - self.text_weight * word_log_likelihood(logits, batch.words)
+        return (batch.ratings.sum_rows(nll) + standard_normal_kl(mean, log_var)) * batch.scale
+
+
+class DeepLTRSTrainer(Trainer):
+    """Alternates passes over users and passes over items."""
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Make both passes; after each, encode its side anew for the other one."""
+        if iterator is None:
+            return
+        store, module = iterator.store, self.module
+        if not module.posteriors:
+            if self.start.n_epochs:
+                self._remember(store.users)
+                self._remember(store.items)
+            else:
+                module.start_posteriors(self.generator)
+        for side in (store.users, store.items):
+            batches = self.get_iterator(side, training)
+            super().run_single_epoch(batches, training, prefix, step_fn, **fit_params)
+            self._remember(side)
+        # The last pass has all terms but the divergences of the users.
+        loss = self.history[-1, f"{prefix}_loss"] + float(module.kl("user")) / store.n_pairs
+        self.history.record(f"{prefix}_loss", loss)
+
+    def _remember(self, side):
+        self.module.remember(side.side, side.inputs, 8 * self.batch_size)
+
+
+def expected_squared_error(ratings, own, others, weights):
+    r"""Expected squared error of each rating under independent Gaussian latents.
+
+    .. math::
+        E\Big(y - \sum_d w_d R_d C_d\Big)^2 = \Big(y - \sum_d w_d \mu^R_d \mu^C_d\Big)^2
+        + \sum_d w_d^2 \big((\mu^R_d)^2 s^C_d + (\mu^C_d)^2 s^R_d + s^R_d s^C_d\big)
+
+    Parameters
+    ----------
+    ratings : SparseBatch of n_rows rows and n_others columns
+    own, others : pair of tensors of shape (n_rows, n_components) and (n_others, n_components)
+        Means and variances of rows and of columns.
+    weights : tensor of shape (n_components,)
+
+    Returns
+    -------
+    squared_error : tensor of shape (n_entries,)
+    """
+    (mean, var), (other_mean, other_var) = own, others
+    residual = ratings.values - observed_products(mean, weights * other_mean, ratings)
+    squares = weights**2
+    variance = observed_products(mean**2, squares * other_var, ratings)
+    variance = variance + observed_products(var, squares * (other_mean**2 + other_var), ratings)
+    return residual**2 + variance
+
+
+def variance_factors(own, others, weights):
+    """Arrays whose rows have the variances of weighted products of latents as inner products.
+
+    Parameters
+    ----------
+    own, others : pair of ndarray of shape (n_rows, n_components) and (n_others, n_components)
+        Means and variances.
+    weights : ndarray of shape (n_components,)
+
+    Returns
+    -------
+    left : ndarray of shape (n_rows, 2 * n_components)
+    right : ndarray of shape (n_others, 2 * n_components)
+    """
+    (mean, var), (other_mean, other_var) = own, others
+    left = np.hstack([weights**2 * mean**2, weights**2 * var])
+    return left, np.hstack([other_var, other_mean**2 + other_var])
+
+
+def word_log_likelihood(logits, words):
+    """Multinomial log-likelihood of each review, without the coefficient.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n_reviews, n_words)
+    words : SparseBatch of the same shape
+
+    Returns
+    -------
+    log_likelihood : tensor of shape (n_reviews,)
+    """
+    observed = words.sum_rows(words.values * logits.view(-1)[words.flat])
+    return observed - words.totals * torch.logsumexp(logits, dim=1)
+
+
+def encode_rows(encoder, rows):
+    """Means and log variances of all rows: two arrays of shape (n_rows, n_components)."""
+    device = encoder.mean.weight.device
+    was_training = encoder.training
+    encoder.eval()
+    with torch.inference_mode():
+        parts = [
+            [part.cpu().numpy() for part in encoder(RowStore(rows[block], device).cut())]
+            for block in row_blocks(rows.shape[0], 32 * encoder.mean.in_features)
+        ]
+    encoder.train(was_training)
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
