@@ -14,6 +14,9 @@ from skrec.utils._products import pair_products
 SMALLEST_DENOMINATOR = 1e-6
 # Variances start at sigmoid(-3) = 0.05: at one half, noise would drown the first products.
 INITIAL_VARIANCE_LOGIT = -3.0
+# Share of Glorot's scale at which what is fed back begins: it is noise to begin with.
+INITIAL_ATTENTION = 0.1
+INITIAL_FEEDBACK = 0.1
 
 
 def slice_products(embeddings, weight, gradient_memory=None):
@@ -250,9 +253,13 @@ class Encoder(nn.Module):
         if self.attention is not None:
             n_components = self.attention_weight.shape[1]
             _init_uniform(self.attention_weight, n_components, n_components, generator)
-        last = self.joint[-1] if self.attention is None else self.attended
         with torch.no_grad():
-            last.bias[1] = INITIAL_VARIANCE_LOGIT
+            self.joint[-1].bias[1] = INITIAL_VARIANCE_LOGIT
+            if self.attention is not None:  # what attends passes through, what it finds is added
+                self.attended.weight[:, :n_components] = torch.eye(n_components)
+                self.attended.weight[:, n_components:] *= INITIAL_ATTENTION
+            if self.cross_feedback:
+                self.latent_weight *= INITIAL_FEEDBACK
 
     def latent_table(self, embeddings):
         """What an entry adds to the first layer of the latent tower, for each column."""

@@ -85,6 +85,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         still count as observed. False: raw ratings, as in the paper.
     beta_user, beta_item : float, default=0.3
         Weights of the divergences.
+    l2 : float, default=10.0
+        Penalty on the squared weights that multiply the inputs of the encoders, in units of the
+        objective. 0 is the paper's.
     learn_noise : bool, default=False
         Whether the variance of the noise is learned, instead of 1.
     sampled : bool, default=False
@@ -95,7 +98,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         predicted. 0 is the paper's.
     learning_rate : float, default=0.005
         Step size of Adam.
-    learning_rate_decay : float, default=0.9
+    learning_rate_decay : float, default=0.92
         Factor of the step size after each sweep.
     user_batch_size, item_batch_size : int, default=500
         Users and items of an update. The paper has 100 for MovieLens 1M.
@@ -182,7 +185,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     - Products of attention with ``attention_norm="softmax"`` are divided by the square root of
       `n_components`.
     - Weights are drawn by Glorot's rule, those of the first layers by the number of entries that
-      a row has on average, not by the width of the input. The optimiser is Adam.
+      a row has on average, not by the width of the input. The weights of embeddings that are fed
+      begin at a tenth of that, and attention begins as what it attends from plus a little of what
+      it finds. The optimiser is Adam.
     - A rating that is predicted in training stands in the input of both encoders, which is never
       so for one that is asked for later. `dropout` hides a share; leaving each rating out exactly
       would take an encoding per rating.
@@ -233,6 +238,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         "center": ["boolean"],
         "beta_user": [Interval(Real, 0, None, closed="left")],
         "beta_item": [Interval(Real, 0, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
         "learn_noise": ["boolean"],
         "sampled": ["boolean"],
         "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
@@ -256,11 +262,12 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         center=True,
         beta_user=0.3,
         beta_item=0.3,
+        l2=10.0,
         learn_noise=False,
         sampled=False,
         dropout=0.2,
         learning_rate=0.005,
-        learning_rate_decay=0.9,
+        learning_rate_decay=0.92,
         user_batch_size=500,
         item_batch_size=500,
         max_iter=100,
@@ -287,6 +294,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         self.center = center
         self.beta_user = beta_user
         self.beta_item = beta_item
+        self.l2 = l2
         self.learn_noise = learn_noise
         self.sampled = sampled
         self.dropout = dropout
@@ -340,7 +348,10 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         return RatingStore(X, device)
 
     def _trainer_options(self, X):
+        # The trainer takes the mean over ratings, and Adam adds weight_decay * W to the gradient.
+        decay = {"weight_decay": 2 * self.l2 / X.nnz}
         return {
+            "optimizer__param_groups": [("*data_weight", decay), ("*latent_weight", decay)],
             "user_batch_size": self.user_batch_size,
             "item_batch_size": self.item_batch_size,
             "dropout": self.dropout,
