@@ -1,0 +1,77 @@
+"""A table of users, items and reviews through a Pipeline into a model that reads them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import NMF
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from skrec import DeepLTRS, RatingRegressor
+from skrec.datasets import make_ratings_reviews
+
+MODEL = DeepLTRS(2, n_topics=4, hidden_layer_sizes=(16,), max_iter=5, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """A frame of users, items and reviews, and the ratings."""
+    simulated = make_ratings_reviews(60, 40, sparsity=0.8, n_words=20, random_state=0)
+    users, items = simulated.X.tocoo().coords
+    frame = pd.DataFrame(
+        {
+            "user": simulated.user_ids[users],
+            "item": simulated.item_ids[items],
+            "review": simulated.reviews,
+        }
+    )
+    return frame, simulated.X.data
+
+
+def pipeline(text_model, model=MODEL):
+    columns = [("ids", "passthrough", ["user", "item"]), ("text", text_model, "review")]
+    return Pipeline([("columns", ColumnTransformer(columns)), ("model", RatingRegressor(model))])
+
+
+def test_pipeline_equals_the_model_on_the_same_counts(table):
+    frame, ratings = table
+    predicted = pipeline(CountVectorizer()).fit(frame, ratings).predict(frame)
+    counts = CountVectorizer().fit_transform(frame["review"]).toarray()
+    together = np.column_stack([frame[["user", "item"]], counts])
+    expected = RatingRegressor(MODEL).fit(together, ratings).predict(together)
+    assert_array_equal(predicted, expected)
+    ids = frame[["user", "item"]]
+    assert not np.allclose(predicted, RatingRegressor(MODEL).fit(ids, ratings).predict(ids))
+
+
+def test_the_review_of_a_pair_to_predict_is_not_read(table):
+    frame, ratings = table
+    model = pipeline(CountVectorizer()).fit(frame[:400], ratings[:400])
+    unread = frame[400:].assign(review="unwritten")
+    assert_array_equal(model.predict(frame[400:]), model.predict(unread))
+
+
+def test_cross_validation_and_search(table):
+    frame, ratings = table
+    model, folds = pipeline(CountVectorizer()), KFold(3, shuffle=True, random_state=0)
+    scoring = "neg_root_mean_squared_error"
+    scores = cross_val_score(model, frame, ratings, cv=folds, scoring=scoring)
+    assert (scores > -1.2).all()
+    grid = {"columns__text__min_df": [1, 3], "model__estimator__n_components": [1, 2]}
+    search = GridSearchCV(clone(model), grid, cv=folds, scoring=scoring).fit(frame, ratings)
+    assert search.best_params_.keys() == grid.keys()
+    rated, std = search.best_estimator_.predict(frame, return_std=True)
+    assert rated.shape == std.shape == ratings.shape
+    assert (std > 0).all()
+
+
+def test_a_text_model_of_the_users_own_in_front(table):
+    frame, ratings = table
+    weights = make_pipeline(CountVectorizer(), NMF(3, init="nndsvda", random_state=0))
+    model = pipeline(weights).fit(frame, ratings)
+    assert model[-1].n_features_in_ == 2 + 3
+    assert np.isfinite(model.predict(frame)).all()
