@@ -22,10 +22,10 @@ INITIAL_COMPONENT_WEIGHT = 0.1
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation; a batch of one row, which has no variance, takes the running one."""
+    """Batch normalisation; fewer than two rows, which have no variance, take the running one."""
 
     def forward(self, x):
-        if self.training and len(x) == 1:
+        if self.training and len(x) < 2:
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
