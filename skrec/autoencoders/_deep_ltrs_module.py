@@ -9,6 +9,7 @@ from torch import nn
 from skrec.neural._batches import RowStore
 from skrec.neural._divergences import LOG_2PI, draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
+from skrec.neural._likelihoods import multinomial_nll_
 from skrec.neural._observed import observed_products
 from skrec.neural._trainer import Trainer
 from skrec.utils._blocks import row_blocks
@@ -21,10 +22,10 @@ INITIAL_COMPONENT_WEIGHT = 0.1
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation; a batch of one row, which has no variance, takes the running one."""
+    """Batch normalisation; fewer than two rows, which have no variance, take the running one."""
 
     def forward(self, x):
-        if self.training and len(x) == 1:
+        if self.training and len(x) < 2:
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
@@ -215,7 +216,7 @@ class DeepLTRSModule(nn.Module):
             if batch.side == "item":
                 own, others, pairs = others, own, pairs[::-1]
             logits = self.word_decoder(own, others, pairs, generator)
-            nll = nll - self.text_weight * word_log_likelihood(logits, batch.words)
+            nll = nll + self.text_weight * word_nll(logits, batch.words)
         return (batch.ratings.sum_rows(nll) + standard_normal_kl(mean, log_var)) * batch.scale
 
 
@@ -290,8 +291,22 @@ def variance_factors(own, others, weights):
     return left, np.hstack([other_var, other_mean**2 + other_var])
 
 
-def word_log_likelihood(logits, words):
-    """Multinomial log-likelihood of each review, without the coefficient.
+class _WordNLL(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, logits, words):
+        ctx.gradient = logits.clone()
+        return multinomial_nll_(ctx.gradient, words)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_nll):
+        gradient = ctx.gradient.mul_(grad_nll[:, None])
+        del ctx.gradient
+        return gradient, None
+
+
+def word_nll(logits, words):
+    """Negative multinomial log-likelihood of each review, without the coefficient.
 
     Parameters
     ----------
@@ -300,10 +315,10 @@ def word_log_likelihood(logits, words):
 
     Returns
     -------
-    log_likelihood : tensor of shape (n_reviews,)
+    nll : tensor of shape (n_reviews,)
+        It can be differentiated once.
     """
-    observed = words.sum_rows(words.values * logits.view(-1)[words.flat])
-    return observed - words.totals * torch.logsumexp(logits, dim=1)
+    return _WordNLL.apply(logits, words)
 
 
 def encode_rows(encoder, rows):

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
@@ -18,6 +19,7 @@ from sklearn.feature_extraction.text import (
 )
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 
 from skrec import BiasBaseline, DeepLTRS, Reviews
 from skrec.datasets import make_ratings_reviews
@@ -349,3 +351,32 @@ def test_wrong_reviews_in_predict(X, reviews, model):
         model.topics(0)
     with pytest.raises(ValueError, match="items must lie in"):
         model.predict_words(X, [60])
+
+
+def test_training_is_private_and_silent(X, reviews, capfd):
+    before = torch.get_rng_state()
+    first, second = (DeepLTRS(5, **SMALL).fit(X, reviews=reviews) for _ in range(2))
+    assert_array_equal(torch.get_rng_state(), before)
+    assert_array_equal(first.predict(X), second.predict(X))
+    assert first.loss_curve_ == second.loss_curve_
+    assert capfd.readouterr() == ("", "")
+
+
+def test_interrupted_training_keeps_the_model_so_far(X, reviews):
+    class Interrupt(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    model = DeepLTRS(5, **SMALL).set_params(max_iter=9, callbacks=[("interrupt", Interrupt())])
+    with pytest.warns(UserWarning, match="interrupted in epoch 3"):
+        model.fit(X, reviews=reviews)
+    assert model.n_iter_ == 2
+    assert np.isfinite(model.predict(X, reviews=reviews)).all()
+    assert len(model.topics(2)) == 4
+
+
+def test_the_last_user_of_an_odd_batch(X):
+    """A batch of one row has no variance to be normalised by."""
+    model = DeepLTRS(5, **SMALL).set_params(batch_size=1).fit(X[:9])
+    assert np.isfinite(model.predict(X[:9])).all()

@@ -15,7 +15,7 @@ from skrec.autoencoders._deep_ltrs_module import (
     WordDecoder,
     expected_squared_error,
     variance_factors,
-    word_log_likelihood,
+    word_nll,
 )
 from skrec.autoencoders._rated_pairs import PairStore, RatedPairs, encoder_rows, sum_words
 from skrec.neural._batches import RowStore
@@ -215,8 +215,9 @@ def test_words_of_observed_pairs_are_those_of_all_pairs():
     observed = decoder(users, items, (rows, columns))
     torch.testing.assert_close(observed, dense.view(M, P, V)[rows, columns])
     counts = torch.tensor([[0, 2, 0, 1, 0, 0], [0] * 6, [1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 3.0]])
-    got = word_log_likelihood(observed, RowStore(sparse.csr_array(counts.numpy()), CPU).cut())
-    torch.testing.assert_close(got, (counts * torch.log_softmax(observed, dim=1)).sum(dim=1))
+    got = word_nll(observed, RowStore(sparse.csr_array(counts.numpy()), CPU).cut())
+    expected = -(counts * torch.log_softmax(observed, dim=1)).sum(dim=1)
+    torch.testing.assert_close(got, expected)
 
 
 def test_batches_hold_each_rating_once_on_either_side_with_its_words(pairs):
