@@ -15,7 +15,7 @@ from report_reviews import render_reviews
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from skrec import BiasBaseline, DeepLTRS, Reviews
+from skrec import PMF, BiasBaseline, DeepLTRS, Reviews
 from skrec.datasets import (
     fetch_amazon_fine_foods,
     fetch_amazon_reviews,
@@ -41,7 +41,14 @@ PUBLISHED = {
     "TransNet": [1.3772, 1.3806, 1.3781, 1.3776, 1.3782],
     "deepLTRS": [1.1364, 1.2595, 1.2445, 1.1710, 1.2475],
 }
-MODELS = ["mean", "BiasBaseline", "DeepLTRS without texts", "DeepLTRS", "DeepLTRS as in the paper"]
+MODELS = [
+    "mean",
+    "BiasBaseline",
+    "PMF",
+    "DeepLTRS without texts",
+    "DeepLTRS",
+    "DeepLTRS as in the paper",
+]
 
 
 class Split:
@@ -68,6 +75,9 @@ class Split:
             return self.rmse(self.known.data.mean()), 0.0, None
         if name == "BiasBaseline":
             model, seconds = timed(lambda: tuned_offsets(self.known, self.seed))
+            return self.rmse(model.predict(self.known)[self.pairs]), seconds, model
+        if name == "PMF":
+            model, seconds = timed(lambda: PMF(random_state=self.seed).fit(self.known))
             return self.rmse(model.predict(self.known)[self.pairs]), seconds, model
         reviews = None if "without" in name else self.reviews
         options = {**(PAPER if "paper" in name else {}), **options}
@@ -224,7 +234,7 @@ def main(name, models, sparsities, n_splits, topics, scaling, out):
         else:
             data = fetch_amazon_reviews("Musical_Instruments", **stored)
         n_splits = n_splits or (5 if name == "fine-foods" else 10)
-        result["splits"] = measure_splits(data, list(models or MODELS[:4]), n_splits, {})
+        result["splits"] = measure_splits(data, list(models or MODELS[:-1]), n_splits, {})
     n_users, n_items = data.X.shape
     result["data"] = {
         "name": name,
