@@ -1,5 +1,13 @@
 from . import autoencoders, datasets, linear, metrics, model_selection, utils
-from .autoencoders import VAEBMF, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import (
+    VAEBMF,
+    AutoRec,
+    DeepLatentFactor,
+    EnhancedVAE,
+    MultDAE,
+    MultVAE,
+    RecVAE,
+)
 from .base import BaseRecommender
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
@@ -10,6 +18,7 @@ __all__ = [
     "AutoRec",
     "BaseRecommender",
     "BiasBaseline",
+    "DeepLatentFactor",
     "EnhancedVAE",
     "Interactions",
     "MultDAE",

@@ -8,8 +8,10 @@ import skrec
 from skrec import (
     EASE,
     VAEBMF,
+    AutoRec,
     BaseRecommender,
     BiasBaseline,
+    DeepLatentFactor,
     EnhancedVAE,
     MultDAE,
     MultVAE,
@@ -29,6 +31,8 @@ ESTIMATORS = [
     RecVAE(8, hidden_layer_sizes=(16, 16), **SMALL),
     EnhancedVAE(8, hidden_layer_sizes=(16,), n_pseudo_inputs=5, **SMALL),
     VAEBMF(4, hidden_layer_sizes=(8,), learning_rate_decay=1.0, **SMALL),
+    AutoRec(8, l2=1.0, **SMALL),
+    DeepLatentFactor(8, hidden_layer_sizes=(16,), **SMALL),
 ]
 VARIANTS = [
     EASE(l2=2.0, method="primal"),
@@ -66,6 +70,12 @@ VARIANTS = [
         dropout=0.0,
         learning_rate_decay=1.0,
         **{**SMALL, "max_iter": 100},
+    ),
+    AutoRec(8, l2=1.0, based_on="user", **SMALL),
+    AutoRec(8, l2=1.0, center=False, **{**SMALL, "early_stopping": True}),
+    DeepLatentFactor(8, hidden_layer_sizes=(16,), variational=True, **SMALL),
+    DeepLatentFactor(
+        8, hidden_layer_sizes=(16,), interaction="scalar", **{**SMALL, "max_iter": 200}
     ),
 ]
 

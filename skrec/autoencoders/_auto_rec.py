@@ -10,14 +10,13 @@ from torch import nn
 
 from skrec._ratings import RATING_CONSTRAINTS
 from skrec.base import BaseRecommender
-from skrec.neural._batches import RowStore
+from skrec.neural._batches import map_rows
 from skrec.neural._devices import resolve_device
 from skrec.neural._estimator import TRAINING_CONSTRAINTS
 from skrec.neural._layers import SparseLinear, init_glorot, linear
 from skrec.neural._observed import observed_products
 from skrec.neural._ratings import NeuralRatingMixin
 from skrec.neural._weights import as_arrays
-from skrec.utils._blocks import row_blocks
 from skrec.utils._pairs import pair_products
 from skrec.utils._ridge import ridge_rows
 
@@ -82,12 +81,12 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         Whether to take the items' mean ratings off: from the targets, and with
         ``based_on="user"`` from the inputs too. Items' rows stay as they are, because who has
         rated an item tells as much as how. False: raw ratings throughout, as in the paper.
-    l2 : float, default=100.0
+    l2 : float, default=200.0
         Penalty :math:`\lambda` on the weights of both layers, biases excepted. It counts half,
         against the sum of all squared errors.
     dropout : float, default=0.0
         Probability of dropping an entry from the input.
-    learning_rate : float, default=0.003
+    learning_rate : float, default=0.001
         Step size of Adam.
     batch_size : int, default=256
         Rows of an update: items or users.
@@ -195,9 +194,9 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         *,
         based_on="item",
         center=True,
-        l2=100.0,
+        l2=200.0,
         dropout=0.0,
-        learning_rate=0.003,
+        learning_rate=0.001,
         batch_size=256,
         max_iter=200,
         early_stopping=True,
@@ -255,15 +254,16 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         return {"optimizer__param_groups": [("*weight", {"weight_decay": self.l2 / X.shape[0]})]}
 
     def _fitted_state(self, module, X):
-        weights = as_arrays(module)
-        state = {"_based_on": self.based_on, "_l2": self.l2}
         if self.based_on == "item":
-            codes = encode_rows(module, X.T.tocsr())
-            return {**state, "item_embeddings_": codes, "item_offsets_": self._means}
+            embeddings, offsets = encode_rows(module, X.T.tocsr()), self._means
+        else:
+            output = as_arrays(module.output)
+            embeddings, offsets = output["weight"].copy(), self._means + output["bias"]
         return {
-            **state,
-            "item_embeddings_": weights["output.weight"].copy(),
-            "item_offsets_": self._means + weights["output.bias"],
+            "item_embeddings_": embeddings,
+            "item_offsets_": offsets,
+            "_based_on": self.based_on,
+            "_l2": self.l2,
         }
 
     def _rate_held_out(self, module, X, users, items):
@@ -281,13 +281,14 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         if self._based_on == "user":
             return encode_rows(self._scoring_module(), X), np.zeros(X.shape[0])
         device = resolve_device(self.device, missing_ok=True)
-        return ridge_rows(
+        weights, biases = ridge_rows(
             X,
             self.item_embeddings_,
             self._l2 / 2,
             bias=self._bias,
             device="cpu" if device.type == "mps" else device,
         )
+        return weights.astype(np.float32), biases
 
     def _score_rows(self, X):
         weights, biases = self._user_states(X)
@@ -299,7 +300,7 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         return products + biases[users] + self.item_offsets_[items]
 
     def _embed(self, X):
-        return self._user_states(X)[0].astype(np.float32, copy=False)
+        return self._user_states(X)[0]
 
 
 def item_means(X):
@@ -325,11 +326,5 @@ def less_item_values(X, values):
 
 def encode_rows(module, X):
     """Codes of all rows, an array of shape (n_rows, n_components)."""
-    device = module.output.weight.device
-    n_components = module.output.weight.shape[1]
-    with torch.inference_mode():
-        codes = [
-            module.encode(RowStore(X[block], device).cut()).cpu().numpy()
-            for block in row_blocks(X.shape[0], 32 * n_components)
-        ]
-    return np.concatenate(codes)
+    weight = module.output.weight
+    return map_rows(module.encode, X, weight.device, row_bytes=16 * weight.shape[1])

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from skrec.utils._blocks import row_blocks
+
 
 @dataclass(frozen=True)
 class SparseBatch:
@@ -154,6 +156,30 @@ class RowStore(torch.utils.data.Dataset):
             n_total=n_total,
             entries=entries,
         )
+
+
+def map_rows(function, X, device, row_bytes):
+    """What a function of batches gives for all rows of a matrix, as one array.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a SparseBatch, returns a tensor of shape (n_rows, n_outputs).
+    X : csr_array of shape (n_rows, n_columns)
+    device : torch.device
+    row_bytes : int
+        Bytes that the work on one row holds at its peak.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_rows, n_outputs)
+    """
+    with torch.inference_mode():
+        outputs = [
+            function(RowStore(X[block], device).cut()).cpu().numpy()
+            for block in row_blocks(X.shape[0], row_bytes)
+        ]
+    return np.concatenate(outputs)
 
 
 def _to_float32(values):

@@ -251,15 +251,15 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         return state
 
 
-def check_hidden_layer_sizes(sizes, at_least=0):
+def check_hidden_layer_sizes(sizes, at_least=0, name="hidden_layer_sizes"):
     """Validate widths of at least so many layers and return them as a list."""
     sizes = list(sizes)
     if len(sizes) < at_least:
-        raise ValueError(f"hidden_layer_sizes needs at least {at_least} layer, got {sizes}.")
+        raise ValueError(f"{name} needs at least {at_least} layer, got {sizes}.")
     for size in sizes:
         if not isinstance(size, Integral) or size < 1:
             raise ValueError(
-                f"hidden_layer_sizes must hold integers >= 1, the widths of the layers, got "
+                f"{name} must hold integers >= 1, the widths of the layers, got "
                 f"{size!r} in {sizes}."
             )
     return [int(size) for size in sizes]

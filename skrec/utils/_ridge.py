@@ -7,13 +7,13 @@ import torch
 BATCH_BYTES = 2**26
 
 
-def ridge_rows(X, features, l2, l2_bias=0.0, bias=0.0, device="cpu"):
+def ridge_rows(X, features, l2, bias=0.0, device="cpu"):
     r"""Regress the entries of each row on the features of their columns.
 
     For each row :math:`u` it minimises exactly
 
     .. math::
-        \sum_i (x_{ui} - w_u \cdot h_i - b_u)^2 + \lambda \|w_u\|^2 + \lambda_b (b_u - b)^2
+        \sum_i (x_{ui} - w_u \cdot h_i - b_u)^2 + \lambda \|w_u\|^2
 
     Parameters
     ----------
@@ -21,8 +21,6 @@ def ridge_rows(X, features, l2, l2_bias=0.0, bias=0.0, device="cpu"):
     features : ndarray of shape (n_columns, n_features)
     l2 : float
         Penalty on the weights, above 0.
-    l2_bias : float, default=0.0
-        Penalty on the distance of a row's bias from `bias`.
     bias : float, default=0.0
         The bias of rows without entries.
     device : torch.device, default="cpu"
@@ -49,13 +47,13 @@ def ridge_rows(X, features, l2, l2_bias=0.0, bias=0.0, device="cpu"):
         stored = np.arange(width) < lengths[rows][:, None]
         positions = np.where(stored, positions, 0)
         ones = torch.from_numpy(stored.astype(np.float64)).to(device)
-        targets = np.where(stored, X.data[positions] - float(bias), 0)
-        targets = torch.from_numpy(targets).to(device)
+        targets = np.where(stored, X.data[positions], 0)
+        targets = torch.from_numpy(targets.astype(np.float64)).to(device)
         columns = torch.from_numpy(X.indices[positions].astype(np.int64)).to(device)
         inputs = features[columns] * ones[:, :, None]
-        solution, shift = _solve(inputs, targets, ones, l2, l2_bias)
+        solution, intercepts = _solve(inputs, targets, ones, l2)
         weights[rows] = solution.cpu().numpy()
-        biases[rows] += shift.cpu().numpy()
+        biases[rows] = intercepts.cpu().numpy()
     return weights, biases
 
 
@@ -73,14 +71,14 @@ def _batches(lengths, n_features):
         start = stop
 
 
-def _solve(inputs, targets, ones, l2, l2_bias):
+def _solve(inputs, targets, ones, l2):
     """Weights and biases of a batch of ridge regressions, padded with zeros.
 
     Parameters
     ----------
     inputs : tensor of shape (n_rows, n_entries, n_features)
     targets, ones : tensor of shape (n_rows, n_entries)
-    l2, l2_bias : float
+    l2 : float
 
     Returns
     -------
@@ -89,8 +87,9 @@ def _solve(inputs, targets, ones, l2, l2_bias):
 
     Notes
     -----
-    With :math:`P = I - F (F^T F + \\lambda I)^{-1} F^T = \\lambda (F F^T + \\lambda I)^{-1}`, the
-    weights are eliminated: :math:`b = 1^T P x / (1^T P 1 + \\lambda_b)`.
+    With `P = I - F (F'F + l2 I)^-1 F' = l2 (FF' + l2 I)^-1`, where the rows of F are the inputs,
+    the weights drop out: the bias is `1'P x / 1'P 1`. They are then those of `x` less the bias
+    times those of a row of ones.
     """
     both = torch.stack([targets, ones], dim=2)
     if inputs.shape[1] <= inputs.shape[2]:
@@ -105,5 +104,5 @@ def _solve(inputs, targets, ones, l2, l2_bias):
         fits = torch.cholesky_solve(inputs.mT @ both, torch.linalg.cholesky(gram))
         projected = both - inputs @ fits
     targets_left, ones_left = (ones[:, :, None] * projected).sum(dim=1).unbind(dim=1)
-    biases = targets_left / (ones_left + l2_bias)
+    biases = targets_left / ones_left
     return fits[:, :, 0] - biases[:, None] * fits[:, :, 1], biases
