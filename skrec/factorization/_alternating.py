@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from skrec.factorization._least_squares import factorize, normal_equations, solve
-from skrec.utils._row_groups import gather, pad
+from skrec.utils._row_groups import gather, map_groups, pad
 
 MAX_HALVINGS = 10
 MAX_FOLD_IN_STEPS = 50
@@ -91,10 +91,13 @@ def improve(objective, groups, weights, table):
     weights = weights.clone()
     losses = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
     step = _exact_step if objective.logistic is None else _damped_step
-    for group in groups:
+
+    def improve_rows(group):
         weights[group.rows], losses[group.rows] = step(
             objective, group, weights[group.rows], gather(features, group), gather(offsets, group)
         )
+
+    map_groups(improve_rows, groups)
     return weights, losses
 
 

@@ -1,6 +1,7 @@
 """Bayesian probabilistic matrix factorisation by Gibbs sampling."""
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from skrec.base import BaseRecommender
 from skrec.factorization._gibbs import NormalWishart, weights_given
 from skrec.factorization._uncertainty import pack, pack_squares
 from skrec.neural._devices import resolve_device
-from skrec.utils._row_groups import gather, group_rows, pad
+from skrec.utils._row_groups import gather, group_rows, map_groups, pad
 from skrec.utils._validation import keep_state_on_error
 
 
@@ -220,14 +221,15 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         noise = rng.standard_normal((n_rows, table.shape[1]))
         noise = torch.as_tensor(noise, dtype=table.dtype, device=table.device)
         weights = torch.empty_like(noise)
-        squares = 0.0
-        for group in groups:
+
+        def draw_rows(group):
             given = weights_given(group, features, offsets, noise_precision, mean, precision)
             weights[group.rows] = drawn = given.draw(noise[group.rows])
             predicted = torch.bmm(gather(features, group), drawn.unsqueeze(2)).squeeze(2)
             errors = (group.values - predicted - gather(offsets, group)) * group.is_entry
-            squares += float(errors.square().sum(dtype=torch.float64))
-        return weights, squares
+            return float(errors.square().sum(dtype=torch.float64))
+
+        return weights, sum(map_groups(draw_rows, groups))
 
     def _features(self, table):
         if self._has_offsets:
@@ -256,8 +258,15 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
             means = table.new_empty(X.shape[0], table.shape[1])
             n_packed = table.shape[1] * (table.shape[1] + 1) // 2
             packed = table.new_empty(X.shape[0], n_packed) if with_covariances else None
-            for group in groups:
-                given = weights_given(group, features, offsets, noise_precision, mean, precision)
+            given_all_else = partial(
+                weights_given,
+                features=features,
+                offsets=offsets,
+                noise_precision=noise_precision,
+                mean=mean,
+                precision=precision,
+            )
+            for group, given in zip(groups, map_groups(given_all_else, groups), strict=True):
                 means[group.rows] = given.means
                 if with_covariances:
                     packed[group.rows] = pack(torch.cholesky_inverse(given.factors))

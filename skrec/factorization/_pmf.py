@@ -18,7 +18,7 @@ from skrec.factorization._alternating import Objective, fold_in, improve, precis
 from skrec.factorization._uncertainty import PairVariance, pack
 from skrec.neural._devices import resolve_device
 from skrec.utils._products import pair_products
-from skrec.utils._row_groups import gather, group_rows
+from skrec.utils._row_groups import gather, group_rows, map_groups
 from skrec.utils._validation import keep_state_on_error
 
 _PAIRS_AT_A_TIME = 2**14
@@ -293,14 +293,16 @@ class PMF(
         In units of the noise the covariance of a row's weights is the inverse of the second
         derivatives H, and the weights take up trace(H^-1 (H - penalty)) degrees of freedom.
         """
-        n_ratings, squares = 0.0, 0.0
         features, offsets = self._objective.features(users), self._objective.latent_offsets(users)
-        for group in by_item:
+
+        def squared_errors(group):
             latent = torch.bmm(gather(features, group), items[group.rows].unsqueeze(2)).squeeze(2)
             latent = latent + gather(offsets, group)
             errors = (group.values - self._objective.ratings(latent)) * group.is_entry
-            squares += float(errors.square().sum(dtype=torch.float64))
-            n_ratings += float(group.lengths.sum(dtype=torch.float64))
+            return float(errors.square().sum(dtype=torch.float64))
+
+        squares = sum(map_groups(squared_errors, by_item))
+        n_ratings = sum(float(group.lengths.sum(dtype=torch.float64)) for group in by_item)
         freedom, _ = self._covariances(by_user, users, items, keep=False)
         item_freedom, covariances = self._covariances(by_item, items, users)
         self._item_covariances = covariances.cpu().numpy()
@@ -315,17 +317,18 @@ class PMF(
     def _covariances(self, groups, weights, table, keep=True):
         """Degrees of freedom of one side's weights, and their packed covariances."""
         n_weights = weights.shape[1]
-        freedom = 0.0
         n_packed = n_weights * (n_weights + 1) // 2
         packed = weights.new_empty(len(weights), n_packed) if keep else None
-        for group in groups:
+
+        def invert(group):
             factor = precision_factors(self._objective, group, weights[group.rows], table)
             inverse = torch.cholesky_inverse(factor)
-            traces = inverse.diagonal(dim1=1, dim2=2).sum(dim=1)
-            freedom += float((n_weights - traces * self._objective.penalties(group)).sum())
             if keep:
                 packed[group.rows] = pack(inverse)
-        return freedom, packed
+            traces = inverse.diagonal(dim1=1, dim2=2).sum(dim=1)
+            return float((n_weights - traces * self._objective.penalties(group)).sum())
+
+        return sum(map_groups(invert, groups)), packed
 
     def _fold_in(self, X):
         """Weights of the users in rows of `X`, an array of shape (n_users, n_weights)."""
@@ -417,7 +420,9 @@ class _UserStates:
 
 def _penalty(objective, groups, table):
     """Half the penalties on one side's weights."""
-    return sum(
-        float((objective.penalties(group) * table[group.rows].square().sum(dim=1)).sum()) / 2
-        for group in groups
-    )
+
+    def of_rows(group):
+        squares = table[group.rows].square().sum(dim=1)
+        return float((objective.penalties(group) * squares).sum()) / 2
+
+    return sum(map_groups(of_rows, groups))

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from skrec.utils._row_groups import gather, group_rows, pad
+from skrec.utils._row_groups import gather, group_rows, map_groups, pad
 
 
 def ridge_rows(X, features, l2, bias=0.0, device="cpu"):
@@ -39,11 +39,14 @@ def ridge_rows(X, features, l2, bias=0.0, device="cpu"):
     features = pad(torch.as_tensor(np.asarray(features, dtype=np.float64), device=device))
     weights = features.new_zeros(X.shape[0], features.shape[1])
     biases = features.new_full((X.shape[0],), float(bias))
-    for group in group_rows(X.astype(np.float64, copy=False), device):
+
+    def regress(group):
         inputs, ones = gather(features, group), group.is_entry.to(features.dtype)
         weights[group.rows], solved = _solve(inputs, group.values, ones, l2)
         # Nothing is solved for rows without entries.
         biases[group.rows] = torch.where(group.lengths > 0, solved, float(bias))
+
+    map_groups(regress, group_rows(X.astype(np.float64, copy=False), device))
     return weights.cpu().numpy(), biases.cpu().numpy()
 
 

@@ -1,5 +1,6 @@
 """Rows of a sparse matrix in groups of similar length, as dense arrays to compute with at once."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -79,3 +80,31 @@ def pad(table):
 def gather(table, group):
     """Rows of a padded table at the entries of a group, an array of (n_rows, length, ...)."""
     return table.index_select(0, group.columns.flatten()).unflatten(0, group.columns.shape)
+
+
+def map_groups(function, groups):
+    """Apply a function to each group and list the results in order.
+
+    On the CPU each thread computes with groups of its own. The arrays of one are too small for
+    torch to share them among threads, which wait for each other, the longer the busier the
+    machine is.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a RowGroup.
+    groups : list of RowGroup
+
+    Returns
+    -------
+    results : list
+    """
+    n_threads = min(torch.get_num_threads(), len(groups))
+    if n_threads <= 1 or groups[0].rows.device.type != "cpu":
+        return [function(group) for group in groups]
+    # The setting is that of the thread which makes it.
+    executor = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        return list(executor.map(function, groups))
+    finally:
+        executor.shutdown(cancel_futures=True)
