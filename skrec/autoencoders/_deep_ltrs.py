@@ -385,19 +385,19 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         return products + mean + user_offsets[users] + item_offsets[items]
 
     def _fitted_state(self, module, X):
-        self_offsets = self._fit_offsets(X)
-        residual, _ = less_offsets(X, self_offsets)
+        offsets = self._fit_offsets(X)
+        residual, _ = less_offsets(X, offsets)
         ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X)))
         rows = encoder_rows(ratings, words, self.scale_words)
         mean, log_var = encode_rows(module.encoders["item"], rows)
         return {
-            "mean_": self_offsets[0],
-            "item_offsets_": self_offsets[1],
+            "mean_": offsets[0],
+            "item_offsets_": offsets[1],
             "item_embeddings_": mean,
             "component_weights_": module.component_weights.detach().cpu().numpy().copy(),
             "noise_std_": float(torch.exp(module.log_noise.detach() / 2)),
             "_item_variances": np.exp(log_var),
-            "_offsets": self_offsets,
+            "_offsets": offsets,
             "_scale_words": self.scale_words,
         }
 
