@@ -33,6 +33,7 @@ benchmark: .venv/test
 	$(BIN)/python benchmarks/ease.py --data toy
 	$(BIN)/python benchmarks/autoencoders.py --data toy --repeats 1 --epochs 1
 	$(BIN)/python benchmarks/ratings.py --data toy --repeats 1
+	$(BIN)/python benchmarks/reviews.py --data toy
 
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
