@@ -393,10 +393,10 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         return {
             "mean_": offsets[0],
             "item_offsets_": offsets[1],
-            "item_embeddings_": mean,
+            "item_embeddings_": mean.astype(np.float32),
             "component_weights_": module.component_weights.detach().cpu().numpy().copy(),
             "noise_std_": float(torch.exp(module.log_noise.detach() / 2)),
-            "_item_variances": np.exp(log_var),
+            "_item_variances": np.exp(log_var).astype(np.float32),
             "_offsets": offsets,
             "_scale_words": self.scale_words,
         }

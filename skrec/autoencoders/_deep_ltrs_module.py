@@ -1,5 +1,7 @@
 """The networks of DeepLTRS: two encoders, a product of latents, and a topic model of words."""
 
+from copy import deepcopy
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -101,7 +103,10 @@ class WordDecoder(nn.Module):
         The first layer is linear in [user; item], so it is computed once for each of both.
         """
         of_user, of_item = pairs
-        hidden = torch.relu(self.users(users)[of_user] + self.items(items)[of_item])
+        # index_select, for the gradient of indexing adds in an order that threads decide.
+        of_user = self.users(users).index_select(0, of_user)
+        of_item = self.items(items).index_select(0, of_item)
+        hidden = torch.relu(of_user + of_item)
         return torch.softmax(self.topics(hidden), dim=1)
 
     def logits(self, shares, generator=None):  # -> (n_pairs, n_words)
@@ -322,14 +327,18 @@ def word_nll(logits, words):
 
 
 def encode_rows(encoder, rows):
-    """Means and log variances of all rows: two arrays of shape (n_rows, n_components)."""
+    """Means and log variances of all rows: two arrays of shape (n_rows, n_components).
+
+    In double precision, where there is one: in single the last digits depend on the batch.
+    """
     device = encoder.mean.weight.device
-    was_training = encoder.training
-    encoder.eval()
+    encoder = deepcopy(encoder).eval()
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    encoder.to(dtype)
+    parts = []
     with torch.inference_mode():
-        parts = [
-            [part.cpu().numpy() for part in encoder(RowStore(rows[block], device).cut())]
-            for block in row_blocks(rows.shape[0], 32 * encoder.mean.in_features)
-        ]
-    encoder.train(was_training)
+        for block in row_blocks(rows.shape[0], 64 * encoder.mean.in_features):
+            batch = RowStore(rows[block], device).cut()
+            batch = replace(batch, values=batch.values.to(dtype))
+            parts.append([part.cpu().numpy() for part in encoder(batch)])
     return [np.concatenate(part) for part in zip(*parts, strict=True)]

@@ -138,7 +138,7 @@ class ReviewWordsMixin:
         of_items = torch.from_numpy(self.item_embeddings_[items]).to(device)
         words = np.empty((X.shape[0], len(items), n_words), dtype=self.vocabulary_.dtype)
         for block in row_blocks(X.shape[0], 12 * len(items) * len(self.vocabulary_)):
-            of_users = torch.from_numpy(users[block]).to(device)
+            of_users = torch.from_numpy(users[block].astype(np.float32)).to(device)
             pairs = torch.cartesian_prod(
                 torch.arange(len(of_users), device=device), torch.arange(len(items), device=device)
             ).T
