@@ -328,7 +328,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         embeddings : ndarray of shape (n_users, n_components)
             float32.
         """
-        return self._encode_users(*self._check_input(X, reviews))[1]
+        return self._encode_users(*self._check_input(X, reviews))[1].astype(np.float32)
 
     def _check_training_rows(self, X, reset):
         rows = super()._check_training_rows(X, reset)
