@@ -98,7 +98,7 @@ def _scoring(result):
 def _evaluate(result):
     times = result["evaluate"]["times"]
     metrics, bare, ours = (times[name] for name in ("metrics", "X @ B", "predict"))
-    columns = [seconds(seconds) for seconds in times.values()]
+    columns = [seconds(one) for one in times.values()]
     columns += [f"{ratio(metrics, bare):.3f}", f"{ratio(metrics, ours):.3f}"]
     header = ",".join(["evaluate (s)", *times, "metrics / X @ B", "metrics / predict"])
     return table(header, [[f"{result['evaluate']['n_users']:,} users", *columns]])

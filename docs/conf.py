@@ -73,3 +73,6 @@ def _standalone_uri_but_no_email(self, match, lineno):
 
 
 states.Inliner.standalone_uri = _standalone_uri_but_no_email
+
+# scikit-learn's inherited docstrings refer to labels and terms of its own pages.
+suppress_warnings = ["ref.ref", "ref.term"]

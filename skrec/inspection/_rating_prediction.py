@@ -37,7 +37,7 @@ class RatingPredictionDisplay:
     figure_ : matplotlib Figure
         The figure of these axes.
     boxes_ : dict of list of matplotlib artists
-        As from :meth:`matplotlib.axes.Axes.bxp`.
+        As from ``Axes.bxp``.
     line_ : matplotlib Line2D
         The diagonal.
 

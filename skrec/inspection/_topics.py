@@ -35,7 +35,7 @@ class TopicDisplay:
 
     See Also
     --------
-    DeepLTRS.topics : The words alone.
+    skrec.DeepLTRS.topics : The words alone.
 
     Examples
     --------
