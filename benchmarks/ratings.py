@@ -126,23 +126,31 @@ def cut(n, share, seed):
 def measure_quality(name, models):
     """Fit each model to the training ratings of each split, and rate those of the test.
 
-    Models that stop early hold ratings out themselves: where a split has a validation part, they
-    are given it too, and hold out the share that it is.
+    Models that stop early hold ratings out themselves. Where a split has a validation part, that
+    part decides the number of epochs in a fit of its own, and the model is then trained so long
+    on the training part: at the test every model knows the same ratings.
     """
     pairs, y, splits = load(name)
     found = {}
     for number, (train, validation, test) in enumerate(splits):
         for model in models:
-            estimator, rows = clone(MODELS[model]), train
+            estimator = clone(MODELS[model])
             if name == "toy" and "max_iter" in estimator.get_params():
                 estimator.set_params(max_iter=2)
             if name == "ml-1m-70-15-15" and hasattr(estimator, "early_stopping"):
-                rows = np.concatenate([train, validation])
-                estimator.set_params(validation_fraction=len(validation) / len(rows))
-            answer = fit_and_score(estimator, (pairs[rows], y[rows]), (pairs[test], y[test]))
+                stop_as_validated(estimator, pairs, y, train, validation)
+            answer = fit_and_score(estimator, (pairs[train], y[train]), (pairs[test], y[test]))
             found.setdefault(model, []).append(answer)
             click.echo(f"split {number}, {model}: {answer}", err=True)
     return found
+
+
+def stop_as_validated(estimator, pairs, y, train, validation):
+    """Set the number of epochs to what a share of the validation's size, held out, prefers."""
+    rows = np.concatenate([train, validation])
+    first = clone(estimator).set_params(validation_fraction=len(validation) / len(rows))
+    fitted = RatingRegressor(first).fit(pairs[rows], y[rows]).estimator_
+    estimator.set_params(early_stopping=False, max_iter=fitted.best_iteration_)
 
 
 def fit_and_score(estimator, train, test):

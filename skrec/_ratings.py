@@ -7,6 +7,9 @@ import numpy as np
 from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, score_block
 from skrec.utils._validation import check_interactions
 
+# Noise that is estimated is kept above this, so that a standard deviation is never zero.
+SMALLEST_NOISE = 1e-6
+
 RATING_CONSTRAINTS = {"clip": ["boolean"], "rating_scale": ["array-like", None]}
 
 
@@ -42,13 +45,14 @@ class RatingMixin:
             self.rating_range_ = seen
             return X
         low, high = check_rating_scale(self.rating_scale)
-        if X.nnz and not low <= seen[0] <= seen[1] <= high:
-            outside = seen[0] if seen[0] < low else seen[1]
-            raise ValueError(
-                f"Ratings in X must lie within rating_scale=({low:g}, {high:g}), got {outside:g}: "
-                "correct the entry, or give the scale that the ratings have."
-            )
+        _check_within(X, low, high)
         self.rating_range_ = (low, high)
+        return X
+
+    def _check_rows(self, X):
+        X = super()._check_rows(X)
+        if self.rating_scale is not None:
+            _check_within(X, *self.rating_range_)
         return X
 
     def _clip(self, ratings):
@@ -117,6 +121,18 @@ class UncertainRatingMixin(RatingMixin):
         tags = super().__sklearn_tags__()
         tags.recommender_tags.predicts_std = True
         return tags
+
+
+def _check_within(X, low, high):
+    """Raise an error where a rating lies outside a declared scale."""
+    # In the precision of the ratings: the nearest float32 to 0.3 is above 0.3.
+    is_outside = (X.data < X.dtype.type(low)) | (X.data > X.dtype.type(high))
+    if is_outside.any():
+        raise ValueError(
+            f"Ratings in X must lie within rating_scale=({low:g}, {high:g}), got "
+            f"{X.data[is_outside][0]:g}: correct the entry, or give the scale that the ratings "
+            "have."
+        )
 
 
 def check_rating_scale(scale):

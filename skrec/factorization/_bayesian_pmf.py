@@ -17,6 +17,7 @@ from skrec.base import BaseRecommender
 from skrec.factorization._gibbs import NormalWishart, weights_given
 from skrec.factorization._uncertainty import pack, pack_squares
 from skrec.neural._devices import resolve_device
+from skrec.utils._products import pair_products
 from skrec.utils._row_groups import gather, group_rows, map_groups, pad
 from skrec.utils._validation import keep_state_on_error
 
@@ -49,8 +50,8 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         Lowest and highest possible rating. Others are an error in ``fit``. None means the range
         of the ratings seen in ``fit``.
     device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
+        "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
+        fitted model goes to the CPU where the device does not exist.
     random_state : int, RandomState instance or None, default=None
         Controls the draws. Pass an int for the same model at every fit.
     verbose : int, default=0
@@ -179,7 +180,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     def _draw_all(self, X, samples):
         """Append the draws after the burn-in to a list."""
         rng = check_random_state(self.random_state)
-        device, dtype = resolve_device(self.device), X.dtype
+        device, dtype = resolve_device(self.device, needs_float64=True), X.dtype
         centered = X.copy()
         centered.data -= np.asarray(self.mean_, dtype)
         by_user, by_item = group_rows(centered, device), group_rows(centered.T.tocsr(), device)
@@ -246,7 +247,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         covariances (or None), and the variance of the noise.
         """
         samples = self._samples
-        device = resolve_device(self.device, missing_ok=True)
+        device = resolve_device(self.device, missing_ok=True, needs_float64=True)
         X = X.astype(samples.items.dtype)  # a copy
         X.data -= np.asarray(self.mean_, X.dtype)
         groups = group_rows(X, device)
@@ -288,29 +289,36 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         for features, offsets, users, covariances, noise in self._given_rows(X, True):
             variance = covariances @ pack_squares(features).T + noise
             moments.add(users @ features.T + offsets, variance)
-        return self.mean_ + moments.mean, moments.std
+        dtype = self._samples.items.dtype
+        return (self.mean_ + moments.mean).astype(dtype), moments.std.astype(dtype)
 
     def _score_pairs(self, states, users, items):
-        ratings = np.empty(len(users))
-        for X, pairs, rows in blocks_of_pairs(states, users):
-            total = 0.0
+        ratings = np.zeros(len(users), dtype=self._samples.items.dtype)
+        for X, pairs, rows in blocks_of_pairs(states, users, self._row_bytes):
             for features, offsets, weights, _, _ in self._given_rows(X, with_covariances=False):
-                products = np.einsum("ij,ij->i", weights[rows], features[items[pairs]])
-                total = total + products + offsets[items[pairs]]
-            ratings[pairs] = self.mean_ + total / len(self._samples.items)
+                of_items = items[pairs]
+                ratings[pairs] += pair_products(weights, features, rows, of_items)
+                ratings[pairs] += offsets[of_items]
+        ratings /= len(self._samples.items)
+        ratings += ratings.dtype.type(self.mean_)
         return ratings
 
     def _score_pairs_std(self, states, users, items):
-        ratings, std = np.empty((2, len(users)))
-        for X, pairs, rows in blocks_of_pairs(states, users):
+        ratings, std = np.empty((2, len(users)), dtype=self._samples.items.dtype)
+        for X, pairs, rows in blocks_of_pairs(states, users, self._row_bytes):
             moments = _Moments(pairs.shape)
             for features, offsets, weights, covariances, noise in self._given_rows(X, True):
-                of_items = features[items[pairs]]
-                variance = np.einsum("ij,ij->i", covariances[rows], pack_squares(of_items))
-                products = np.einsum("ij,ij->i", weights[rows], of_items)
-                moments.add(products + offsets[items[pairs]], variance + noise)
+                of_items = items[pairs]
+                variance = pair_products(covariances, pack_squares(features), rows, of_items)
+                products = pair_products(weights, features, rows, of_items)
+                moments.add(products + offsets[of_items], variance + noise)
             ratings[pairs], std[pairs] = self.mean_ + moments.mean, moments.std
         return ratings, std
+
+    @property
+    def _row_bytes(self):
+        # What the normal equations of a user and their covariances hold.
+        return 32 * self._samples.items.shape[2] ** 2
 
 
 class _Sample(NamedTuple):

@@ -12,7 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
-from skrec._ratings import RATING_CONSTRAINTS, UncertainRatingMixin, blocks_of_pairs
+from skrec._ratings import (
+    RATING_CONSTRAINTS,
+    SMALLEST_NOISE,
+    UncertainRatingMixin,
+    blocks_of_pairs,
+)
 from skrec.base import BaseRecommender
 from skrec.factorization._alternating import Objective, fold_in, improve, precision_factors
 from skrec.factorization._uncertainty import PairVariance, pack
@@ -21,6 +26,8 @@ from skrec.utils._products import pair_products
 from skrec.utils._row_groups import gather, group_rows, map_groups
 from skrec.utils._validation import keep_state_on_error
 
+# Share of the ratings that one side's weights leave to estimate the noise from, at least.
+SMALLEST_UNUSED_SHARE = 1e-3
 _PAIRS_AT_A_TIME = 2**14
 
 
@@ -68,8 +75,8 @@ class PMF(
         Lowest and highest possible rating. Others are an error in ``fit``. None means the range
         of the ratings seen in ``fit``.
     device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
+        "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
+        fitted model goes to the CPU where the device does not exist.
     random_state : int, RandomState instance or None, default=None
         Controls the initial item factors, drawn from N(0, 0.1²). Nothing else is random.
     verbose : int, default=0
@@ -193,7 +200,7 @@ class PMF(
         """
         with keep_state_on_error(self):
             X = self._check_ratings(X)
-            device = resolve_device(self.device)
+            device = resolve_device(self.device, needs_float64=True)
             self.mean_ = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
             self._objective = self._make_objective()
             by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
@@ -290,8 +297,8 @@ class PMF(
     def _set_uncertainty(self, by_user, by_item, users, items):
         """Set the noise's variance and the items' covariances, from the posterior at the optimum.
 
-        In units of the noise the covariance of a row's weights is the inverse of the second
-        derivatives H, and the weights take up trace(H^-1 (H - penalty)) degrees of freedom.
+        In units of the noise's variance the covariance of a row's weights is the inverse of the
+        second derivatives H, and they take up trace(H^-1 (H - penalty)) degrees of freedom.
         """
         features, offsets = self._objective.features(users), self._objective.latent_offsets(users)
 
@@ -305,17 +312,15 @@ class PMF(
         n_ratings = sum(float(group.lengths.sum(dtype=torch.float64)) for group in by_item)
         freedom, _ = self._covariances(by_user, users, items, keep=False)
         item_freedom, covariances = self._covariances(by_item, items, users)
-        self._item_covariances = covariances.cpu().numpy()
         # Each side's share alone is below 1, their sum need not be where ratings are few.
-        unused = (
-            n_ratings * (1 - freedom / n_ratings) * (1 - item_freedom / n_ratings)
-            if n_ratings
-            else 1.0
-        )
-        self.noise_variance_ = squares / unused
+        unused = max(n_ratings, 1.0)
+        for taken in (freedom, item_freedom):
+            unused *= max(1 - taken / max(n_ratings, 1.0), SMALLEST_UNUSED_SHARE)
+        self.noise_variance_ = max(squares / unused, SMALLEST_NOISE)
+        self._item_covariances = covariances.cpu().numpy() * self.noise_variance_
 
     def _covariances(self, groups, weights, table, keep=True):
-        """Degrees of freedom of one side's weights, and their packed covariances."""
+        """Degrees of freedom of one side's weights, and packed covariances over the noise's."""
         n_weights = weights.shape[1]
         n_packed = n_weights * (n_weights + 1) // 2
         packed = weights.new_empty(len(weights), n_packed) if keep else None
@@ -336,7 +341,7 @@ class PMF(
         return fold_in(self._objective, groups, table, X.shape[0]).cpu().numpy()
 
     def _prepare(self, X):
-        device = resolve_device(self.device, missing_ok=True)
+        device = resolve_device(self.device, missing_ok=True, needs_float64=True)
         table = torch.as_tensor(self._item_table, device=device)
         return group_rows(X.astype(self._item_table.dtype, copy=False), device), table
 
@@ -344,7 +349,7 @@ class PMF(
         groups, table = self._prepare(X)
         users = fold_in(self._objective, groups, table, X.shape[0])
         _, covariances = self._covariances(groups, users, table)
-        return users.cpu().numpy(), covariances.cpu().numpy()
+        return users.cpu().numpy(), covariances.cpu().numpy() * self.noise_variance_
 
     def _score_rows(self, X):
         return self._ratings(self._latent(self._fold_in(X)))
@@ -395,7 +400,7 @@ class PMF(
     def _with_std(self, latent, variance):
         """Ratings and their standard deviations from latent values and variances."""
         slopes = self._objective.slopes(torch.from_numpy(latent)).numpy()
-        std = np.sqrt(self.noise_variance_ * (1 + variance * slopes**2))
+        std = np.sqrt(self.noise_variance_ + variance * slopes**2)
         return self._ratings(latent), std
 
     def _ratings(self, latent):

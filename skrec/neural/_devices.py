@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 
-def resolve_device(name, missing_ok=False):
+def resolve_device(name, missing_ok=False, needs_float64=False):
     """Turn a ``device`` parameter into a torch device.
 
     Parameters
@@ -17,6 +17,8 @@ def resolve_device(name, missing_ok=False):
     missing_ok : bool, default=False
         Whether to take the CPU where the named device does not exist, as for a model that was
         fitted elsewhere.
+    needs_float64 : bool, default=False
+        Whether there is work in double precision, which MPS has not.
 
     Returns
     -------
@@ -32,6 +34,11 @@ def resolve_device(name, missing_ok=False):
     if device is None or device.type not in ("cpu", *available):
         raise ValueError(
             f"device must be 'auto', 'cpu', 'cuda' (or 'cuda:1', ...) or 'mps', got {name!r}."
+        )
+    if needs_float64 and device.type == "mps":
+        raise ValueError(
+            f"device={name!r} has no double precision, in which this model adds up: use "
+            "device='cpu'."
         )
     if available.get(device.type, True):
         return device

@@ -60,6 +60,14 @@ def test_normal_wishart_is_the_same_from_all_rows_or_one_by_one():
         one_by_one = one_by_one.given(row[None])
     for left, right in zip(at_once, one_by_one, strict=True):
         assert_allclose(left, right)
+    # The posterior's scale, by sums of products around the origin.
+    inverse_scale = (
+        np.linalg.inv(prior.scale)
+        + rows.T @ rows
+        + 2 * np.outer(prior.mean, prior.mean)
+        - 9 * np.outer(at_once.mean, at_once.mean)
+    )
+    assert_allclose(np.linalg.inv(at_once.scale), inverse_scale)
     assert at_once.weight == 9
     assert at_once.degrees == 11
     assert_allclose(at_once.mean, (2 * prior.mean + rows.sum(axis=0)) / 9)

@@ -141,9 +141,10 @@ def test_fold_in_with_a_logistic_link_finds_the_minimum():
         assert loss(users[user]) <= best.fun + 1e-9
 
 
+@pytest.mark.parametrize("unit", [0.2, 1, 5])
 @pytest.mark.parametrize("fit_offsets", [True, False])
-def test_standard_deviation_against_draws(fit_offsets):
-    X = ratings()
+def test_standard_deviation_against_draws(fit_offsets, unit):
+    X = ratings() * unit
     # Converged, so that the users that the items' covariances stem from are those folded in.
     model = PMF(3, l2=1.0, fit_offsets=fit_offsets, clip=False, tol=0, max_iter=2000)
     mean, std = model.set_params(random_state=0).fit(X).predict(X, return_std=True)
@@ -160,7 +161,7 @@ def test_standard_deviation_against_draws(fit_offsets):
         precision = features.T @ features + penalty * np.eye(table.shape[1])
         return rng.multivariate_normal(center, noise * np.linalg.inv(precision), n_draws)
 
-    for user, item in ((0, 0), (3, 2), (7, 4), (11, 19)):
+    for user, item in ((0, 0), (3, 2), (7, 4), (3, 4), (11, 19)):
         u = conditional(items, X[[user]].indices, users[user])
         v = conditional(users, X[:, [item]].nonzero()[0], items[item])
         if fit_offsets:
@@ -168,8 +169,29 @@ def test_standard_deviation_against_draws(fit_offsets):
         else:
             drawn = (u * v).sum(axis=1)
         drawn += model.mean_ + np.sqrt(noise) * rng.standard_normal(n_draws)
-        assert mean[user, item] == pytest.approx(drawn.mean(), abs=0.03)
+        assert mean[user, item] == pytest.approx(drawn.mean(), abs=0.015 * drawn.std())
         assert std[user, item] == pytest.approx(drawn.std(), rel=0.02)
+
+
+def test_standard_deviation_does_not_depend_on_the_unit():
+    """The penalty has that of the ratings, since factors have its root."""
+
+    def std(X, l2):
+        model = PMF(1, l2=l2, fit_offsets=False, tol=0, max_iter=2000, random_state=0).fit(X)
+        return model.predict(X, return_std=True)[1]
+
+    X = ratings()
+    assert_allclose(std(100 * X, l2=100), 100 * std(X, l2=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "l2"), [(np.float32, 1e-3), (np.float64, 1e-10)])
+def test_standard_deviation_is_positive_where_nothing_is_left_of_the_noise(dtype, l2):
+    X = np.random.default_rng(0).integers(1, 6, (12, 9)).astype(dtype)
+    for few in (X, X[:1, :1], np.full((3, 3), 4, dtype)):
+        model = PMF(16, l2=l2, l2_exponent=0, random_state=0).fit(few)
+        _, std = model.predict(few, return_std=True)
+        assert model.noise_variance_ > 0
+        assert (std > 0).all()
 
 
 def test_noise_is_recovered():
@@ -270,12 +292,22 @@ def test_verbose(capsys):
     assert "objective=" in capsys.readouterr().err
 
 
+def test_scale_in_the_precision_of_the_ratings():
+    """The nearest float32 to 0.3 is above 0.3."""
+    X = np.array([[0.3, 0.1], [0.2, 0.3]], dtype=np.float32)
+    assert PMF(rating_scale=(0, 0.3)).fit(X).rating_range_ == (0, 0.3)
+
+
 def test_wrong_input():
     X = ratings()
     with pytest.raises(ValueError, match=r"rating_scale=\(1, 4\), got 5"):
         PMF(rating_scale=(1, 4)).fit(X)
     with pytest.raises(ValueError, match="two finite numbers"):
         PMF(rating_scale=(5, 1)).fit(X)
+    with pytest.raises(ValueError, match=r"rating_scale=\(1, 5\), got 50"):
+        PMF(rating_scale=(1, 5)).fit(X).predict(10 * X)
+    with pytest.raises(ValueError, match="has no double precision"):
+        PMF(device="mps").fit(X)
     X.data[:] = 4
     with pytest.raises(ValueError, match="link='logistic' needs a range of ratings"):
         PMF(link="logistic").fit(X)
