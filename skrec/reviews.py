@@ -311,6 +311,11 @@ def as_reviews(reviews, X, entries):
     return aligned
 
 
+def reviews_option(reviews):
+    """Keyword arguments that any estimator takes if it has nothing to do with reviews."""
+    return {} if reviews is None else {"reviews": reviews}
+
+
 def _keys(X):
     """One ascending number for each stored pair."""
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
