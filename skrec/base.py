@@ -150,7 +150,8 @@ class BaseRecommender(BaseEstimator):
             entries of each row of `X` is held out, the same at every call.
         reviews : {Reviews, array-like of str, matrix}, default=None
             Reviews of the stored entries of `X`; those of entries that are held out are not
-            read. Ignored by models that read no text.
+            read. In cross-validation only :class:`Reviews`, which is cut along with `X`. Ignored
+            by models that read no text.
 
         Returns
         -------

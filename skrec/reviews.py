@@ -1,7 +1,6 @@
 """Review texts that are cut along with the users they belong to."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -10,19 +9,25 @@ from skrec.interactions import Interactions
 from skrec.utils._columns import as_texts, read_only
 from skrec.utils._validation import check_interactions
 
+# The others cannot tell a stored 0, which is the first document, from no entry.
+_INDEX_FORMATS = ("csr", "csc", "coo", "lil", "dok")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reviews:
     """One document for each observed entry of a users x items matrix; immutable.
 
     A row is a user, as in `X`: scikit-learn's cross-validation cuts both together, as in
-    ``GridSearchCV(model, grid).fit(X, reviews=reviews)``. Usually made by
-    :meth:`from_documents`, :meth:`from_interactions` or :meth:`from_frame`.
+    ``GridSearchCV(model, grid).fit(X, reviews=reviews)``. Models take plain lists and matrices of
+    documents as well, but not in cross-validation: scikit-learn would leave them whole, or cut
+    them by users where they are as many as these. Usually made by :meth:`from_documents`,
+    :meth:`from_interactions` or :meth:`from_frame`.
 
     Parameters
     ----------
     index : sparse array or matrix of shape (n_users, n_items)
-        Number of the document of each pair, from 0; a stored 0 is the first document.
+        Number of the document of each pair, from 0; a stored 0 is the first document. Of any
+        format but bsr and dia, which cannot tell a stored 0 from no entry.
     documents : array-like of str or {array-like, sparse matrix} of shape (n_documents, n_terms)
         Texts (a missing one is read as ""), or counts of terms.
 
@@ -32,8 +37,10 @@ class Reviews:
 
     Notes
     -----
-    Rows of it share the documents, without copying them; pickled, it carries the documents of
-    its own rows only.
+    ``reviews[rows]`` are those of some users, ``reviews[:, items]`` those of some items, such as
+    the ``kept_items`` of :meth:`StrongGeneralizationSplit.partition
+    <skrec.model_selection.StrongGeneralizationSplit.partition>`. They share the documents,
+    without copying them; pickled, they carry the documents of their own pairs only.
 
     Examples
     --------
@@ -52,13 +59,20 @@ class Reviews:
 
     def __post_init__(self):
         """Check, convert and freeze the fields."""
-        index = self.index
-        if not issparse(index):
+        given = self.index
+        if not issparse(given) or given.ndim != 2 or given.format not in _INDEX_FORMATS:
             raise TypeError(
-                f"index must be a scipy sparse array or matrix, got {type(index).__name__}; "
+                "index must be a two-dimensional scipy sparse array or matrix of one of the "
+                f"formats {', '.join(_INDEX_FORMATS)}, got {type(given).__name__}; "
                 "Reviews.from_documents makes one of the ratings"
             )
         documents = _as_documents(self.documents)
+        index = csr_array(given)
+        if not index.has_canonical_format:
+            index = index.sorted_indices()
+        # Of a repeated pair, the conversion has added the numbers up or has kept both.
+        if index.nnz < given.nnz or not index.has_canonical_format:
+            raise ValueError("index must hold each pair of user and item once at most")
         numbers = index.data
         if numbers.dtype.kind not in "iu":
             raise TypeError(f"index must hold integers, got dtype {numbers.dtype}")
@@ -68,11 +82,6 @@ class Reviews:
                 f"index must hold document numbers from 0 to {n_documents - 1}, got values from "
                 f"{numbers.min()} to {numbers.max()}"
             )
-        index = csr_array(index)
-        if not index.has_canonical_format:
-            index = index.sorted_indices()
-            if not index.has_canonical_format:
-                raise ValueError("index must hold each pair of user and item once at most")
         self._set(index, documents)
 
     def _set(self, index, documents):
@@ -203,15 +212,17 @@ class Reviews:
         """Texts (an array of str) or counts (csr_array) of all pairs, in row-major order."""
         return self.documents[self.index.data]
 
-    def __getitem__(self, rows):
-        """Take users: by number, slice, numbers or mask."""
-        if isinstance(rows, tuple):  # scikit-learn writes [rows, ...]
-            rows, *rest = rows
-            if rest != [...]:
-                raise TypeError("reviews are cut by users only, as in reviews[rows]")
-        if isinstance(rows, Integral) and not isinstance(rows, bool):
-            rows = [rows]
-        return self._of(self.index[rows], self.documents)
+    def __getitem__(self, key):
+        """Take users, or ``[:, items]``: by number, slice, numbers or mask."""
+        key = key if isinstance(key, tuple) else (key, ...)  # scikit-learn writes [rows, ...]
+        if len(key) == 2 and key[1] is ...:
+            return self._of(self.index[_positions(key[0])], self.documents)
+        if len(key) == 2 and isinstance(key[0], slice) and key[0] == slice(None):
+            return self._of(self.index[:, _positions(key[1])].sorted_indices(), self.documents)
+        raise TypeError(
+            "reviews are cut by users or by items at a time, as in reviews[rows][:, items], got "
+            f"{key!r}"
+        )
 
     def aligned_with(self, X):
         """Keep the reviews of the entries of `X` only.
@@ -250,7 +261,7 @@ class Reviews:
             raise ValueError(
                 f"reviews are not aligned with X: they are of {self.shape[0]} users x "
                 f"{self.shape[1]} items, X of {X.shape[0]} x {X.shape[1]}. Cut them by the same "
-                "users, and make both with the same items."
+                "users and items, as in reviews[users][:, items]."
             )
 
     def __reduce__(self):
@@ -300,6 +311,11 @@ def as_reviews(reviews, X, entries):
     return aligned
 
 
+def reviews_option(reviews):
+    """Keyword arguments that any estimator takes if it has nothing to do with reviews."""
+    return {} if reviews is None else {"reviews": reviews}
+
+
 def _keys(X):
     """One ascending number for each stored pair."""
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
@@ -311,11 +327,39 @@ def _pair(key, X):
     return f"(user {user}, item {item})"
 
 
+def _positions(chosen):
+    """What sparse arrays take for rows or columns; a single number becomes a list of one."""
+    if isinstance(chosen, slice):
+        return chosen
+    numbers = np.asarray(chosen)
+    if not numbers.size:
+        numbers = numbers.astype(np.intp)
+    if numbers.ndim > 1 or numbers.dtype.kind not in ("iub" if numbers.ndim else "iu"):
+        raise TypeError(
+            f"reviews are cut by a number, a slice, an array of numbers or a mask, got {chosen!r}"
+        )
+    return np.atleast_1d(numbers)
+
+
 def _as_documents(documents):
-    if issparse(documents):
-        return csr_array(documents)
-    if isinstance(documents, str):
-        raise TypeError("documents must be a sequence of texts, got one string: put it in a list")
-    if len(np.shape(documents)) == 2:
-        return csr_array(np.asarray(documents, dtype=np.float64))
-    return as_texts(documents)
+    """Convert to a one-dimensional array of texts, or to a csr_array of counts."""
+    # Of a list of texts NumPy would make an array with room for the longest in each place.
+    table = documents if hasattr(documents, "shape") else np.asarray(documents, dtype=object)
+    n_dimensions = len(table.shape)
+    if n_dimensions == 1 and not issparse(table):
+        return as_texts(table)
+    if n_dimensions != 2:
+        raise TypeError(
+            "documents must be a sequence of texts, or counts of terms with a row for each "
+            f"document, got one {type(documents).__name__} of {n_dimensions} dimensions: make it "
+            "a list"
+        )
+    if issparse(table):
+        return csr_array(table)
+    try:
+        return csr_array(np.asarray(table, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"documents of two dimensions must be counts of terms, numbers ({error}); give texts "
+            "in one dimension, such as one column of a data frame"
+        ) from error

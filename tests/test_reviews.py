@@ -1,6 +1,7 @@
 """Documents that are cut along with the users."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, indexable
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skrec import Interactions, Reviews
-from skrec.model_selection import fold_in_split
+from skrec.model_selection import StrongGeneralizationSplit, fold_in_split
 from skrec.reviews import as_reviews
 
 
@@ -61,8 +62,44 @@ def test_rows_are_cut_with_their_texts(X, reviews, key):
         assert len(part) == len(rows)
         assert list(part.entry_documents) == expected(X, rows)
         assert part.documents is reviews.documents
-    with pytest.raises(TypeError, match="by users only"):
-        reviews[key, 2]
+    for wrong in ((key, 2), (key, ..., ...)):
+        with pytest.raises(TypeError, match=r"as in reviews\[rows\]\[:, items\], got"):
+            reviews[wrong]
+
+
+@pytest.mark.parametrize("chosen", [[4, 0], [True, False] * 15], ids=["numbers", "mask"])
+def test_rows_may_be_a_series(reviews, chosen):
+    by_series = reviews[pd.Series(chosen, index=np.arange(len(chosen)) + 7)]
+    assert list(by_series.entry_documents) == list(reviews[chosen].entry_documents)
+
+
+@pytest.mark.parametrize("key", [[6, 0, 3], slice(1, 8, 3), np.arange(8) % 3 == 0, 2], ids=str)
+def test_items_are_cut_with_their_texts(X, reviews, key):
+    columns = np.atleast_1d(np.arange(8)[key])
+    part = sparse.csr_array(X.toarray()[:, columns])
+    rows, items = part.nonzero()
+    wanted = [text(*pair) for pair in zip(rows, columns[items], strict=True)]
+    assert list(as_reviews(reviews[:, key], part, part).entry_documents) == wanted
+
+
+def test_the_parts_of_a_split_that_drops_items(X, reviews):
+    split = StrongGeneralizationSplit(0, 0.3, min_users_per_item=11, random_state=0)
+    parts = split.partition(X)
+    assert len(parts.kept_items) < 8
+    with pytest.raises(ValueError, match=r"users and items, as in reviews\[users\]\[:, items\]"):
+        as_reviews(reviews[parts.train_users], parts.train, parts.train)
+    reviews = reviews[:, parts.kept_items]
+    assert as_reviews(reviews[parts.train_users], parts.train, parts.train).shape[1] < 8
+    visible = reviews[parts.test_users].aligned_with(parts.test_fold_in)
+    rows, items = parts.test_fold_in.nonzero()
+    pairs = zip(parts.test_users[rows], parts.kept_items[items], strict=True)
+    assert list(visible.entry_documents) == [text(*pair) for pair in pairs]
+
+
+@pytest.mark.parametrize("key", [True, None, "a", 1.5, [0.5], [[1, 2]], ["a"]], ids=str)
+def test_what_does_not_tell_rows_is_named(reviews, key):
+    with pytest.raises(TypeError, match="an array of numbers or a mask, got"):
+        reviews[key]
 
 
 def test_scikit_learn_cuts_it_as_it_cuts_X(X, reviews):
@@ -156,9 +193,18 @@ def test_documents_keep_to_their_entries_where_columns_do_not_ascend():
     ("make", "error", "message"),
     [
         (lambda X: Reviews.from_documents(X, ["a"]), ValueError, "there are 1 documents for"),
-        (lambda X: Reviews.from_documents(X, "a"), TypeError, "got one string"),
+        (lambda X: Reviews.from_documents(X, "a"), TypeError, "got one str of 0 dim.*a list"),
+        (lambda X: Reviews.from_documents(X, None), TypeError, "got one NoneType of 0 dim"),
+        (lambda X: Reviews.from_documents(X, iter("ab")), TypeError, "got one str_.*iterator of"),
+        (lambda X: Reviews.from_documents(X, np.ones((2, 2, 2))), TypeError, "of 3 dimensions"),
+        (lambda X: Reviews.from_documents(X, [[1], [1, 2]]), ValueError, r"strings, got \[1\]"),
+        (
+            lambda X: Reviews.from_documents(X, pd.DataFrame({"review": ["good"] * X.nnz})),
+            ValueError,
+            "must be counts of terms, numbers .*'good'.*; give texts in one dimension",
+        ),
         (lambda X: Reviews.from_documents(X, [1] * X.nnz), ValueError, "must be strings, got 1"),
-        (lambda X: Reviews(X.toarray(), ["a"]), TypeError, "sparse array or matrix, got ndarray"),
+        (lambda X: Reviews(X.toarray(), ["a"]), TypeError, "sparse array or matrix.*got ndarray"),
         (lambda X: Reviews(X, ["a"]), TypeError, "must hold integers, got dtype float64"),
         (lambda X: Reviews(sparse.csr_array([[2]]), ["a"]), ValueError, "from 0 to 0, got"),
     ],
@@ -168,7 +214,39 @@ def test_wrong_input(X, make, error, message):
         make(X)
 
 
-def test_a_pair_is_there_once():
-    index = sparse.csr_array((np.array([0, 1]), np.array([1, 1]), np.array([0, 2])), shape=(1, 2))
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_a_pair_is_there_once(form):
+    coordinates = np.array([0, 0, 0]), np.array([1, 0, 1])
+    index = sparse.coo_array((np.arange(3), coordinates), shape=(1, 2))
+    if form != "coo":  # the conversion would add up
+        compressed = np.array([1, 0, 1]) if form == "csr" else np.zeros(3, int)
+        pointers = [0, 3] if form == "csr" else [0, 1, 3]
+        make = getattr(sparse, f"{form}_array")
+        index = make((np.arange(3), compressed, np.array(pointers)), shape=(1, 2))
     with pytest.raises(ValueError, match="each pair of user and item once"):
+        Reviews(index, list("abcdef"))
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok"])
+def test_the_index_may_be_of_any_format_that_stores_zeros(form):
+    coordinates = np.array([1, 0, 0]), np.array([0, 1, 0])
+    index = sparse.coo_array((np.array([0, 2, 1]), coordinates), shape=(2, 2)).asformat(form)
+    assert list(Reviews(index, ["a", "b", "c"]).entry_documents) == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize("form", ["bsr", "dia"])
+def test_an_index_that_loses_the_first_document_is_refused(form):
+    index = sparse.csr_array(([0, 1], ([0, 1], [0, 1]))).asformat(form)
+    with pytest.raises(TypeError, match=f"formats csr, csc, coo, lil, dok, got {form}_array"):
         Reviews(index, ["a", "b"])
+
+
+def test_one_long_text_does_not_make_room_for_others(X):
+    documents = ["short"] * (X.nnz - 1) + ["long " * 40_000]
+    tracemalloc.start()
+    try:
+        Reviews.from_documents(X, documents)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20

@@ -7,20 +7,30 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import NMF
+from sklearn.dummy import DummyRegressor
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
 
-from skrec import DeepLTRS, RatingRegressor
+from skrec import BiasBaseline, DeepLTRS, RatingRegressor
 from skrec.datasets import make_ratings_reviews
 
 MODEL = DeepLTRS(2, n_topics=4, hidden_layer_sizes=(16,), max_iter=5, random_state=0)
 
 
+FOLDS = KFold(3, shuffle=True, random_state=0)
+
+
 @pytest.fixture(scope="module")
 def table():
+    return simulate(60, 40, random_state=0)
+
+
+def simulate(n_users, n_items, random_state):
     """A frame of users, items and reviews, and the ratings."""
-    simulated = make_ratings_reviews(60, 40, sparsity=0.8, n_words=20, random_state=0)
+    options = {"sparsity": 0.8, "n_words": 20, "random_state": random_state}
+    simulated = make_ratings_reviews(n_users, n_items, **options)
     users, items = simulated.X.tocoo().coords
     frame = pd.DataFrame(
         {
@@ -32,8 +42,8 @@ def table():
     return frame, simulated.X.data
 
 
-def pipeline(text_model, model=MODEL):
-    columns = [("ids", "passthrough", ["user", "item"]), ("text", text_model, "review")]
+def pipeline(text_model, model=MODEL, ids="passthrough"):
+    columns = [("ids", ids, ["user", "item"]), ("text", text_model, "review")]
     return Pipeline([("columns", ColumnTransformer(columns)), ("model", RatingRegressor(model))])
 
 
@@ -48,6 +58,23 @@ def test_pipeline_equals_the_model_on_the_same_counts(table):
     assert not np.allclose(predicted, RatingRegressor(MODEL).fit(ids, ratings).predict(ids))
 
 
+@pytest.mark.parametrize("model", [MODEL, BiasBaseline()])
+def test_ids_that_are_strings(table, model):
+    frame, ratings = table
+    named = frame.assign(
+        user=frame["user"].map("u{:03}".format), item=frame["item"].map("i{:03}".format)
+    )
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    model = pipeline(CountVectorizer(), model)
+    by_name = pipeline(CountVectorizer(), model[-1].estimator, encoder).fit(named, ratings)
+    by_number = model.fit(frame, ratings)
+    assert_array_equal(by_name.predict(named), by_number.predict(frame))
+    for column in ("user", "item"):
+        newcomers = by_name.predict(named.assign(**{column: "nobody"}))
+        assert_array_equal(newcomers, by_number.predict(frame.assign(**{column: 10**6})))
+        assert not np.allclose(newcomers, by_number.predict(frame))
+
+
 def test_the_review_of_a_pair_to_predict_is_not_read(table):
     frame, ratings = table
     model = pipeline(CountVectorizer()).fit(frame[:400], ratings[:400])
@@ -55,14 +82,28 @@ def test_the_review_of_a_pair_to_predict_is_not_read(table):
     assert_array_equal(model.predict(frame[400:]), model.predict(unread))
 
 
-def test_cross_validation_and_search(table):
+def test_cross_validation_finds_more_than_the_mean():
+    frame, ratings = simulate(100, 60, random_state=1)
+    options = {"max_iter": 30, "learning_rate": 0.02, "early_stopping": False}
+    model = pipeline(CountVectorizer(), clone(MODEL).set_params(**options))
+    options = {"cv": FOLDS, "scoring": "neg_root_mean_squared_error"}
+    scores, of_mean, of_ids = (
+        cross_val_score(regressor, columns, ratings, **options)
+        for regressor, columns in [
+            (model, frame),
+            (DummyRegressor(), frame),
+            (model[-1], frame[["user", "item"]]),
+        ]
+    )
+    assert (scores > of_mean + 0.02).all()
+    assert scores.mean() > of_ids.mean() + 0.03
+
+
+def test_search(table):
     frame, ratings = table
-    model, folds = pipeline(CountVectorizer()), KFold(3, shuffle=True, random_state=0)
-    scoring = "neg_root_mean_squared_error"
-    scores = cross_val_score(model, frame, ratings, cv=folds, scoring=scoring)
-    assert (scores > -1.2).all()
+    model, scoring = pipeline(CountVectorizer()), "neg_root_mean_squared_error"
     grid = {"columns__text__min_df": [1, 3], "model__estimator__n_components": [1, 2]}
-    search = GridSearchCV(clone(model), grid, cv=folds, scoring=scoring).fit(frame, ratings)
+    search = GridSearchCV(clone(model), grid, cv=FOLDS, scoring=scoring).fit(frame, ratings)
     assert search.best_params_.keys() == grid.keys()
     rated, std = search.best_estimator_.predict(frame, return_std=True)
     assert rated.shape == std.shape == ratings.shape

@@ -206,7 +206,8 @@ def _read(path, text):
     # The text file of 2012 is in Latin-1; the others are in UTF-8.
     encoding = "latin-1" if name.endswith(".txt") else "utf-8"
     open_file = gzip.open if path.name.endswith(".gz") else open
-    with open_file(path, "rt", encoding=encoding, newline="") as file:
+    # Texts may hold a lone "\r", which ends no line.
+    with open_file(path, "rt", encoding=encoding, newline="\n") as file:
         try:
             rows = list(parse(file))
             if not rows:
@@ -242,20 +243,27 @@ def parse_csv(file):
 def parse_snap(file):
     """Yield reviews of the format of SNAP, as dicts: lines of ``field: value``, an empty line.
 
-    A line that begins with no known field goes on with the value before.
+    A line that begins with no field goes on with the value before. So does an empty line, unless
+    the next review begins after it, which it does with a field of the product.
     """
-    review, last = {}, None
+    review, last, is_after_empty = {}, None, False
     for line in file:
         line = line.rstrip("\r\n")
+        if not line:
+            is_after_empty = True
+            continue
         field, separator, value = line.partition(": ")
         field = field.rstrip(":")
-        if not line:
-            if review:
-                yield _renamed(review, _SNAP_FIELDS)
-            review, last = {}, None
-        elif field.startswith(("product/", "review/")) and (separator or line.endswith(":")):
+        is_field = field.startswith(("product/", "review/")) and (separator or line.endswith(":"))
+        if review and is_after_empty and is_field and field.startswith("product/"):
+            yield _renamed(review, _SNAP_FIELDS)
+            review = {}
+        is_after_empty = False
+        if is_field:
+            if field in review:
+                raise ValueError(f"a review has {field!r} twice: {str(review)[:200]}")
             review[field], last = value, field
-        elif last is None:
+        elif not review:
             raise ValueError(f"a review begins with {line[:40]!r} instead of a field")
         else:
             review[last] += " " + line

@@ -7,6 +7,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.inspection._drawing import axes_for, check_columns
+from skrec.reviews import reviews_option
 from skrec.utils._validation import check_interactions
 
 COLORS = {"rating": "mean rating", "activity": "number of ratings"}
@@ -81,7 +82,7 @@ class LatentSpaceDisplay:
             (the largest absolute correlation), and of the others the one that goes best with the
             logarithm of the number of ratings.
         reviews : {Reviews, array-like of str, matrix}, default=None
-            What the users wrote, for models that read reviews.
+            What the users wrote, for models that read reviews. Not with ``of="items"``.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a new figure.
 
@@ -95,10 +96,14 @@ class LatentSpaceDisplay:
         for name, value, known in [("of", of, ("users", "items")), ("color", color, COLORS)]:
             if value not in known:
                 raise ValueError(f"{name} must be one of {list(known)}, got {value!r}.")
-        rows = check_interactions(X)
+        if of == "items" and reviews is not None:
+            raise ValueError(
+                "reviews are read of users only, but got some with of='items': leave them out, "
+                "item_embeddings_ are those of the fit."
+            )
+        rows = check_interactions(X, estimator=estimator)
         if of == "users":
-            options = {} if reviews is None else {"reviews": reviews}
-            embeddings = estimator.transform(X, **options)
+            embeddings = estimator.transform(X, **reviews_option(reviews))
         else:
             embeddings, rows = estimator.item_embeddings_, rows.T.tocsr()
         counts = np.diff(rows.indptr)

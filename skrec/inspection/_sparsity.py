@@ -8,10 +8,12 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from skrec._rating_regressor import _check_predicts_ratings
 from skrec.inspection._drawing import axes_for
 from skrec.metrics import rmse
+from skrec.metrics._predictions import Predictor
 from skrec.model_selection import interaction_split
-from skrec.reviews import as_reviews
+from skrec.reviews import as_reviews, reviews_option
 from skrec.utils._validation import check_interactions
 
 
@@ -103,6 +105,7 @@ class SparsityDisplay:
             raise ValueError(f"fractions must be shares in (0, 1], got {fractions.tolist()}.")
         if not isinstance(n_repeats, Integral) or n_repeats < 1:
             raise ValueError(f"n_repeats must be an integer >= 1, got {n_repeats!r}.")
+        _check_predicts_ratings(estimator)
         ratings = check_interactions(X)
         if reviews is not None:
             reviews = as_reviews(reviews, X, ratings)
@@ -117,11 +120,10 @@ class SparsityDisplay:
                 part = _entries(training, order[: max(1, round(fraction * training.nnz))])
                 sparsity[level, repeat] = 1 - part.nnz / np.prod(part.shape)
                 for name in names:
-                    options = (
-                        {} if name == "without texts" else {"reviews": reviews.aligned_with(part)}
-                    )
-                    model = clone(estimator).fit(part, **options)
-                    scores[name][level, repeat] = rmse(model.predict(part, **options), test)
+                    read = None if name == "without texts" else reviews.aligned_with(part)
+                    model = clone(estimator).fit(part, **reviews_option(read))
+                    predicted = Predictor(model, part, read).predict_entries(part, test)
+                    scores[name][level, repeat] = rmse(predicted, test)
         return cls.from_predictions(sparsity.mean(axis=1), scores, ax=ax)
 
     @classmethod

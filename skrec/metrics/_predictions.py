@@ -5,6 +5,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skrec._ratings import score_pairs
+from skrec.reviews import reviews_option
 from skrec.utils._blocks import (
     effective_n_threads,
     map_blocks,
@@ -50,7 +51,7 @@ class Predictor:
     def recommend(self, X, k):
         """Best `k` unseen items of each row of the csr_array `X`, padded with -1."""
         if self._frame is None and hasattr(self._estimator, "recommend"):
-            options = _reviews_option(self._reviews)
+            options = reviews_option(self._reviews)
             return np.asarray(self._estimator.recommend(X, k=k, exclude_seen=True, **options))
         # The array may be one that the estimator keeps, and -inf is written into it.
         score_rows = lambda *block: np.array(self._predict(*block), order="C")  # noqa: E731
@@ -75,7 +76,7 @@ class Predictor:
         return score_pairs(self._predict, X, users, items, self._n_threads)
 
     def _predict(self, rows, reviews=None):
-        options = _reviews_option(reviews)
+        options = reviews_option(reviews)
         scores = np.asarray(self._estimator.predict(self._contain(rows), **options))
         if scores.shape != rows.shape:
             raise ValueError(
@@ -97,8 +98,3 @@ class Predictor:
                 rows.toarray(), schema=self._frame.columns, backend=self._frame.implementation
             ).to_native()
         return rows.toarray() if self._dense else rows
-
-
-def _reviews_option(reviews):
-    """Keyword arguments that any estimator takes if it has nothing to do with reviews."""
-    return {} if reviews is None else {"reviews": reviews}

@@ -85,8 +85,8 @@ def ranking_scorer(
         ``scorer(estimator, X, y=None, *, reviews=None)`` returns a float if `metrics` is a string,
         otherwise a dict of floats. A matrix `y` of the shape of `X` holds the held-out entries;
         `X` is then entirely visible. Any other `y` is ignored. `reviews` of the entries of `X` are
-        handed on to the model, those of hidden entries left out; for cross-validation with
-        scikit-learn's metadata routing, ask for them with
+        handed on to the model, those of hidden entries left out; for cross-validation, which
+        needs :class:`~skrec.Reviews`, with scikit-learn's metadata routing, ask for them with
         ``scorer.set_score_request(reviews=True)``.
         ``scorer.per_user(estimator, X, y=None)`` returns a dict of arrays of shape (n_users,),
         NaN for users that count in no average; coverage and neg_gini, which are properties of all
@@ -150,8 +150,8 @@ def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
         ``scorer(estimator, X, y=None, *, reviews=None)`` returns a float if `metrics` is a string,
         otherwise a dict of floats. A matrix `y` of the shape of `X` holds the held-out entries;
         `X` is then entirely visible. Any other `y` is ignored. `reviews` of the entries of `X` are
-        handed on to the model, those of hidden entries left out; for cross-validation with
-        scikit-learn's metadata routing, ask for them with
+        handed on to the model, those of hidden entries left out; for cross-validation, which
+        needs :class:`~skrec.Reviews`, with scikit-learn's metadata routing, ask for them with
         ``scorer.set_score_request(reviews=True)``.
         ``scorer.per_user(estimator, X, y=None)`` returns a dict of arrays of shape (n_users,),
         NaN for users without a held-out entry.

@@ -11,6 +11,8 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrec.metrics import ranking_scorer, standard_error
+from skrec.reviews import as_reviews, reviews_option
+from skrec.utils._validation import check_interactions
 
 _COLUMNS = (
     "model",
@@ -45,7 +47,9 @@ class Comparison(dict):
     __repr__ = __str__
 
 
-def compare_recommenders(estimators, X, *, cv=5, scoring=None, n_jobs=None, verbose=0):
+def compare_recommenders(
+    estimators, X, *, reviews=None, cv=5, scoring=None, n_jobs=None, verbose=0
+):
     """Cross-validate several models on the same users and the same hidden entries.
 
     Parameters
@@ -54,6 +58,10 @@ def compare_recommenders(estimators, X, *, cv=5, scoring=None, n_jobs=None, verb
         The models by name. They are cloned.
     X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
         One row per user.
+    reviews : {Reviews, array-like of str, matrix} or dict of str to these, default=None
+        Reviews of the stored entries of `X`, cut along with the users. Every model gets them, in
+        ``fit`` and in the scorer. A dict gives them to the models of these names only: so one
+        model is compared with texts and without.
     cv : int, splitter or iterable of (train, test), default=5
         How users are split. An int means ``KFold(cv, shuffle=True, random_state=0)``.
     scoring : scorer, default=None
@@ -116,10 +124,13 @@ def compare_recommenders(estimators, X, *, cv=5, scoring=None, n_jobs=None, verb
     (X,) = indexable(X)
     cv = KFold(cv, shuffle=True, random_state=0) if isinstance(cv, Integral) else check_cv(cv)
     folds = list(cv.split(X))
+    reviews_of = _reviews_by_model(reviews, estimators, X)
     tasks = [(name, fold) for name in estimators for fold in range(len(folds))]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     outcomes = parallel(
-        delayed(_fit_and_evaluate)(name, clone(estimators[name]), X, *folds[fold], scoring)
+        delayed(_fit_and_evaluate)(
+            name, clone(estimators[name]), X, reviews_of.get(name), *folds[fold], scoring
+        )
         for name, fold in tasks
     )
     if verbose:
@@ -133,12 +144,32 @@ def compare_recommenders(estimators, X, *, cv=5, scoring=None, n_jobs=None, verb
     return _tabulate(by_model, n_users)
 
 
-def _fit_and_evaluate(name, estimator, X, train, test, scoring):
+def _reviews_by_model(reviews, estimators, X):
+    if reviews is None:
+        return {}
+    entries = check_interactions(X)
+    if not isinstance(reviews, dict):
+        return dict.fromkeys(estimators, as_reviews(reviews, X, entries))
+    unknown = [name for name in reviews if name not in estimators]
+    if unknown:
+        raise ValueError(
+            f"reviews are given to models of the names {unknown}, but there are only "
+            f"{list(estimators)}: name the models as in estimators."
+        )
+    return {name: as_reviews(given, X, entries) for name, given in reviews.items()}
+
+
+def _fit_and_evaluate(name, estimator, X, reviews, train, test, scoring):
+    def take(rows):
+        return _safe_indexing(X, rows), reviews_option(None if reviews is None else reviews[rows])
+
     try:
         start = perf_counter()
-        estimator.fit(_safe_indexing(X, train))
+        rows, read = take(train)
+        estimator.fit(rows, **read)
         fitted = perf_counter()
-        scores, per_user = scoring.evaluate(estimator, _safe_indexing(X, test))
+        rows, read = take(test)
+        scores, per_user = scoring.evaluate(estimator, rows, **read)
     except Exception as error:
         error.add_note(f"This happened to the model {name!r} in compare_recommenders.")
         raise

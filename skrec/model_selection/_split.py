@@ -285,6 +285,9 @@ class StrongGeneralizationSplit(BaseCrossValidator):
                 Rows of `X`, ascending, in the order of the matrices' rows.
             kept_items : ndarray of int of shape (n_kept_items,)
                 Columns of `X`, ascending: those that a training user has.
+
+            Reviews of the training rows are ``reviews[train_users][:, kept_items]``, those of the
+            others the same, ``.aligned_with`` their fold-in.
         """
         X = check_interactions(X)
         users, items, rng = self._choose_users(X)

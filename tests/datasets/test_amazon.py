@@ -132,11 +132,25 @@ def test_downloads_are_checked_and_stored(tmp_path, serve):
         check(fetch_amazon_reviews("Toys", data_home=tmp_path), TEXTS)
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_texts_with_blank_lines_and_lone_carriage_returns(tmp_path, packed, newline):
+    content = SNAP.replace(b"Loose leaves.", b"Loose leaves.\n\nproduct/x\n\n\nBrewed\r\rlong.")
+    content = content.replace(b"\n", newline.encode())
+    if packed:
+        (tmp_path / "finefoods.txt.gz").write_bytes(gzip.compress(content))
+    else:
+        (tmp_path / "finefoods.txt").write_bytes(content)
+    foods = fetch_amazon_fine_foods(data_home=tmp_path, download_if_missing=False)
+    check(foods, [*TEXTS[:2], "Loose leaves. product/x Brewed\r\rlong.  Slowly: they open."])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "it has no reviews"),
         (b"review/score: 3.0\n\n", "a review has no user"),
+        (SNAP.replace(b"product/productId", b"review/productId"), "has 'review/productId' twice"),
         (b"Hello\n", "begins with 'Hello' instead of a field"),
         (SNAP.replace(b"review/score: 5.0", b"review/score: many"), "could not convert"),
     ],

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 
-from skrec import BiasBaseline, DeepLTRS, Reviews
+from skrec import BiasBaseline, DeepLTRS, Popularity, Reviews
 from skrec.datasets import make_ratings_reviews
 from skrec.inspection import LatentSpaceDisplay, SparsityDisplay, TopicDisplay
 
@@ -38,7 +39,8 @@ def test_latent_space(data, model, of, color):
     X[3], X[:, 5] = 0, 0
     X = X.tocsr()
     reviews = Reviews.from_interactions(data).aligned_with(X)
-    display = LatentSpaceDisplay.from_estimator(model, X, of=of, color=color, reviews=reviews)
+    options = {"reviews": reviews} if of == "users" else {}
+    display = LatentSpaceDisplay.from_estimator(model, X, of=of, color=color, **options)
     dense = X.toarray() if of == "users" else X.toarray().T
     rated = (dense > 0).any(axis=1)
     counts = (dense > 0).sum(axis=1)[rated]
@@ -69,6 +71,11 @@ def test_latent_space_on_given_axes_and_wrong_input(data, model):
         LatentSpaceDisplay.from_estimator(model, data.X, of="user")
     with pytest.raises(ValueError, match="color must be one of"):
         LatentSpaceDisplay.from_estimator(model, data.X, color="blue")
+    with pytest.raises(ValueError, match="reviews are read of users only.*of='items'"):
+        LatentSpaceDisplay.from_estimator(model, data.X, of="items", reviews=data.reviews)
+    for of in ("users", "items"):
+        with pytest.raises(ValueError, match="X has 10 items, DeepLTRS was fitted on 30"):
+            LatentSpaceDisplay.from_estimator(model, data.X[:, :10], of=of)
 
 
 def test_topics(data, model):
@@ -121,6 +128,34 @@ def test_sparsity(data):
     alone = SparsityDisplay.from_estimator(Recorder(), data.X, **options)
     assert_array_equal(alone.scores["without texts"], display.scores["without texts"])
     assert len(alone.lines_) == 1
+
+
+class Watched(BiasBaseline):
+    """Remembers of how many users at a time it was asked."""
+
+    asked: list = []
+
+    def predict(self, X, *, reviews=None):
+        self.asked.append((X.shape[0], None if reviews is None else len(reviews)))
+        return super().predict(X)
+
+
+def test_sparsity_predicts_few_users_at_a_time(data):
+    options = {"reviews": data.reviews, "fractions": [1], "n_repeats": 2, "random_state": 0}
+    whole = SparsityDisplay.from_estimator(BiasBaseline(), data.X, **options)
+    Watched.asked.clear()
+    with config_context(working_memory=10 * 30 * 8 / 2**20):
+        blocks = SparsityDisplay.from_estimator(Watched(), data.X, **options)
+    assert max(n_users for n_users, _ in Watched.asked) <= 10
+    assert sum(n_users for n_users, n_read in Watched.asked if n_read == n_users) == 2 * 40
+    assert sum(n_users for n_users, n_read in Watched.asked if n_read is None) == 2 * 40
+    for name, scores in whole.scores.items():
+        assert_allclose(blocks.scores[name], scores)
+
+
+def test_sparsity_needs_a_model_of_ratings(data):
+    with pytest.raises(ValueError, match=r"must predict ratings, but .* of Popularity\(\) only"):
+        SparsityDisplay.from_estimator(Popularity(), data.X)
 
 
 def test_sparsity_of_given_scores():

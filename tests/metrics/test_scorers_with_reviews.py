@@ -157,6 +157,20 @@ def test_search_with_routing_hands_reviews_to_the_scorer(X, reviews, scoring):
         assert [texts for kind, texts in READ if kind == "predict"] == scored
 
 
+def test_routing_hands_reviews_through_a_pipeline(X, reviews):
+    with config_context(enable_metadata_routing=True):
+        model = TextMemory().set_fit_request(reviews=True).set_predict_request(reviews=True)
+        steps = make_pipeline(FunctionTransformer(accept_sparse=True), model)
+        options = {"cv": 3, "params": {"reviews": reviews}}
+        scoring = rating_scorer().set_score_request(reviews=True)
+        cross_validate(steps, X, scoring=scoring, **options)
+        through_pipeline = list(READ)
+        READ.clear()
+        cross_validate(model, X, scoring=scoring, **options)
+    assert through_pipeline == list(READ)
+    assert read_by("predict")
+
+
 def test_scorers_without_a_request_get_no_reviews(X, reviews):
     with config_context(enable_metadata_routing=True):
         model = TextMemory().set_fit_request(reviews=True)

@@ -10,10 +10,11 @@ from sklearn.model_selection import KFold, ShuffleSplit, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
-from skrec import EASE, BiasBaseline, Popularity
+from skrec import EASE, BiasBaseline, Popularity, Reviews
 from skrec.metrics import ranking_scorer, rating_scorer, standard_error
 from skrec.model_selection import Comparison, StrongGeneralizationSplit, compare_recommenders
 from skrec.model_selection._compare import paired_p_value
+from skrec.reviews import as_reviews
 
 MODELS = {
     "popularity": Popularity(),
@@ -177,6 +178,56 @@ def test_wrong_input(ratings):
             compare_recommenders(wrong, ratings)
     with pytest.raises(TypeError, match="use ranking_scorer.*got 'neg_mean_squared_error'"):
         compare_recommenders(MODELS, ratings, scoring="neg_mean_squared_error")
+
+
+class TextCounter(BiasBaseline):
+    """Rates by how many texts it was given."""
+
+    def fit(self, X, y=None, *, reviews=None):
+        super().fit(X)
+        self.n_texts_ = 0 if reviews is None else as_reviews(reviews, X, X).index.nnz
+        return self
+
+    def predict(self, X, *, reviews=None):
+        n_texts = 0 if reviews is None else as_reviews(reviews, X, X).index.nnz
+        return np.full(X.shape, 1e-3 * self.n_texts_ + 1e-5 * n_texts)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("given", ["all", "one"])
+def test_reviews_are_cut_along_with_the_users(ratings, n_jobs, given):
+    texts = [f"text {number}" for number in range(ratings.nnz)]
+    reviews = Reviews.from_documents(ratings, texts)
+    models = {"reader": TextCounter(), "other": TextCounter()}
+    options = {"cv": 3, "scoring": rating_scorer(["neg_rmse", "neg_mae"]), "n_jobs": n_jobs}
+    found = rows_of(
+        compare_recommenders(
+            models, ratings, reviews=reviews if given == "all" else {"reader": texts}, **options
+        )
+    )
+    expected = {"reader": [], "other": []}
+    for train, test in KFold(3, shuffle=True, random_state=0).split(ratings):
+        for name in models:
+            reads = name == "reader" or given == "all"
+            fitted = {"reviews": reviews[train]} if reads else {}
+            scored = {"reviews": reviews[test]} if reads else {}
+            model = TextCounter().fit(ratings[train], **fitted)
+            expected[name].append(rating_scorer("neg_mae")(model, ratings[test], **scored))
+    for name, scores in expected.items():
+        assert_allclose(found[name, "neg_mae"]["mean"], np.mean(scores))
+    assert (expected["reader"] == expected["other"]) == (given == "all")
+
+
+def test_reviews_that_no_model_gets_or_that_do_not_fit_are_refused(ratings):
+    reviews = Reviews.from_documents(ratings, [""] * ratings.nnz)
+    with pytest.raises(ValueError, match=r"of the names \['ease'\], but .*'popularity'"):
+        compare_recommenders(MODELS, ratings, reviews={"ease": reviews})
+    for wrong in (reviews[1:], {"EASE": reviews[1:]}):
+        with pytest.raises(ValueError, match="not aligned with X: they are of 150 users"):
+            compare_recommenders(MODELS, ratings, reviews=wrong)
+    with pytest.raises(ValueError, match="Pipeline.fit does not accept the reviews") as failure:
+        compare_recommenders(MODELS, ratings, reviews=reviews, cv=2)
+    assert any("'likes'" in note for note in failure.value.__notes__)
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
