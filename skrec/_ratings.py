@@ -7,6 +7,9 @@ import numpy as np
 from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, score_block
 from skrec.utils._validation import check_interactions
 
+# Ratings that a model predicts exactly have no noise, which no density allows.
+SMALLEST_NOISE = 1e-6
+
 RATING_CONSTRAINTS = {"clip": ["boolean"], "rating_scale": ["array-like", None]}
 
 
