@@ -329,6 +329,12 @@ class NestedTrainer(Trainer):
         self.dropout = dropout
         self.learning_rate_decay = learning_rate_decay
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Begin with the learning rate that earlier sweeps have left."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        for group in self.optimizer_.param_groups:
+            group["lr"] *= self.learning_rate_decay**self.start.n_epochs
+
     def get_iterator(self, dataset, training=False):
         """Put users and items together anew at each sweep."""
         sizes = self.user_batch_size, self.item_batch_size

@@ -341,6 +341,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     def _init_module(self, module, X, generator):
         module.init(X.nnz, generator)
 
+    def _refill(self, module):
+        module.noise_variance.zero_()  # nothing is measured yet
+
     def _store(self, X, device):
         return RatingStore(X, device)
 

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skrec import VAEBMF
+from skrec.autoencoders._cross_feedback import pair_moments
 from skrec.autoencoders._nested_blocks import VAEBMFModule
 
 OPTIONS = {
@@ -221,15 +222,46 @@ def test_ctrl_c_keeps_the_model_so_far(X):
     assert np.isfinite(model.predict(X)).all()
 
 
-def test_the_learning_rate_falls_with_each_sweep(X):
+def test_the_learning_rate_falls_with_each_sweep_of_all_fits(X):
     rates = []
 
     class KeepRate(Callback):
         def on_epoch_begin(self, net, **kwargs):
             rates.append(net.optimizer_.param_groups[0]["lr"])
 
-    VAEBMF(4, callbacks=[KeepRate()], learning_rate_decay=0.5, **OPTIONS).fit(X)
-    assert_allclose(rates, 0.01 * 0.5 ** np.arange(5))
+    options = {**OPTIONS, "warm_start": True, "max_iter": 3}
+    model = VAEBMF(4, callbacks=[KeepRate()], learning_rate_decay=0.5, **options).fit(X)
+    model.fit(X)
+    assert_allclose(rates, 0.01 * 0.5 ** np.arange(6))
+
+
+def test_going_on_equals_training_longer(X):
+    options = {
+        **OPTIONS,
+        "cross_feedback": False,  # nothing is drawn, hence
+        "dropout": 0.0,
+        "user_batch_size": 100,
+        "item_batch_size": 100,
+        "early_stopping": False,
+        "learning_rate_decay": 0.7,
+        "l2": 0.1,
+    }
+    once = VAEBMF(4, **{**options, "max_iter": 10}).fit(X)
+    twice = VAEBMF(4, warm_start=True, **options).fit(X).fit(X)
+    assert twice.n_iter_ == 10
+    assert_allclose(twice.predict(X), once.predict(X), rtol=1e-4)
+    assert np.ptp(once.predict(X)) > 0.1
+
+
+def test_noise_is_measured_in_each_fit(X):
+    model = VAEBMF(4, warm_start=True, **OPTIONS).fit(X)
+    held_out = model.noise_variance_
+    model.set_params(early_stopping=False, max_iter=1).fit(X)
+    states, items = model._user_states(X), (model.item_embeddings_, model.item_variances_)
+    means, variances = pair_moments(states, items, *X.nonzero())
+    errors = np.mean((X.data - model.mean_ - means) ** 2) + variances.mean()
+    assert model.noise_variance_ == pytest.approx(errors, rel=1e-4)
+    assert model.noise_variance_ != pytest.approx(held_out, rel=1e-4)
 
 
 def test_constant_ratings_are_predicted_exactly():
