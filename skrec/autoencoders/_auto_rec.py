@@ -246,6 +246,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     def _init_module(self, module, X, generator):
         init_glorot(module, generator)
         nn.init.constant_(module.output.bias, self._bias)
+
+    def _refill(self, module):
         if self.based_on == "item":
             module.row_offsets.copy_(torch.from_numpy(self._means))
 

@@ -5,13 +5,12 @@ import math
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import embedding_bag, logsigmoid
+from torch.nn.functional import embedding, logsigmoid
 
+from skrec.autoencoders._row_sums import global_attention, rated_attention, sum_rated
 from skrec.neural._observed import observed_products
 from skrec.utils._products import pair_products
 
-# The denominator of the ratio of Eq. 9 is a signed sum, which may vanish.
-SMALLEST_DENOMINATOR = 1e-6
 # Variances start at sigmoid(-3) = 0.05: at one half, noise would drown the first products.
 INITIAL_VARIANCE_LOGIT = -3.0
 # Share of Glorot's scale at which what is fed back begins: it is noise to begin with.
@@ -57,89 +56,6 @@ class _SliceProducts(torch.autograd.Function):
         grad_weight = torch.mul(embeddings[:, :, None], grad[:, None, :], out=out)
         # A new view: a tensor that is held elsewhere would be copied on its way to the weight.
         return None, grad_weight if out is None else grad_weight.view_as(out), None
-
-
-def sum_rated(table, batch, weights=None):
-    """Sum of the rows of a table that belong to the entries of each row of a batch.
-
-    Parameters
-    ----------
-    table : tensor of shape (n_columns, n_outputs)
-    batch : SparseBatch
-    weights : tensor of shape (n_entries,), default=None
-        None means 1.
-
-    Returns
-    -------
-    sums : tensor of shape (n_rows, n_outputs)
-    """
-    return embedding_bag(
-        batch.items,
-        table,
-        batch.offsets,
-        mode="sum",
-        per_sample_weights=torch.ones_like(batch.values) if weights is None else weights,
-        include_last_offset=True,
-    )
-
-
-def rated_attention(queries, embeddings, batch, norm):
-    """Average of the embeddings of the entries of each row, weighted by attention.
-
-    Parameters
-    ----------
-    queries : tensor of shape (n_rows, n_components)
-    embeddings : tensor of shape (n_columns, n_components)
-        Constants: no gradient is passed on to them.
-    batch : SparseBatch
-        Which embeddings a row attends to.
-    norm : {"softmax", "ratio"}
-        How the products of query and embedding become weights.
-
-    Returns
-    -------
-    context : tensor of shape (n_rows, n_components)
-        Zeros for a row without entries.
-    """
-    rows = batch.rows
-    products = observed_products(queries, embeddings, batch)
-    if norm == "softmax":
-        largest = torch.segment_reduce(
-            products.detach(), "max", offsets=batch.offsets, initial=-math.inf
-        )
-        products = torch.exp(products - largest[rows])
-    totals = products.new_zeros(len(batch)).index_add(0, rows, products)
-    if norm == "ratio":
-        totals = _away_from_zero(totals)
-    return sum_rated(embeddings, batch, products / totals.index_select(0, rows))
-
-
-def global_attention(queries, embeddings, norm):
-    """Average of all embeddings for each query, weighted by attention.
-
-    With the ratio of products to their sum, the average collapses to a product with the
-    second moments of the embeddings over a product with their sum, whose cost does not grow with
-    the number of rows times columns.
-
-    Parameters
-    ----------
-    queries : tensor of shape (n_rows, n_components)
-    embeddings : tensor of shape (n_columns, n_components)
-    norm : {"softmax", "ratio"}
-
-    Returns
-    -------
-    context : tensor of shape (n_rows, n_components)
-    """
-    if norm == "softmax":
-        return torch.softmax(queries @ embeddings.t(), dim=1) @ embeddings
-    totals = _away_from_zero(queries @ embeddings.sum(dim=0))
-    return queries @ (embeddings.t() @ embeddings) / totals[:, None]
-
-
-def _away_from_zero(totals):
-    floor = torch.where(totals < 0, -SMALLEST_DENOMINATOR, SMALLEST_DENOMINATOR)
-    return torch.where(totals.abs() < SMALLEST_DENOMINATOR, floor.to(totals.dtype), totals)
 
 
 class PairedLinear(nn.Module):
@@ -278,7 +194,7 @@ class Encoder(nn.Module):
             state["table"] = self.latent_table(embeddings).detach()
         return state
 
-    def forward(self, batch, embeddings=None, table=None, inflation=1.0):
+    def forward(self, batch, embeddings=None, table=None, inflation=1.0, left_out=None):
         """Posterior of each row of a batch.
 
         Parameters
@@ -290,50 +206,79 @@ class Encoder(nn.Module):
             `latent_table(embeddings)`, if it is known already.
         inflation : float, default=1.0
             Entries of a row for each one in the batch.
+        left_out : LeftOut, default=None
+            Entries without which their rows are encoded too, each in turn.
 
         Returns
         -------
         mean, log_var : tensor of shape (n_rows, n_components)
+            With `left_out` a list of two such tuples, the second with a row for each entry.
+
+        Notes
+        -----
+        The first layers are linear: their sums are made once for each row, and an entry's share
+        is taken off. So is its share of attention, for which the query stays that of all entries.
         """
         if embeddings is None:
             embeddings, table = self.embeddings, self.table
-        n_entries = batch.offsets.diff().clamp(min=1).to(batch.values.dtype)[:, None]
+        elif table is None:
+            table = self.latent_table(embeddings)
+        data = sum_rated(self.data_weight, batch, batch.values) if self.data_input else None
+        latent = sum_rated(table, batch) if self.cross_feedback else None
+        pairs = [self._climb(data, latent, batch.offsets.diff(), inflation)]
+        if left_out is not None:
+            if self.data_input:
+                data = left_out.rest(data, self.data_weight, left_out.values)
+            if self.cross_feedback:
+                latent = left_out.rest(latent, table)
+            pairs.append(self._climb(data, latent, left_out.lengths(batch), inflation))
+        if self.attention is not None:
+            contexts = self._contexts(pairs[0], batch, embeddings, left_out)
+            pairs = [
+                self.attended(torch.cat([pair, context], dim=2))
+                for pair, context in zip(pairs, contexts, strict=True)
+            ]
+        posteriors = [(pair[0], logsigmoid(pair[1])) for pair in pairs]
+        return posteriors[0] if left_out is None else posteriors
+
+    def _climb(self, data, latent, lengths, inflation):
+        """From sums over entries to means and logits of variances, (2, n_rows, n_components)."""
+        n_entries = lengths.clamp(min=1).to(self.joint[-1].bias.dtype)[:, None]
         # With normalize: the sum over all entries, inflated, over the root of their number.
         scale = torch.full_like(n_entries, inflation)
         if self.normalize:
             scale = (scale / n_entries).sqrt()
         towers = []
-        if self.data_input:
-            sums = sum_rated(self.data_weight, batch, batch.values)
-            towers.append(_climb(sums * scale + self.data_bias, self.data_tower))
-        if self.cross_feedback:
-            table = self.latent_table(embeddings) if table is None else table
+        if data is not None:
+            towers.append(_climb_tower(data * scale + self.data_bias, self.data_tower))
+        if latent is not None:
             scale = scale if self.latent_input == "concat" else 1 / n_entries
-            sums = sum_rated(table, batch)
-            towers.append(_climb(sums * scale + self.latent_bias, self.latent_tower))
+            towers.append(_climb_tower(latent * scale + self.latent_bias, self.latent_tower))
         pair = torch.cat(towers, dim=2)
         for layer in self.joint[:-1]:
             pair = torch.relu(layer(pair))
-        pair = self.joint[-1](pair)  # (2, n_rows, n_components): means, logits of variances
-        if self.attention is not None:
-            pair = self.attended(torch.cat([pair, self.contexts(pair, batch, embeddings)], dim=2))
-        return pair[0], logsigmoid(pair[1])
+        return self.joint[-1](pair)
 
-    def contexts(self, pair, batch, embeddings):
-        """What means and variances attend to, a tensor of shape (2, n_rows, n_components)."""
+    def _contexts(self, pair, batch, embeddings, left_out):
+        """What means and variances attend to: for each row, and for each entry left out."""
         queries = pair @ self.attention_weight
         if self.attention_norm == "softmax":
             queries = queries / math.sqrt(queries.shape[2])
-        if self.attention == "all":
-            contexts = [global_attention(one, embeddings, self.attention_norm) for one in queries]
-        else:
+        if self.attention == "rated":
             contexts = [
-                rated_attention(one, embeddings, batch, self.attention_norm) for one in queries
+                rated_attention(one, embeddings, batch, self.attention_norm, left_out)
+                for one in queries
             ]
-        return torch.stack(contexts)
+        else:  # who has rated what makes no difference
+            contexts = [global_attention(one, embeddings, self.attention_norm) for one in queries]
+            if left_out is not None:
+                contexts = [(one, embedding(left_out.rows, one)) for one in contexts]
+        if left_out is None:
+            return [torch.stack(contexts)]
+        return [torch.stack(parts) for parts in zip(*contexts, strict=True)]
 
 
-def _climb(first, tower):
+def _climb_tower(first, tower):
     pair = torch.relu(first.view(len(first), 2, -1).transpose(0, 1))  # (2, n_rows, n_hidden)
     for layer in tower:
         pair = torch.relu(layer(pair))
@@ -371,6 +316,25 @@ def expected_squared_error(batch, user_mean, user_log_var, item_mean, item_log_v
         batch,
     )
     return (batch.values - means) ** 2 + variances
+
+
+def expected_squared_errors(values, users, items):
+    """`expected_squared_error` of single ratings, each with a posterior of either side.
+
+    Parameters
+    ----------
+    values : tensor of shape (n_pairs,)
+    users, items : tuple of tensor of shape (n_pairs, n_components)
+        Means and logarithms of variances.
+
+    Returns
+    -------
+    errors : tensor of shape (n_pairs,)
+    """
+    (user_mean, user_log_var), (item_mean, item_log_var) = users, items
+    user_var, item_var = user_log_var.exp(), item_log_var.exp()
+    variances = user_mean**2 * item_var + user_var * (item_mean**2 + item_var)
+    return (values - (user_mean * item_mean).sum(dim=1)) ** 2 + variances.sum(dim=1)
 
 
 def as_moments(mean, log_var):

@@ -8,6 +8,7 @@ import torch
 from sklearn.utils import gen_batches
 from torch import nn
 
+from skrec._ratings import SMALLEST_NOISE
 from skrec.neural._batches import map_rows
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
@@ -236,7 +237,7 @@ def noise_variance(module, X, draws):
     Returns
     -------
     noise_variance : float
-        Not negative.
+        Positive.
     """
     device = module.rating[0].weight.device
     draws = torch.from_numpy(draws).to(device)
@@ -250,4 +251,4 @@ def noise_variance(module, X, draws):
             ]
             error = module.rate(*(module.moments(code)[0] for code in pair)) - batch.ratings
             left += float((error**2 - _variance(module, pair, draws)).sum())
-    return max(0.0, left / len(order))
+    return max(SMALLEST_NOISE, left / len(order))

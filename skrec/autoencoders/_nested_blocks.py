@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from skrec.autoencoders._cross_feedback import Encoder, expected_squared_error
+from skrec.autoencoders._cross_feedback import (
+    Encoder,
+    expected_squared_error,
+    expected_squared_errors,
+)
+from skrec.autoencoders._row_sums import LeftOut
 from skrec.neural._batches import RowStore, SparseBatch, to_tensor
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._observed import observed_products
@@ -31,6 +36,8 @@ class VAEBMFModule(nn.Module):
         Whether the variance of the ratings is a weight; otherwise it is 1.
     sampled : bool
         Whether squared errors are those of embeddings drawn at random, or expectations.
+    leave_one_out : bool
+        Whether each rating is predicted from what its user and its item are encoded to without it.
     **encoder_options
         Of both encoders.
     """
@@ -47,6 +54,7 @@ class VAEBMFModule(nn.Module):
         beta_item,
         learn_noise,
         sampled,
+        leave_one_out,
         **encoder_options,
     ):
         super().__init__()
@@ -61,6 +69,7 @@ class VAEBMFModule(nn.Module):
         self.beta_user = beta_user
         self.beta_item = beta_item
         self.sampled = sampled
+        self.leave_one_out = leave_one_out
 
     def init(self, n_entries, generator):
         """Draw the weights, and the embeddings that the first sweep is fed with."""
@@ -73,14 +82,21 @@ class VAEBMFModule(nn.Module):
             nn.init.zeros_(self.log_noise)
 
     def forward(self, block, generator, progress):  # -> ()
-        inflation = block.inflation
-        users = self.user_encoder(block.users, self.item_embeddings, inflation=inflation)
-        items = self.item_encoder(block.items, self.user_embeddings, inflation=inflation)
-        if self.sampled:
-            drawn = [draw_gaussian(*posterior, generator) for posterior in (users, items)]
-            errors = (block.ratings.values - observed_products(*drawn, block.ratings)) ** 2
+        sides = (
+            (self.user_encoder, block.users, self.item_embeddings),
+            (self.item_encoder, block.items, self.user_embeddings),
+        )
+        left_out = block.left_out() if self.leave_one_out else (None, None)
+        posteriors = [
+            encoder(batch, embeddings, inflation=block.inflation, left_out=one)
+            for (encoder, batch, embeddings), one in zip(sides, left_out, strict=True)
+        ]
+        if self.leave_one_out:
+            (users, user_rests), (items, item_rests) = posteriors
+            errors = self._pair_errors(block.ratings.values, user_rests, item_rests, generator)
         else:
-            errors = expected_squared_error(block.ratings, *users, *items)
+            users, items = posteriors
+            errors = self._errors(block.ratings, users, items, generator)
         nll = errors.sum() / 2
         if self.log_noise is not None:
             nll = nll * torch.exp(-self.log_noise) + len(errors) * self.log_noise / 2
@@ -89,6 +105,18 @@ class VAEBMFModule(nn.Module):
             + self.beta_user * block.user_share * standard_normal_kl(*users).sum()
             + self.beta_item * block.item_share * standard_normal_kl(*items).sum()
         )
+
+    def _errors(self, ratings, users, items, generator):
+        if not self.sampled:
+            return expected_squared_error(ratings, *users, *items)
+        drawn = [draw_gaussian(*posterior, generator) for posterior in (users, items)]
+        return (ratings.values - observed_products(*drawn, ratings)) ** 2
+
+    def _pair_errors(self, values, users, items, generator):
+        if not self.sampled:
+            return expected_squared_errors(values, users, items)
+        z, v = (draw_gaussian(*posterior, generator) for posterior in (users, items))
+        return (values - (z * v).sum(dim=1)) ** 2
 
     def encode_users(self, store, item_embeddings):
         """Posterior of every user, given the items' embeddings."""
@@ -133,6 +161,8 @@ class Block:
         blocks they add up to 1.
     inflation : float, default=1.0
         Entries of a row for each one that dropout has left in `users` and `items`.
+    is_kept : bool tensor of shape (n_ratings,), default=None
+        Which of `ratings` dropout has left in `users` and `items`. None means all.
     """
 
     users: SparseBatch
@@ -141,10 +171,22 @@ class Block:
     user_share: float
     item_share: float
     inflation: float = 1.0
+    is_kept: torch.Tensor | None = None
 
     @property
     def n_total(self):
         return len(self.ratings.values)
+
+    def left_out(self):
+        """Each rating as what is left out of its user's row, and of its item's."""
+        values, is_kept = self.ratings.values, self.is_kept
+        if is_kept is None:
+            is_kept = torch.ones_like(values, dtype=torch.bool)
+        rows, columns = self.ratings.rows, self.ratings.items
+        return (
+            LeftOut(rows, self.items.users[columns], values, is_kept),
+            LeftOut(columns, self.users.users[rows], values, is_kept),
+        )
 
 
 class RatingStore(torch.utils.data.Dataset):
@@ -224,6 +266,7 @@ class NestedBlocks:
                     user_share=1 / meets.sum(),
                     item_share=1 / is_met[:, number].sum(),
                     inflation=1 / (1 - self.dropout),
+                    is_kept=is_kept[ratings.entries] if self.dropout > 0 else None,
                 )
                 yield block, None
 
@@ -285,6 +328,12 @@ class NestedTrainer(Trainer):
         self.item_batch_size = item_batch_size
         self.dropout = dropout
         self.learning_rate_decay = learning_rate_decay
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Begin with the learning rate that earlier sweeps have left."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        for group in self.optimizer_.param_groups:
+            group["lr"] *= self.learning_rate_decay**self.start.n_epochs
 
     def get_iterator(self, dataset, training=False):
         """Put users and items together anew at each sweep."""

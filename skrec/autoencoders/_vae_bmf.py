@@ -7,7 +7,7 @@ import torch
 from scipy import sparse
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skrec._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
+from skrec._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE, UncertainRatingMixin
 from skrec.autoencoders._cross_feedback import Encoder, as_moments, pair_moments
 from skrec.autoencoders._nested_blocks import NestedTrainer, RatingStore, VAEBMFModule
 from skrec.base import BaseRecommender
@@ -20,19 +20,8 @@ from skrec.neural._weights import as_tensors
 from skrec.utils._blocks import row_blocks
 from skrec.utils._products import pair_products
 
-# Ratings that a model predicts exactly have no noise, which no density allows.
-SMALLEST_NOISE = 1e-6
-ENCODER_OPTIONS = [
-    "n_components",
-    "hidden_layer_sizes",
-    "joint_layer_sizes",
-    "data_input",
-    "cross_feedback",
-    "latent_input",
-    "attention",
-    "attention_norm",
-    "normalize",
-]
+# What the module has beyond the options of its encoders.
+TRAINING_OPTIONS = ["n_users", "beta_user", "beta_item", "learn_noise", "sampled", "leave_one_out"]
 
 
 class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
@@ -93,9 +82,11 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     sampled : bool, default=False
         Whether training draws embeddings to estimate the expected squared error, as the paper
         does. False: the expectation itself, which has a closed form.
+    leave_one_out : bool, default=True
+        Whether training predicts a rating from what its user and its item are encoded to without
+        it. False is the paper's: the rating stands in the input of both encoders.
     dropout : float, default=0.2
-        Probability of dropping a rating from what both encoders read, while it is still to be
-        predicted. 0 is the paper's.
+        Probability of dropping a rating from what both encoders read. It is still to be predicted.
     learning_rate : float, default=0.005
         Step size of Adam.
     learning_rate_decay : float, default=0.92
@@ -188,9 +179,11 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
       a row has on average, not by the width of the input. The weights of embeddings that are fed
       begin at a tenth of that, and attention begins as what it attends from plus a little of what
       it finds. The optimiser is Adam.
-    - A rating that is predicted in training stands in the input of both encoders, which is never
-      so for one that is asked for later. `dropout` hides a share; leaving each rating out exactly
-      would take an encoding per rating.
+    - A rating that is asked for never stands in the input of the encoders. `leave_one_out` makes
+      it so in training: the rating's share of the first layers' sums is taken off, which is exact,
+      and the layers above are computed for each rating. Of attention with "rated", a rating's own
+      share is taken off too, while the query stays that of all ratings of the row. Divergences are
+      those of whole rows.
     - Predictions are products of posterior means: the users' means given the items' drawn
       embeddings are fed to the encoder of items, and the items' means that it gives are what
       users are encoded with and multiplied by. The mean over draws of both embeddings is that
@@ -241,6 +234,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         "l2": [Interval(Real, 0, None, closed="left")],
         "learn_noise": ["boolean"],
         "sampled": ["boolean"],
+        "leave_one_out": ["boolean"],
         "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
         "user_batch_size": [Interval(Integral, 1, None, closed="left")],
         "item_batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -265,6 +259,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         l2=10.0,
         learn_noise=False,
         sampled=False,
+        leave_one_out=True,
         dropout=0.2,
         learning_rate=0.005,
         learning_rate_decay=0.92,
@@ -297,6 +292,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         self.l2 = l2
         self.learn_noise = learn_noise
         self.sampled = sampled
+        self.leave_one_out = leave_one_out
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.learning_rate_decay = learning_rate_decay
@@ -339,10 +335,14 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             "beta_item": self.beta_item,
             "learn_noise": self.learn_noise,
             "sampled": self.sampled,
+            "leave_one_out": self.leave_one_out,
         }
 
     def _init_module(self, module, X, generator):
         module.init(X.nnz, generator)
+
+    def _refill(self, module):
+        module.noise_variance.zero_()  # nothing is measured yet
 
     def _store(self, X, device):
         return RatingStore(X, device)
@@ -404,7 +404,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         super()._check_same_network(module, options)
 
     def _restored_module(self):
-        options = {name: self._options[name] for name in ENCODER_OPTIONS}
+        options = {
+            name: self._options[name] for name in self._options if name not in TRAINING_OPTIONS
+        }
         encoder = Encoder(self.n_features_in_, **options, settled=True)
         encoder.load_state_dict(as_tensors(self._encoder_weights), assign=True)
         return encoder

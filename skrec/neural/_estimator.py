@@ -51,8 +51,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     - ``_hold_out(X, seed)``: the part of `X` to train on, and a function that gives the score of
       a module on the rest;
 
-    and where the defaults do not do, ``_training_part``, ``_store``, ``_trainer_options`` and
-    ``_fitted_state``.
+    and where the defaults do not do, ``_training_part``, ``_refill``, ``_store``,
+    ``_trainer_options`` and ``_fitted_state``.
     """
 
     _trainer_class = Trainer
@@ -124,6 +124,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             module.load_state_dict(as_tensors(self._weights))
         else:
             self._init_module(module, X, torch.Generator().manual_seed(int(init_seed)))
+        self._refill(module)
 
         def snapshot(trainer):
             return {**_snapshot(trainer), **self._fitted_state(trainer.module, everything)}
@@ -162,6 +163,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         """Rows to train on; an empty row says nothing."""
         is_empty = np.diff(X.indptr) == 0
         return X[~is_empty] if is_empty.any() else X
+
+    def _refill(self, module):
+        """Set what a module has from the data at hand, and not from the fit before."""
 
     def _store(self, X, device):
         """What the trainer cuts its batches from."""

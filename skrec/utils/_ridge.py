@@ -74,14 +74,24 @@ def _solve(inputs, targets, ones, l2):
     if inputs.shape[1] <= inputs.shape[2]:
         gram = inputs @ inputs.mT
         gram.diagonal(dim1=1, dim2=2).add_(l2)
-        solved = torch.cholesky_solve(both, torch.linalg.cholesky(gram))
+        solved = torch.cholesky_solve(both, _factorize(gram))
         projected = l2 * solved
         fits = inputs.mT @ solved
     else:
         gram = inputs.mT @ inputs
         gram.diagonal(dim1=1, dim2=2).add_(l2)
-        fits = torch.cholesky_solve(inputs.mT @ both, torch.linalg.cholesky(gram))
+        fits = torch.cholesky_solve(inputs.mT @ both, _factorize(gram))
         projected = both - inputs @ fits
     targets_left, ones_left = (ones[:, :, None] * projected).sum(dim=1).unbind(dim=1)
     biases = targets_left / ones_left.clamp(min=torch.finfo(ones.dtype).tiny)
     return fits[:, :, 0] - biases[:, None] * fits[:, :, 1], biases
+
+
+def _factorize(gram):
+    """Cholesky factors; an error where rounding leaves nothing of a pivot."""
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    pivots, squares = (matrix.diagonal(dim1=1, dim2=2) for matrix in (factor, gram))
+    rounding = torch.finfo(gram.dtype).eps * squares.sum(dim=1, keepdim=True)
+    if failed.any() or (pivots.square() < rounding).any():
+        raise ValueError("A ridge regression is numerically singular: use a larger l2.")
+    return factor

@@ -169,12 +169,31 @@ def test_going_on_needs_the_same_users():
     assert by_user.fit(X[:30]).n_iter_ == 4
 
 
+def test_going_on_with_other_ratings_takes_their_means_off():
+    X = ratings()
+    model = AutoRec(4, warm_start=True, max_iter=2, early_stopping=False).fit(X)
+    np.testing.assert_allclose(model._weights["row_offsets"], item_means(X), rtol=1e-6)
+    other = X.copy()
+    other.data = 6 - other.data
+    model.fit(other)
+    assert np.abs(item_means(other) - item_means(X)).max() > 0.1
+    np.testing.assert_allclose(model._weights["row_offsets"], item_means(other), rtol=1e-6)
+    np.testing.assert_allclose(model.item_offsets_, item_means(other))
+
+
 def test_parameters_may_change_after_the_fit():
     X = ratings()
     model = AutoRec(4, max_iter=2, random_state=0).fit(X)
     expected = model.predict(X)
     model.set_params(based_on="user", l2=1.0, center=False)
     np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def test_a_penalty_that_is_too_small_is_named():
+    X = ratings()
+    model = AutoRec(6, l2=1e-16, max_iter=2, **OPTIONS).fit(X)
+    with pytest.raises(ValueError, match="numerically singular: use a larger l2"):
+        model.predict(X)
 
 
 def test_ratings_outside_the_declared_scale_are_named():

@@ -6,6 +6,7 @@ import torch
 from scipy import sparse
 
 from skrec import DeepLatentFactor
+from skrec._ratings import SMALLEST_NOISE
 from skrec.autoencoders._deep_latent_factor_module import (
     DeepLatentFactorModule,
     RowEncoder,
@@ -193,6 +194,11 @@ def test_the_noise_is_what_the_codes_leave_of_the_error():
         ]
         error = module.rate(*means) - batch.ratings
     assert noise_variance(module, X, nowhere) == pytest.approx(float((error**2).mean()), rel=1e-4)
+
+
+def test_the_noise_is_above_zero_where_the_codes_explain_all():
+    wide = 100 * np.random.default_rng(0).normal(size=(8, 2, 3)).astype(np.float32)
+    assert noise_variance(module_of(variational=True), ratings(), wide) == SMALLEST_NOISE
 
 
 def test_uncertainty_covers_held_out_ratings():

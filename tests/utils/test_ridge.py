@@ -49,3 +49,13 @@ def test_pairs_are_multiplied_in_blocks():
     products = pair_products(left, right, rows, columns)
     np.testing.assert_allclose(products, (left @ right.T)[rows, columns])
     assert pair_products(left, right, rows[:0], columns[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("n_features", [4, 40])
+def test_features_that_depend_on_each_other_ask_for_a_penalty(X, n_features):
+    features = np.ones((25, n_features))
+    with pytest.raises(ValueError, match="numerically singular: use a larger l2"):
+        ridge_rows(X, features, 1e-17)
+    weights, biases = ridge_rows(X, features, 0.7)
+    assert np.isfinite(weights).all()
+    assert np.isfinite(biases).all()
