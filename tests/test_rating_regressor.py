@@ -1,6 +1,4 @@
-"""RatingRegressor: scikit-learn's contract, ids of every kind, and plain scikit-learn with it."""
-
-import pickle
+"""RatingRegressor: scikit-learn's contract, ids of every kind, models and their reviews."""
 
 import numpy as np
 import pandas as pd
@@ -8,19 +6,11 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import (
-    GridSearchCV,
-    KFold,
-    PredefinedSplit,
-    cross_val_score,
-    cross_validate,
-    learning_curve,
-)
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -36,7 +26,6 @@ from skrec import (
     RatingRegressor,
 )
 from skrec._ratings import RatingMixin, UncertainRatingMixin
-from skrec.datasets import load_movielens_small
 from skrec.utils._columns import encode, locate
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
@@ -357,74 +346,6 @@ def test_reviews_that_nobody_reads():
     )
     with pytest.raises(ValueError, match="must be document-term counts.*text vectorizer"):
         RatingRegressor(ReadsReviews()).fit(frame, ratings)
-
-
-@pytest.fixture(scope="module")
-def movielens():
-    ratings = load_movielens_small()
-    users, items = ratings.X.tocoo().coords
-    frame = pd.DataFrame({"user": ratings.user_ids[users], "movie": ratings.item_ids[items]})
-    return frame, ratings.X.data.astype(float)
-
-
-def test_cross_validate(movielens):
-    scores = cross_validate(
-        RatingRegressor(BiasBaseline()),
-        *movielens,
-        cv=KFold(5, shuffle=True, random_state=0),
-        scoring=["neg_root_mean_squared_error", "neg_mean_absolute_error"],
-    )
-    assert -scores["test_neg_root_mean_squared_error"].mean() == pytest.approx(0.87, abs=0.01)
-    assert -scores["test_neg_mean_absolute_error"].mean() == pytest.approx(0.67, abs=0.01)
-
-
-def test_grid_search(movielens):
-    search = GridSearchCV(
-        RatingRegressor(BiasBaseline()),
-        {"estimator__l2_user": [0.01, 5.0], "duplicates": ["error"]},
-        cv=KFold(3, shuffle=True, random_state=0),
-        scoring="neg_root_mean_squared_error",
-    ).fit(*movielens)
-    assert search.best_params_ == {"estimator__l2_user": 5.0, "duplicates": "error"}
-    assert search.best_estimator_.estimator_.l2_user == 5.0
-    assert search.predict(movielens[0]).shape == movielens[1].shape
-
-
-def test_learning_curve(movielens):
-    sizes, _, scores = learning_curve(
-        RatingRegressor(BiasBaseline()),
-        *movielens,
-        cv=KFold(2, shuffle=True, random_state=0),
-        train_sizes=[0.05, 0.3, 1.0],
-        scoring="neg_root_mean_squared_error",
-    )
-    assert (np.diff(scores.mean(axis=1)) > 0).all()
-    assert sizes[-1] == len(movielens[1]) // 2
-
-
-def test_predefined_split(movielens):
-    pairs, ratings = movielens
-    fold = np.random.default_rng(0).integers(-1, 2, len(ratings))
-    model = RatingRegressor(BiasBaseline())
-    scores = cross_val_score(model, pairs, ratings, cv=PredefinedSplit(fold))
-    expected = [
-        model.fit(pairs[fold != k], ratings[fold != k]).score(pairs[fold == k], ratings[fold == k])
-        for k in (0, 1)
-    ]
-    assert_array_equal(scores, expected)
-
-
-def test_order_clones_and_pickles(movielens):
-    pairs, ratings = movielens
-    model = RatingRegressor(BiasBaseline(l2_user=3)).fit(pairs, ratings)
-    expected = model.predict(pairs)
-    again = pickle.loads(pickle.dumps(model))
-    assert_array_equal(again.predict(pairs), expected)
-    assert len(pickle.dumps(model)) < 5e5  # two offsets, not the matrix
-    order = np.random.default_rng(0).permutation(len(ratings))
-    shuffled = clone(model).fit(pairs.iloc[order], ratings[order])
-    assert shuffled.get_params()["estimator__l2_user"] == 3
-    assert_allclose(shuffled.predict(pairs), expected)
 
 
 def test_failed_fit_loses_nothing():
