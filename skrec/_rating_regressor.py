@@ -52,9 +52,11 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         The fitted model. It has one column more than there are items, the last, without
         ratings: it stands for every item that is not in the training data.
     user_ids_ : ndarray of shape (n_users,)
-        Ids of the users in ascending order: the rows of the matrix that the model was fitted on.
+        Ids of the users: the rows of the matrix that the model was fitted on. They are in
+        ascending order; by the name of their type first if types have no common order, such as
+        numbers and strings; and as they first stand in `X` if ids of one type have none.
     item_ids_ : ndarray of shape (n_items,)
-        Ids of the items in ascending order: the columns of that matrix but the last.
+        Ids of the items, in such an order: the columns of that matrix but the last.
     n_user_ratings_ : ndarray of shape (n_users,)
         Number of training ratings of each user.
     n_item_ratings_ : ndarray of shape (n_items,)

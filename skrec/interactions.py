@@ -168,8 +168,8 @@ class Interactions:
         Returns
         -------
         interactions : Interactions
-            Users (and items) in ascending order of their ids. Ids of kinds that have no common
-            order, such as numbers and strings, are ordered by the name of their type first.
+            Users (and items) in ascending order of their ids; by the name of their type first if
+            types have no common order, as they first stand in the table if one type has none.
 
         Raises
         ------

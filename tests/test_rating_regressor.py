@@ -1,5 +1,8 @@
 """RatingRegressor: scikit-learn's contract, ids of every kind, models and their reviews."""
 
+from dataclasses import dataclass
+from enum import Enum
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -28,6 +31,15 @@ from skrec import (
 from skrec._ratings import RatingMixin, UncertainRatingMixin
 from skrec.utils._columns import encode, locate
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
+
+Place = Enum("Place", {f"at_{number}": number for number in range(2000)})
+
+
+@dataclass(frozen=True)
+class Product:
+    """An id without an order."""
+
+    number: int
 
 
 class UncertainBias(UncertainRatingMixin, BiasBaseline):
@@ -138,6 +150,17 @@ WAYS = {
     "numbers and strings": lambda pairs: [[user, f"item {item:02}"] for user, item in pairs],
     "string array": lambda pairs: np.char.zfill(pairs.astype(str), 3),
     "ids that are tuples": lambda pairs: [[("user", user), (item,)] for user, item in pairs],
+    "ids that are tuples of numbers": lambda pairs: [[(user,), (item,)] for user, item in pairs],
+    "tuples of mixed content": lambda pairs: [
+        [("a", user) if user % 2 else (user, "a"), ("b", item) if item > 10 else ("b", None, item)]
+        for user, item in pairs.tolist()
+    ],
+    "enums": lambda pairs: [[Place(user), Place(item)] for user, item in pairs],
+    "objects without an order": lambda pairs: [[Product(user), Product(i)] for user, i in pairs],
+    "kinds without an order": lambda pairs: [
+        [Product(user) if user % 2 else Place(user), item] for user, item in pairs
+    ],
+    "complex objects": lambda pairs: (pairs * 1j).astype(object),
     "dates": lambda pairs: pairs.astype("datetime64[D]"),
     "csr": sparse.csr_array,
     "coo": sparse.coo_matrix,
@@ -180,6 +203,21 @@ def test_ids_are_equal_as_python_says():
     assert_allclose(fitted.predict(pairs), expected)
     halves = RatingRegressor(BiasBaseline()).fit(np.vstack([pairs, [[0.5, 0.5]]]), [*ratings, 3])
     assert_allclose(halves.predict(pairs + 0.5)[:-1], halves.predict(pairs * 0 + 0.25)[:-1])
+
+
+def test_order_of_the_ids():
+    users = {
+        (3, 1, 2): [1, 2, 3],
+        ("b", 3, "a", 1): [1, 3, "a", "b"],
+        (Place(2), Place(3), Place(2), Place(1)): [Place(2), Place(3), Place(1)],
+        (5, Product(4), "b", "a", 1): [Product(4), 1, 5, "a", "b"],
+        (5, Product(4), "b", Product(3), "a", 1): [5, Product(4), "b", Product(3), "a", 1],
+        (("a", 1), (1, "a")): [("a", 1), (1, "a")],
+    }
+    for given, expected in users.items():
+        pairs = [[user, "item"] for user in given]
+        model = RatingRegressor(BiasBaseline()).fit(pairs, range(len(pairs)))
+        assert model.user_ids_.tolist() == expected
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.float64, np.uint64, object, str])

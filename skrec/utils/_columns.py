@@ -125,7 +125,11 @@ def as_texts(reviews):
 
 
 def encode(ids):
-    """Position of each id among the distinct ids, and these in ascending order."""
+    """Position of each id among the distinct ids, and these in order.
+
+    That is ascending; by the name of the type first where types have no common order; and as they
+    come where ids of one type have none.
+    """
     if ids.dtype == np.int64:
         low, high = ids.min(), ids.max()
         if int(high) - int(low) < 4 * len(ids):
@@ -138,13 +142,16 @@ def encode(ids):
         distinct, codes = np.unique(ids, return_inverse=True)
         return codes, distinct
     ids = ids.tolist()
-    distinct = dict.fromkeys(ids)
-    try:
-        distinct = sorted(distinct)
-    except TypeError:
-        distinct = sorted(distinct, key=lambda value: (type(value).__name__, value))
+    distinct = _in_order(dict.fromkeys(ids))
     code = {value: position for position, value in enumerate(distinct)}
     return np.fromiter(map(code.get, ids), np.int64, len(ids)), _objects(distinct)
+
+
+def _in_order(values):
+    for key in (None, lambda value: (type(value).__name__, value)):
+        with suppress(TypeError):
+            return sorted(values, key=key)
+    return list(values)
 
 
 def positions(ids, vocabulary):
