@@ -75,7 +75,9 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     -----
     Ids are numbers, strings or other hashable objects, in a data frame, an array, a list of rows,
     or the first two columns of a sparse matrix, where 0 is an id too. Whole numbers are the same
-    ids in a matrix of floats as in one of integers.
+    ids in a matrix of floats as in one of integers, and dates are the same in any unit. If none of
+    the ids to predict for is known, and none could be, as among strings and numbers, that is an
+    error.
 
     The columns after the second are the document-term counts of each rating's review, as a
     ``ColumnTransformer`` with a text vectorizer makes them. Only a model that reads reviews gets
@@ -182,7 +184,8 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         table = as_table(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         users, items, _ = read_pairs(table)
-        users, items = locate(users, self.user_ids_), locate(items, self.item_ids_)
+        users = locate(users, self.user_ids_, "user id of X", "the training data")
+        items = locate(items, self.item_ids_, "item id of X", "the training data")
         if return_std:
             return model._rate_pairs(self._states, users, items, return_std=True)
         if isinstance(model, RatingMixin):

@@ -309,7 +309,7 @@ class Interactions:
         else:
             item_ids = as_ids(item_ids, "item_ids")
             check_distinct("item_ids", item_ids)
-            cols = positions(found, item_ids)[cols]
+            cols = positions(found, item_ids, "item of the table", "item_ids")[cols]
             known = cols >= 0
             if not known.all():
                 rows, cols, values = rows[known], cols[known], values[known]

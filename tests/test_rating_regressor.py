@@ -29,7 +29,7 @@ from skrec import (
     RatingRegressor,
 )
 from skrec._ratings import RatingMixin, UncertainRatingMixin
-from skrec.utils._columns import encode, locate
+from skrec.utils._columns import locate
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
 Place = Enum("Place", {f"at_{number}": number for number in range(2000)})
@@ -218,23 +218,6 @@ def test_order_of_the_ids():
         pairs = [[user, "item"] for user in given]
         model = RatingRegressor(BiasBaseline()).fit(pairs, range(len(pairs)))
         assert model.user_ids_.tolist() == expected
-
-
-@pytest.mark.parametrize("kind", [np.int64, np.float64, np.uint64, object, str])
-def test_locate_is_a_dictionary(kind):
-    rng = np.random.default_rng(0)
-    for top, n_asked in [(50, 300), (10**9, 300), (50, 2), (50, 0)]:
-        known = rng.integers(0, top, 30).astype(kind)
-        asked = np.r_[known[: n_asked // 2], rng.integers(0, top, n_asked // 2).astype(kind)]
-        _, vocabulary = encode(known)
-        expected = [
-            vocabulary.tolist().index(value) if value in vocabulary else len(vocabulary)
-            for value in asked.tolist()
-        ]
-        assert_array_equal(locate(asked, vocabulary), expected)
-    extreme = np.array([np.iinfo(np.int64).min, np.iinfo(np.int64).max])
-    assert_array_equal(locate(extreme, np.array([3, 4])), [2, 2])
-    assert_array_equal(locate(extreme, extreme), [0, 1])
 
 
 def test_unknown_users_and_items_get_the_answer_to_no_ratings():
