@@ -29,6 +29,7 @@ from skrec import (
     RatingRegressor,
 )
 from skrec._ratings import RatingMixin, UncertainRatingMixin
+from skrec.metrics._predictions import final_estimator
 from skrec.utils._columns import locate
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
@@ -292,9 +293,15 @@ def test_models_that_only_predict_rows(model):
 
 def test_models_that_do_not_predict_ratings():
     pairs, ratings = table()
-    for model in (EASE(), Popularity()):
-        with pytest.raises(ValueError, match=f"must predict ratings.*{type(model).__name__}"):
+    wrapped = make_pipeline(EASE()), GridSearchCV(make_pipeline(EASE()), {"ease__l2": [1.0]})
+    for model in (EASE(), Popularity(), *wrapped, make_pipeline(wrapped[1])):
+        with pytest.raises(ValueError, match=f"must predict ratings.*{final_estimator(model)!r}"):
             RatingRegressor(model).fit(pairs, ratings)
+    chosen = GridSearchCV(SMALL_VAE, {"likelihood": ["multinomial"]}, cv=2)
+    with pytest.raises(ValueError, match="must predict ratings.*the scores of MultVAE"):
+        RatingRegressor(chosen).fit(pairs, ratings)
+    with pytest.raises(ValueError, match=r"users x items matrix alone, but Ridge\(\) needs a tar"):
+        RatingRegressor(make_pipeline(Ridge())).fit(pairs, ratings)
     with pytest.raises(ValueError, match=r"users x items matrix alone, but Ridge\(\) needs a tar"):
         RatingRegressor(Ridge()).fit(pairs, ratings)
     with pytest.raises(ValueError, match=r"one column per item, .* KMeans returned shape"):
@@ -308,8 +315,29 @@ def test_standard_deviations():
     assert_allclose(got[:-1], model.predict(pairs))
     counts = (pairs[:, :1] == pairs[:, 0]).sum(axis=1)
     assert_allclose(std, 1 / np.sqrt(1 + np.r_[counts, 0]))
-    with pytest.raises(ValueError, match="return_std=True needs.*BiasBaseline has none"):
-        RatingRegressor(BiasBaseline()).fit(pairs, ratings).predict(pairs, return_std=True)
+    grid = GridSearchCV(BiasBaseline(), {"l2_user": [1.0]}, cv=2)
+    for model in (BiasBaseline(), make_pipeline(BiasBaseline()), grid):
+        with pytest.raises(ValueError, match="return_std=True needs.*BiasBaseline has none"):
+            RatingRegressor(model).fit(pairs, ratings).predict(pairs, return_std=True)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        make_pipeline,
+        lambda model: make_pipeline(FunctionTransformer(accept_sparse=True), model),
+        lambda model: GridSearchCV(model, {"clip": [True]}, cv=2),
+        lambda model: GridSearchCV(make_pipeline(model), {"uncertainbias__clip": [True]}, cv=2),
+    ],
+    ids=["pipeline", "two steps", "search", "search of pipelines"],
+)
+def test_standard_deviations_of_pipelines_and_searches(wrap):
+    pairs, ratings = table()
+    asked = [*pairs.tolist(), [0, 20], [7, 0], [7, 0]]
+    expected = RatingRegressor(UncertainBias()).fit(pairs, ratings).predict(asked, return_std=True)
+    model = RatingRegressor(wrap(UncertainBias())).fit(pairs, ratings)
+    assert_allclose(model.predict(asked, return_std=True), expected, rtol=1e-6)
+    assert_allclose(model.predict(asked), expected[0], rtol=1e-6)
 
 
 REVIEWS = ["good good film", "film", "bad good", "bad bad film"]
@@ -358,6 +386,23 @@ def test_reviews_of_duplicates():
         assert_array_equal(model.estimator_.reviews_.toarray(), expected)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(ReadsReviews()),
+        GridSearchCV(ReadsReviews(), {"clip": [True, False]}, cv=2),
+        make_pipeline(GridSearchCV(make_pipeline(ReadsReviews()), {"readsreviews__clip": [True]})),
+    ],
+    ids=["pipeline", "search", "both"],
+)
+def test_reviews_do_not_reach_a_wrapped_model(model):
+    pairs = np.array([[0, 0, 1, 2], [0, 1, 4, 0], [1, 1, 3, 5], [2, 0, 1, 1]])
+    name = type(model).__name__
+    message = rf"ReadsReviews\(.*\) reads reviews, but not inside {name}.*2 columns of counts"
+    with pytest.raises(ValueError, match=message):
+        RatingRegressor(model).fit(pairs, [1, 2, 3, 4])
+
+
 def test_reviews_that_nobody_reads():
     frame, ratings = reviewed(), [4, 3, 2, 1]
     without = RatingRegressor(BiasBaseline()).fit(frame[["user", "item"]], ratings)
@@ -378,25 +423,7 @@ def test_failed_fit_loses_nothing():
     assert_array_equal(model.predict(pairs), expected)
 
 
-@pytest.mark.parametrize(
-    "X, y, error, message",
-    [
-        ([[1], [2]], [1, 2], ValueError, r"X has 1 feature\(s\).* the ids of the user and the"),
-        ([1, 2], [1, 2], ValueError, "Expected 2D array, got 1D array.*Reshape your data"),
-        (["ab", "cd"], [1, 2], ValueError, "Expected 2D array, got 1D array"),
-        ([[1, 2], [1, 2, 3]], [1, 2], ValueError, "same length, got 2 to 3"),
-        (np.empty((0, 2)), [], ValueError, "0 sample"),
-        ([[1, 2], [np.nan, 3]], [1, 2], ValueError, r"user ids \(column 0.*row 1: NaN; drop"),
-        ([[1, 2], [3, -np.inf]], [1, 2], ValueError, r"item ids \(column 1 of X\).*row 1: -inf"),
-        ([["a", "b"], ["a", None]], [1, 2], ValueError, "item ids .* must not be null.* row 1"),
-        ([["a", "b"], ["a", np.nan]], [1, 2], ValueError, "item ids .* must not be null"),
-        ([["a", "b"], ["a", {}]], [1, 2], TypeError, r"hashable.*item ids.* got {} .* at row 1"),
-        ([["a", 1], [("a", []), 1]], [1, 2], TypeError, r"hashable.*user ids.*at row 1"),
-        ([[1, 2], [3, 4]], [1, np.nan], ValueError, "y contains NaN"),
-        ([[1, 2], [3, 4]], [1, 2, 3], ValueError, "inconsistent numbers of samples"),
-        ([[1, 2], [3, 4]], ["good", "bad"], ValueError, "good"),
-    ],
-)
-def test_wrong_input(X, y, error, message):
-    with pytest.raises(error, match=message):
-        RatingRegressor(BiasBaseline()).fit(X, y)
+@pytest.mark.parametrize("model", [PMF, make_pipeline(PMF), make_pipeline(BiasBaseline(), PMF)])
+def test_a_class_for_a_model(model):
+    with pytest.raises(TypeError, match=r"instance \(PMF\(\)\), got .*class .*\(PMF\)"):
+        RatingRegressor(model).fit([[1, 2]], [3])

@@ -1,4 +1,4 @@
-"""Ids that RatingRegressor finds again, does not know, or cannot know."""
+"""Ids that RatingRegressor finds again, does not know, or refuses."""
 
 import numpy as np
 import pandas as pd
@@ -82,3 +82,27 @@ def test_locate_is_a_dictionary(kind):
     extreme = np.array([np.iinfo(np.int64).min, np.iinfo(np.int64).max])
     assert_array_equal(locate(extreme, np.array([3, 4])), [2, 2])
     assert_array_equal(locate(extreme, extreme), [0, 1])
+
+
+@pytest.mark.parametrize(
+    "X, y, error, message",
+    [
+        ([[1], [2]], [1, 2], ValueError, r"X has 1 feature\(s\).* the ids of the user and the"),
+        ([1, 2], [1, 2], ValueError, "Expected 2D array, got 1D array.*Reshape your data"),
+        (["ab", "cd"], [1, 2], ValueError, "Expected 2D array, got 1D array"),
+        ([[1, 2], [1, 2, 3]], [1, 2], ValueError, "same length, got 2 to 3"),
+        (np.empty((0, 2)), [], ValueError, "0 sample"),
+        ([[1, 2], [np.nan, 3]], [1, 2], ValueError, r"user ids \(column 0.*row 1: NaN; drop"),
+        ([[1, 2], [3, -np.inf]], [1, 2], ValueError, r"item ids \(column 1 of X\).*row 1: -inf"),
+        ([["a", "b"], ["a", None]], [1, 2], ValueError, "item ids .* must not be null.* row 1"),
+        ([["a", "b"], ["a", np.nan]], [1, 2], ValueError, "item ids .* must not be null"),
+        ([["a", "b"], ["a", {}]], [1, 2], TypeError, r"hashable.*item ids.* got {} .* at row 1"),
+        ([["a", 1], [("a", []), 1]], [1, 2], TypeError, r"hashable.*user ids.*at row 1"),
+        ([[1, 2], [3, 4]], [1, np.nan], ValueError, "y contains NaN"),
+        ([[1, 2], [3, 4]], [1, 2, 3], ValueError, "inconsistent numbers of samples"),
+        ([[1, 2], [3, 4]], ["good", "bad"], ValueError, "good"),
+    ],
+)
+def test_wrong_input(X, y, error, message):
+    with pytest.raises(error, match=message):
+        RatingRegressor(BiasBaseline()).fit(X, y)
