@@ -89,8 +89,12 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     To recommend with `estimator_`, leave its last column out by
     ``recommend(..., items=range(len(item_ids_)))``.
 
-    Of the training data, a model that rates single pairs keeps a state of each user, such as the
-    factors; any other needs whole rows to predict, so the matrix is kept.
+    Of the training data, a fitted regressor keeps the ids, the numbers of ratings, and what the
+    model rates pairs from. That is an offset of each user with :class:`BiasBaseline`, and latent
+    factors with :class:`AutoRec`, :class:`VAEBMF`, :class:`DeepLatentFactor` and
+    :class:`DeepLTRS`. It is the matrix of the ratings with all others: :class:`PMF` needs it for
+    standard deviations, :class:`BayesianPMF` for the factors of each sample, and any model that
+    predicts whole rows, a Pipeline among them, gets these rows.
 
     ``score`` is the coefficient of determination, as of every regressor.
 

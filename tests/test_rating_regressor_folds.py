@@ -1,4 +1,4 @@
-"""RatingRegressor in scikit-learn's folds, searches and curves, on real ratings."""
+"""RatingRegressor in scikit-learn's folds, searches, curves and pickles."""
 
 import pickle
 
@@ -15,8 +15,19 @@ from sklearn.model_selection import (
     cross_validate,
     learning_curve,
 )
+from sklearn.pipeline import make_pipeline
 
-from skrec import BiasBaseline, RatingRegressor
+from skrec import (
+    PMF,
+    VAEBMF,
+    AutoRec,
+    BayesianPMF,
+    BiasBaseline,
+    DeepLatentFactor,
+    DeepLTRS,
+    MultVAE,
+    RatingRegressor,
+)
 from skrec.datasets import load_movielens_small
 
 
@@ -86,3 +97,30 @@ def test_order_clones_and_pickles(movielens):
     shuffled = clone(model).fit(pairs.iloc[order], ratings[order])
     assert shuffled.get_params()["estimator__l2_user"] == 3
     assert_allclose(shuffled.predict(pairs), expected)
+
+
+SMALL = {"max_iter": 2, "random_state": 0}
+GIVES_STATES = [
+    BiasBaseline(),
+    AutoRec(4, **SMALL),
+    AutoRec(4, based_on="user", **SMALL),
+    VAEBMF(4, hidden_layer_sizes=(8,), **SMALL),
+    DeepLatentFactor(4, hidden_layer_sizes=(8,), **SMALL),
+    DeepLTRS(2, n_topics=2, hidden_layer_sizes=(8,), **SMALL),
+    GridSearchCV(BiasBaseline(), {"l2_user": [1.0, 10.0]}, cv=2),
+]
+GETS_ROWS = [
+    PMF(4, random_state=0),
+    BayesianPMF(4, random_state=0),
+    MultVAE(4, hidden_layer_sizes=(8,), likelihood="gaussian", **SMALL),
+    make_pipeline(BiasBaseline()),
+]
+
+
+@pytest.mark.parametrize("model", [*GIVES_STATES, *GETS_ROWS], ids=lambda model: str(model)[:20])
+def test_pickles_hold_ratings_only_where_that_is_said(model):
+    rng = np.random.default_rng(0)
+    users, items = np.divmod(np.sort(rng.permutation(20 * 15)[:150]), 15)
+    ratings = rng.uniform(1, 5, 150).astype(np.float32)
+    fitted = RatingRegressor(model).fit(np.c_[users, items], ratings)
+    assert (ratings.tobytes() in pickle.dumps(fitted)) == (model in GETS_ROWS)
