@@ -9,12 +9,13 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrec._ratings import RatingMixin
-from skrec.metrics._predictions import Predictor
+from skrec.base import RecommenderTags
+from skrec.metrics._predictions import Predictor, final_estimator
 from skrec.utils._columns import encode, locate
 from skrec.utils._pairs import as_table, merge_pairs, read_pairs, refuse_repeated
 from skrec.utils._validation import keep_state_on_error
@@ -38,8 +39,8 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : estimator, default=None
         A model whose ``predict`` answers in ratings for rows of a users x items matrix, such as
-        :class:`PMF`, ``MultVAE(likelihood="gaussian")``, or a Pipeline that ends in one. It is
-        cloned. None means ``PMF(random_state=0)``.
+        :class:`PMF`, ``MultVAE(likelihood="gaussian")``, or a Pipeline or a search that ends in
+        one. It is cloned. None means ``PMF(random_state=0)``.
     duplicates : {"mean", "last", "error"}, default="mean"
         What becomes of several ratings of one user and item. "mean": their average, which least
         squares makes of repeated measurements, and which is the same for every order of the
@@ -52,9 +53,11 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         The fitted model. It has one column more than there are items, the last, without
         ratings: it stands for every item that is not in the training data.
     user_ids_ : ndarray of shape (n_users,)
-        Ids of the users in ascending order: the rows of the matrix that the model was fitted on.
+        Ids of the users: the rows of the matrix that the model was fitted on. They are in
+        ascending order; by the name of their type first if types have no common order, such as
+        numbers and strings; and as they first stand in `X` if ids of one type have none.
     item_ids_ : ndarray of shape (n_items,)
-        Ids of the items in ascending order: the columns of that matrix but the last.
+        Ids of the items, in such an order: the columns of that matrix but the last.
     n_user_ratings_ : ndarray of shape (n_users,)
         Number of training ratings of each user.
     n_item_ratings_ : ndarray of shape (n_items,)
@@ -73,18 +76,25 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     -----
     Ids are numbers, strings or other hashable objects, in a data frame, an array, a list of rows,
     or the first two columns of a sparse matrix, where 0 is an id too. Whole numbers are the same
-    ids in a matrix of floats as in one of integers.
+    ids in a matrix of floats as in one of integers, and dates are the same in any unit. If none of
+    the ids to predict for is known, and none could be, as among strings and numbers, that is an
+    error.
 
     The columns after the second are the document-term counts of each rating's review, as a
     ``ColumnTransformer`` with a text vectorizer makes them. Only a model that reads reviews gets
-    them; with any other they are ignored, whatever they hold. The reviews of the pairs to predict
-    are never used: they would be written after the rating.
+    them; with any other they are ignored, whatever they hold. Inside a Pipeline or a search they
+    would not reach it, which is an error: put that around the `RatingRegressor`. The reviews of
+    the pairs to predict are never used: they would be written after the rating.
 
     To recommend with `estimator_`, leave its last column out by
     ``recommend(..., items=range(len(item_ids_)))``.
 
-    Of the training data, a model that rates single pairs keeps a state of each user, such as the
-    factors; any other needs whole rows to predict, so the matrix is kept.
+    Of the training data, a fitted regressor keeps the ids, the numbers of ratings, and what the
+    model rates pairs from. That is an offset of each user with :class:`BiasBaseline`, and latent
+    factors with :class:`AutoRec`, :class:`VAEBMF`, :class:`DeepLatentFactor` and
+    :class:`DeepLTRS`. It is the matrix of the ratings with all others: :class:`PMF` needs it for
+    standard deviations, :class:`BayesianPMF` for the factors of each sample, and any model that
+    predicts whole rows, a Pipeline among them, gets these rows.
 
     ``score`` is the coefficient of determination, as of every regressor.
 
@@ -135,7 +145,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             assert_all_finite(y, input_name="y")
             estimator = _default_estimator() if self.estimator is None else self.estimator
             _check_predicts_ratings(estimator)
-            users, items, counts = read_pairs(table, _reads_reviews(estimator))
+            users, items, counts = read_pairs(table, _reads_reviews(estimator, table.shape[1] - 2))
             check_consistent_length(users, y)
             if self.duplicates == "error":
                 refuse_repeated(users, items)
@@ -148,9 +158,10 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             self.n_item_ratings_ = np.bincount(ratings.indices, minlength=shape[1])[:-1]
             reviews = {} if counts is None else {"reviews": counts}
             self.estimator_ = clone(estimator).fit(ratings, **reviews)
-            self._states = _with_empty_row(ratings)
-            if isinstance(self.estimator_, RatingMixin):
-                self._states = self.estimator_._user_states(self._states, **reviews)
+            _check_predicts_ratings(self.estimator_)  # as a search may have chosen otherwise
+            model, self._states = _chosen(self.estimator_), _with_empty_row(ratings)
+            if isinstance(model, RatingMixin):
+                self._states = model._user_states(self._states, **reviews)
         return self
 
     def predict(self, X, return_std=False):
@@ -171,21 +182,22 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             Only if ``return_std=True``: of the rating itself, noise included.
         """
         check_is_fitted(self)
-        model = self.estimator_
-        if return_std and not getattr(_recommender_tags(model), "predicts_std", False):
+        final = final_estimator(self.estimator_)
+        if return_std and not _recommender_tags(final).predicts_std:
             raise ValueError(
                 f"return_std=True needs a model whose predict has return_std, but "
-                f"{type(model).__name__} has none: leave it out, or choose another estimator."
+                f"{type(final).__name__} has none: leave it out, or choose another estimator."
             )
         table = as_table(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         users, items, _ = read_pairs(table)
-        users, items = locate(users, self.user_ids_), locate(items, self.item_ids_)
-        if return_std:
-            return model._rate_pairs(self._states, users, items, return_std=True)
+        users = locate(users, self.user_ids_, "user id of X", "the training data")
+        items = locate(items, self.item_ids_, "item id of X", "the training data")
+        model = _chosen(self.estimator_)
+        options = {"return_std": True} if return_std else {}
         if isinstance(model, RatingMixin):
-            return model._rate_pairs(self._states, users, items)
-        return Predictor(model, self._states).predict_pairs(self._states, users, items)
+            return model._rate_pairs(self._states, users, items, **options)
+        return Predictor(model, self._states).predict_pairs(self._states, users, items, **options)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -197,25 +209,39 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
 
+def _chosen(estimator):
+    """The model that a search has chosen, which rates single pairs where the search cannot."""
+    return getattr(estimator, "best_estimator_", estimator)
+
+
 def _recommender_tags(estimator):
-    return getattr(estimator.__sklearn_tags__(), "recommender_tags", None)
+    # Of anybody else's models it is taken on trust that they predict ratings.
+    return getattr(get_tags(estimator), "recommender_tags", RecommenderTags(predicts_ratings=True))
 
 
-def _reads_reviews(estimator):
-    tags = _recommender_tags(estimator)
-    return tags is not None and tags.reads_reviews
+def _reads_reviews(estimator, n_counts):
+    final = final_estimator(estimator)
+    reads = _recommender_tags(final).reads_reviews
+    if reads and n_counts > 0 and not isinstance(estimator, RatingMixin):
+        raise ValueError(
+            f"{final!r} reads reviews, but not inside {type(estimator).__name__}, which does not "
+            f"pass them on, and X has {n_counts} columns of counts: give the model itself to "
+            "RatingRegressor and put the Pipeline or the search around that, or leave these "
+            "columns out."
+        )
+    return reads
 
 
 def _check_predicts_ratings(estimator):
-    if estimator.__sklearn_tags__().target_tags.required:
+    final = final_estimator(estimator)
+    if get_tags(final).target_tags.required:
         raise ValueError(
             f"The estimator must be one that learns from a users x items matrix alone, but "
-            f"{estimator!r} needs a target: choose a recommender, such as PMF()."
+            f"{final!r} needs a target: choose a recommender, such as PMF()."
         )
-    tags = _recommender_tags(estimator)
-    if tags is not None and not tags.predicts_ratings:
+    if not _recommender_tags(final).predicts_ratings:
         raise ValueError(
-            f"The estimator must predict ratings, but the scores of {estimator!r} only rank: "
+            f"The estimator must predict ratings, but the scores of {final!r} only rank: "
             "choose a model of ratings, such as PMF()."
         )
 

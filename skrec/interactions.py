@@ -168,8 +168,8 @@ class Interactions:
         Returns
         -------
         interactions : Interactions
-            Users (and items) in ascending order of their ids. Ids of kinds that have no common
-            order, such as numbers and strings, are ordered by the name of their type first.
+            Users (and items) in ascending order of their ids; by the name of their type first if
+            types have no common order, as they first stand in the table if one type has none.
 
         Raises
         ------
@@ -309,7 +309,7 @@ class Interactions:
         else:
             item_ids = as_ids(item_ids, "item_ids")
             check_distinct("item_ids", item_ids)
-            cols = positions(found, item_ids)[cols]
+            cols = positions(found, item_ids, "item of the table", "item_ids")[cols]
             known = cols >= 0
             if not known.all():
                 rows, cols, values = rows[known], cols[known], values[known]

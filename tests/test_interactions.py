@@ -324,6 +324,12 @@ def test_vocabulary_carries_timestamps_and_reviews():
     assert found.reviews.tolist() == ["x", "z"]
 
 
+def test_vocabulary_of_dates_in_another_unit():
+    days = np.array(["2021-01-01", "2020-01-01", "2020-01-03"], "M8[ns]")
+    found = Interactions.from_arrays([1, 2, 3], days, item_ids=days[:2].astype("M8[D]"))
+    assert found.X.toarray().tolist() == [[1, 0], [0, 1], [0, 0]]
+
+
 def test_own_vocabulary_changes_nothing(ratings):
     rows = np.repeat(ratings.user_ids, np.diff(ratings.X.indptr))
     again = Interactions.from_arrays(
@@ -408,6 +414,7 @@ def test_not_a_frame(df):
         (dict(item_ids=["a", None]), ValueError, "item_ids must not be null"),
         (dict(item_ids=[1, 2]), ValueError, r"no item .* of type \['str'\].* \['int'\]; convert"),
         (dict(item_ids=[]), ValueError, "no item of the table is in item_ids"),
+        (dict(items=[1, 2], item_ids=np.zeros(0, int)), ValueError, "no item of the table is in"),
         (dict(item_names=["A", "B"]), TypeError, "item_names must map .* got list; pass a dict"),
     ],
 )

@@ -1,6 +1,7 @@
-"""RatingRegressor: scikit-learn's contract, ids of every kind, and plain scikit-learn with it."""
+"""RatingRegressor: scikit-learn's contract, ids of every kind, models and their reviews."""
 
-import pickle
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -8,19 +9,11 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import (
-    GridSearchCV,
-    KFold,
-    PredefinedSplit,
-    cross_val_score,
-    cross_validate,
-    learning_curve,
-)
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -36,9 +29,18 @@ from skrec import (
     RatingRegressor,
 )
 from skrec._ratings import RatingMixin, UncertainRatingMixin
-from skrec.datasets import load_movielens_small
-from skrec.utils._columns import encode, locate
+from skrec.metrics._predictions import final_estimator
+from skrec.utils._columns import locate
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
+
+Place = Enum("Place", {f"at_{number}": number for number in range(2000)})
+
+
+@dataclass(frozen=True)
+class Product:
+    """An id without an order."""
+
+    number: int
 
 
 class UncertainBias(UncertainRatingMixin, BiasBaseline):
@@ -149,6 +151,17 @@ WAYS = {
     "numbers and strings": lambda pairs: [[user, f"item {item:02}"] for user, item in pairs],
     "string array": lambda pairs: np.char.zfill(pairs.astype(str), 3),
     "ids that are tuples": lambda pairs: [[("user", user), (item,)] for user, item in pairs],
+    "ids that are tuples of numbers": lambda pairs: [[(user,), (item,)] for user, item in pairs],
+    "tuples of mixed content": lambda pairs: [
+        [("a", user) if user % 2 else (user, "a"), ("b", item) if item > 10 else ("b", None, item)]
+        for user, item in pairs.tolist()
+    ],
+    "enums": lambda pairs: [[Place(user), Place(item)] for user, item in pairs],
+    "objects without an order": lambda pairs: [[Product(user), Product(i)] for user, i in pairs],
+    "kinds without an order": lambda pairs: [
+        [Product(user) if user % 2 else Place(user), item] for user, item in pairs
+    ],
+    "complex objects": lambda pairs: (pairs * 1j).astype(object),
     "dates": lambda pairs: pairs.astype("datetime64[D]"),
     "csr": sparse.csr_array,
     "coo": sparse.coo_matrix,
@@ -193,21 +206,19 @@ def test_ids_are_equal_as_python_says():
     assert_allclose(halves.predict(pairs + 0.5)[:-1], halves.predict(pairs * 0 + 0.25)[:-1])
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.float64, np.uint64, object, str])
-def test_locate_is_a_dictionary(kind):
-    rng = np.random.default_rng(0)
-    for top, n_asked in [(50, 300), (10**9, 300), (50, 2), (50, 0)]:
-        known = rng.integers(0, top, 30).astype(kind)
-        asked = np.r_[known[: n_asked // 2], rng.integers(0, top, n_asked // 2).astype(kind)]
-        _, vocabulary = encode(known)
-        expected = [
-            vocabulary.tolist().index(value) if value in vocabulary else len(vocabulary)
-            for value in asked.tolist()
-        ]
-        assert_array_equal(locate(asked, vocabulary), expected)
-    extreme = np.array([np.iinfo(np.int64).min, np.iinfo(np.int64).max])
-    assert_array_equal(locate(extreme, np.array([3, 4])), [2, 2])
-    assert_array_equal(locate(extreme, extreme), [0, 1])
+def test_order_of_the_ids():
+    users = {
+        (3, 1, 2): [1, 2, 3],
+        ("b", 3, "a", 1): [1, 3, "a", "b"],
+        (Place(2), Place(3), Place(2), Place(1)): [Place(2), Place(3), Place(1)],
+        (5, Product(4), "b", "a", 1): [Product(4), 1, 5, "a", "b"],
+        (5, Product(4), "b", Product(3), "a", 1): [5, Product(4), "b", Product(3), "a", 1],
+        (("a", 1), (1, "a")): [("a", 1), (1, "a")],
+    }
+    for given, expected in users.items():
+        pairs = [[user, "item"] for user in given]
+        model = RatingRegressor(BiasBaseline()).fit(pairs, range(len(pairs)))
+        assert model.user_ids_.tolist() == expected
 
 
 def test_unknown_users_and_items_get_the_answer_to_no_ratings():
@@ -282,9 +293,15 @@ def test_models_that_only_predict_rows(model):
 
 def test_models_that_do_not_predict_ratings():
     pairs, ratings = table()
-    for model in (EASE(), Popularity()):
-        with pytest.raises(ValueError, match=f"must predict ratings.*{type(model).__name__}"):
+    wrapped = make_pipeline(EASE()), GridSearchCV(make_pipeline(EASE()), {"ease__l2": [1.0]})
+    for model in (EASE(), Popularity(), *wrapped, make_pipeline(wrapped[1])):
+        with pytest.raises(ValueError, match=f"must predict ratings.*{final_estimator(model)!r}"):
             RatingRegressor(model).fit(pairs, ratings)
+    chosen = GridSearchCV(SMALL_VAE, {"likelihood": ["multinomial"]}, cv=2)
+    with pytest.raises(ValueError, match="must predict ratings.*the scores of MultVAE"):
+        RatingRegressor(chosen).fit(pairs, ratings)
+    with pytest.raises(ValueError, match=r"users x items matrix alone, but Ridge\(\) needs a tar"):
+        RatingRegressor(make_pipeline(Ridge())).fit(pairs, ratings)
     with pytest.raises(ValueError, match=r"users x items matrix alone, but Ridge\(\) needs a tar"):
         RatingRegressor(Ridge()).fit(pairs, ratings)
     with pytest.raises(ValueError, match=r"one column per item, .* KMeans returned shape"):
@@ -298,8 +315,29 @@ def test_standard_deviations():
     assert_allclose(got[:-1], model.predict(pairs))
     counts = (pairs[:, :1] == pairs[:, 0]).sum(axis=1)
     assert_allclose(std, 1 / np.sqrt(1 + np.r_[counts, 0]))
-    with pytest.raises(ValueError, match="return_std=True needs.*BiasBaseline has none"):
-        RatingRegressor(BiasBaseline()).fit(pairs, ratings).predict(pairs, return_std=True)
+    grid = GridSearchCV(BiasBaseline(), {"l2_user": [1.0]}, cv=2)
+    for model in (BiasBaseline(), make_pipeline(BiasBaseline()), grid):
+        with pytest.raises(ValueError, match="return_std=True needs.*BiasBaseline has none"):
+            RatingRegressor(model).fit(pairs, ratings).predict(pairs, return_std=True)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        make_pipeline,
+        lambda model: make_pipeline(FunctionTransformer(accept_sparse=True), model),
+        lambda model: GridSearchCV(model, {"clip": [True]}, cv=2),
+        lambda model: GridSearchCV(make_pipeline(model), {"uncertainbias__clip": [True]}, cv=2),
+    ],
+    ids=["pipeline", "two steps", "search", "search of pipelines"],
+)
+def test_standard_deviations_of_pipelines_and_searches(wrap):
+    pairs, ratings = table()
+    asked = [*pairs.tolist(), [0, 20], [7, 0], [7, 0]]
+    expected = RatingRegressor(UncertainBias()).fit(pairs, ratings).predict(asked, return_std=True)
+    model = RatingRegressor(wrap(UncertainBias())).fit(pairs, ratings)
+    assert_allclose(model.predict(asked, return_std=True), expected, rtol=1e-6)
+    assert_allclose(model.predict(asked), expected[0], rtol=1e-6)
 
 
 REVIEWS = ["good good film", "film", "bad good", "bad bad film"]
@@ -348,6 +386,23 @@ def test_reviews_of_duplicates():
         assert_array_equal(model.estimator_.reviews_.toarray(), expected)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(ReadsReviews()),
+        GridSearchCV(ReadsReviews(), {"clip": [True, False]}, cv=2),
+        make_pipeline(GridSearchCV(make_pipeline(ReadsReviews()), {"readsreviews__clip": [True]})),
+    ],
+    ids=["pipeline", "search", "both"],
+)
+def test_reviews_do_not_reach_a_wrapped_model(model):
+    pairs = np.array([[0, 0, 1, 2], [0, 1, 4, 0], [1, 1, 3, 5], [2, 0, 1, 1]])
+    name = type(model).__name__
+    message = rf"ReadsReviews\(.*\) reads reviews, but not inside {name}.*2 columns of counts"
+    with pytest.raises(ValueError, match=message):
+        RatingRegressor(model).fit(pairs, [1, 2, 3, 4])
+
+
 def test_reviews_that_nobody_reads():
     frame, ratings = reviewed(), [4, 3, 2, 1]
     without = RatingRegressor(BiasBaseline()).fit(frame[["user", "item"]], ratings)
@@ -359,74 +414,6 @@ def test_reviews_that_nobody_reads():
         RatingRegressor(ReadsReviews()).fit(frame, ratings)
 
 
-@pytest.fixture(scope="module")
-def movielens():
-    ratings = load_movielens_small()
-    users, items = ratings.X.tocoo().coords
-    frame = pd.DataFrame({"user": ratings.user_ids[users], "movie": ratings.item_ids[items]})
-    return frame, ratings.X.data.astype(float)
-
-
-def test_cross_validate(movielens):
-    scores = cross_validate(
-        RatingRegressor(BiasBaseline()),
-        *movielens,
-        cv=KFold(5, shuffle=True, random_state=0),
-        scoring=["neg_root_mean_squared_error", "neg_mean_absolute_error"],
-    )
-    assert -scores["test_neg_root_mean_squared_error"].mean() == pytest.approx(0.87, abs=0.01)
-    assert -scores["test_neg_mean_absolute_error"].mean() == pytest.approx(0.67, abs=0.01)
-
-
-def test_grid_search(movielens):
-    search = GridSearchCV(
-        RatingRegressor(BiasBaseline()),
-        {"estimator__l2_user": [0.01, 5.0], "duplicates": ["error"]},
-        cv=KFold(3, shuffle=True, random_state=0),
-        scoring="neg_root_mean_squared_error",
-    ).fit(*movielens)
-    assert search.best_params_ == {"estimator__l2_user": 5.0, "duplicates": "error"}
-    assert search.best_estimator_.estimator_.l2_user == 5.0
-    assert search.predict(movielens[0]).shape == movielens[1].shape
-
-
-def test_learning_curve(movielens):
-    sizes, _, scores = learning_curve(
-        RatingRegressor(BiasBaseline()),
-        *movielens,
-        cv=KFold(2, shuffle=True, random_state=0),
-        train_sizes=[0.05, 0.3, 1.0],
-        scoring="neg_root_mean_squared_error",
-    )
-    assert (np.diff(scores.mean(axis=1)) > 0).all()
-    assert sizes[-1] == len(movielens[1]) // 2
-
-
-def test_predefined_split(movielens):
-    pairs, ratings = movielens
-    fold = np.random.default_rng(0).integers(-1, 2, len(ratings))
-    model = RatingRegressor(BiasBaseline())
-    scores = cross_val_score(model, pairs, ratings, cv=PredefinedSplit(fold))
-    expected = [
-        model.fit(pairs[fold != k], ratings[fold != k]).score(pairs[fold == k], ratings[fold == k])
-        for k in (0, 1)
-    ]
-    assert_array_equal(scores, expected)
-
-
-def test_order_clones_and_pickles(movielens):
-    pairs, ratings = movielens
-    model = RatingRegressor(BiasBaseline(l2_user=3)).fit(pairs, ratings)
-    expected = model.predict(pairs)
-    again = pickle.loads(pickle.dumps(model))
-    assert_array_equal(again.predict(pairs), expected)
-    assert len(pickle.dumps(model)) < 5e5  # two offsets, not the matrix
-    order = np.random.default_rng(0).permutation(len(ratings))
-    shuffled = clone(model).fit(pairs.iloc[order], ratings[order])
-    assert shuffled.get_params()["estimator__l2_user"] == 3
-    assert_allclose(shuffled.predict(pairs), expected)
-
-
 def test_failed_fit_loses_nothing():
     pairs, ratings = table()
     model = RatingRegressor(BiasBaseline(rating_scale=(0, 5))).fit(pairs, ratings)
@@ -436,25 +423,7 @@ def test_failed_fit_loses_nothing():
     assert_array_equal(model.predict(pairs), expected)
 
 
-@pytest.mark.parametrize(
-    "X, y, error, message",
-    [
-        ([[1], [2]], [1, 2], ValueError, r"X has 1 feature\(s\).* the ids of the user and the"),
-        ([1, 2], [1, 2], ValueError, "Expected 2D array, got 1D array.*Reshape your data"),
-        (["ab", "cd"], [1, 2], ValueError, "Expected 2D array, got 1D array"),
-        ([[1, 2], [1, 2, 3]], [1, 2], ValueError, "same length, got 2 to 3"),
-        (np.empty((0, 2)), [], ValueError, "0 sample"),
-        ([[1, 2], [np.nan, 3]], [1, 2], ValueError, r"user ids \(column 0.*row 1: NaN; drop"),
-        ([[1, 2], [3, -np.inf]], [1, 2], ValueError, r"item ids \(column 1 of X\).*row 1: -inf"),
-        ([["a", "b"], ["a", None]], [1, 2], ValueError, "item ids .* must not be null.* row 1"),
-        ([["a", "b"], ["a", np.nan]], [1, 2], ValueError, "item ids .* must not be null"),
-        ([["a", "b"], ["a", {}]], [1, 2], TypeError, r"hashable.*item ids.* got {} .* at row 1"),
-        ([["a", 1], [("a", []), 1]], [1, 2], TypeError, r"hashable.*user ids.*at row 1"),
-        ([[1, 2], [3, 4]], [1, np.nan], ValueError, "y contains NaN"),
-        ([[1, 2], [3, 4]], [1, 2, 3], ValueError, "inconsistent numbers of samples"),
-        ([[1, 2], [3, 4]], ["good", "bad"], ValueError, "good"),
-    ],
-)
-def test_wrong_input(X, y, error, message):
-    with pytest.raises(error, match=message):
-        RatingRegressor(BiasBaseline()).fit(X, y)
+@pytest.mark.parametrize("model", [PMF, make_pipeline(PMF), make_pipeline(BiasBaseline(), PMF)])
+def test_a_class_for_a_model(model):
+    with pytest.raises(TypeError, match=r"instance \(PMF\(\)\), got .*class .*\(PMF\)"):
+        RatingRegressor(model).fit([[1, 2]], [3])

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import NMF
@@ -108,6 +108,16 @@ def test_search(table):
     rated, std = search.best_estimator_.predict(frame, return_std=True)
     assert rated.shape == std.shape == ratings.shape
     assert (std > 0).all()
+
+
+def test_reviews_for_a_model_inside_a_pipeline_are_refused(table):
+    frame, ratings = table
+    with pytest.raises(ValueError, match="random_state=0.* reads reviews, but not inside Pipe"):
+        pipeline(CountVectorizer(), make_pipeline(MODEL)).fit(frame, ratings)
+    ids = frame[["user", "item"]]
+    expected = RatingRegressor(MODEL).fit(ids, ratings).predict(ids)
+    wrapped = RatingRegressor(make_pipeline(MODEL)).fit(ids, ratings)
+    assert_allclose(wrapped.predict(ids), expected, rtol=1e-5)
 
 
 def test_a_text_model_of_the_users_own_in_front(table):

@@ -104,7 +104,7 @@ class ErrorByHistoryDisplay:
             counts = np.bincount(codes)
         else:
             known, counts = _kept_counts(estimator, by)
-        n_known = np.append(counts, 0)[locate(asked, known)]
+        n_known = np.append(counts, 0)[locate(asked, known, f"{by} id of X", "the training data")]
         return cls.from_predictions(y, estimator.predict(X), n_known, by=by, bins=bins, ax=ax)
 
     @classmethod

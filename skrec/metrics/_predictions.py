@@ -2,6 +2,7 @@
 
 import narwhals as nw
 import numpy as np
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 from skrec._ratings import score_pairs
@@ -13,6 +14,17 @@ from skrec.utils._blocks import (
     row_blocks,
     score_block,
 )
+
+
+def final_estimator(estimator):
+    """Look through Pipelines and searches at the estimator that answers, fitted if they are."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        elif isinstance(estimator, BaseSearchCV):
+            estimator = getattr(estimator, "best_estimator_", estimator.estimator)
+        else:
+            return estimator
 
 
 class Predictor:
@@ -35,7 +47,7 @@ class Predictor:
                 f"The estimator must have recommend or predict, got {estimator!r}, which has "
                 "neither."
             )
-        final = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        final = final_estimator(estimator)
         # Only of recommenders is it known that they may be called from several threads.
         is_recommender = hasattr(final, "recommend")
         n_jobs = getattr(final, "n_jobs", None)
@@ -71,13 +83,25 @@ class Predictor:
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], self._n_threads)
         return np.concatenate(map_blocks(gather, blocks, self._n_threads))
 
-    def predict_pairs(self, X, users, items):
-        """Predictions from the rows of the csr_array `X` for pairs of its rows and columns."""
-        return score_pairs(self._predict, X, users, items, self._n_threads)
+    def predict_pairs(self, X, users, items, return_std=False):
+        """Predictions from the rows of the csr_array `X` for pairs of its rows and columns.
+
+        With `return_std`, which ``predict`` must have, also their standard deviations.
+        """
+        ratings = score_pairs(self._predict, X, users, items, self._n_threads)
+        if not return_std:
+            return ratings
+        return ratings, score_pairs(self._predict_std, X, users, items, self._n_threads)
 
     def _predict(self, rows, reviews=None):
-        options = reviews_option(reviews)
-        scores = np.asarray(self._estimator.predict(self._contain(rows), **options))
+        answer = self._estimator.predict(self._contain(rows), **reviews_option(reviews))
+        return self._check(answer, rows)
+
+    def _predict_std(self, rows):
+        return self._check(self._estimator.predict(self._contain(rows), return_std=True)[1], rows)
+
+    def _check(self, scores, rows):
+        scores = np.asarray(scores)
         if scores.shape != rows.shape:
             raise ValueError(
                 f"predict must return a dense array with one row per user and one column per item,"

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from itertools import repeat
+from numbers import Number
 
 import numpy as np
 
@@ -125,8 +126,12 @@ def as_texts(reviews):
 
 
 def encode(ids):
-    """Position of each id among the distinct ids, and these in ascending order."""
-    if ids.dtype == np.int64:
+    """Position of each id among the distinct ids, and these in order.
+
+    That is ascending; by the name of the type first where types have no common order; and as they
+    come where ids of one type have none.
+    """
+    if ids.dtype == np.int64 and ids.size:
         low, high = ids.min(), ids.max()
         if int(high) - int(low) < 4 * len(ids):
             # Linear time, where sorting would be the larger part of reading a big file.
@@ -138,39 +143,45 @@ def encode(ids):
         distinct, codes = np.unique(ids, return_inverse=True)
         return codes, distinct
     ids = ids.tolist()
-    distinct = dict.fromkeys(ids)
-    try:
-        distinct = sorted(distinct)
-    except TypeError:
-        distinct = sorted(distinct, key=lambda value: (type(value).__name__, value))
+    distinct = _in_order(dict.fromkeys(ids))
     code = {value: position for position, value in enumerate(distinct)}
     return np.fromiter(map(code.get, ids), np.int64, len(ids)), _objects(distinct)
 
 
-def positions(ids, vocabulary):
-    """Position of each id in the vocabulary, -1 where it is not there."""
-    position = {value: i for i, value in enumerate(vocabulary.tolist())}
-    ids = ids.tolist()
-    positions = np.fromiter((position.get(value, -1) for value in ids), np.int64, len(ids))
-    kinds = [sorted({type(value).__name__ for value in values}) for values in (ids, position)]
-    if (positions < 0).all() and not set(kinds[0]) & set(kinds[1]):
-        raise ValueError(
-            f"no item of the table is in item_ids: the table's ids are of type {kinds[0]}, those "
-            f"of item_ids of type {kinds[1]}; convert one of them"
-        )
-    return positions
+def _in_order(values):
+    for key in (None, lambda value: (type(value).__name__, value)):
+        with suppress(TypeError):
+            return sorted(values, key=key)
+    return list(values)
 
 
-def locate(ids, vocabulary):
+def positions(ids, vocabulary, name, whose):
+    """Position of each id in a vocabulary in any order, -1 where it is not there; see `locate`."""
+    ranks, ascending = encode(vocabulary)
+    position = np.append(np.argsort(ranks), -1)
+    return position[locate(ids, ascending, name, whose)]
+
+
+def locate(ids, vocabulary, name="id", whose="the vocabulary"):
     """Position of each id in a vocabulary from `encode`, its length where it is not there.
 
-    Ids of the same type as the vocabulary are found without making an object of each.
+    Ids of the same type as the vocabulary are found without making an object of each. If none is
+    found and none can be, as among strings and numbers, that is an error, which calls the ids by
+    `name` and the vocabulary by `whose`.
     """
     n_known = len(vocabulary)
-    if ids.dtype != vocabulary.dtype or ids.dtype.kind == "O":
+    kind = ids.dtype.kind
+    if kind in "mM" and kind == vocabulary.dtype.kind and ids.dtype != vocabulary.dtype:
+        same = ids.astype(vocabulary.dtype)
+        fits = same.astype(ids.dtype) == ids
+        return np.where(fits, locate(same, vocabulary), n_known)
+    if ids.dtype != vocabulary.dtype or kind == "O" or not n_known:
         position = {value: i for i, value in enumerate(vocabulary.tolist())}
         found = map(position.get, ids.tolist(), repeat(n_known))
-        return np.fromiter(found, np.int64, len(ids))
+        found = np.fromiter(found, np.int64, len(ids))
+        if ids.size and (found == n_known).all():
+            _refuse_other_kinds(ids, vocabulary, name, whose)
+        return found
     low, high = vocabulary[0], vocabulary[-1]
     if ids.dtype == np.int64 and int(high) - int(low) < 4 * len(ids):
         position = np.full(high - low + 2, n_known)
@@ -180,6 +191,28 @@ def locate(ids, vocabulary):
     found = np.searchsorted(vocabulary, ids)
     found[found == n_known] = 0
     return np.where(vocabulary[found] == ids, found, n_known)
+
+
+def _refuse_other_kinds(ids, vocabulary, name, whose):
+    types = _types(ids), _types(vocabulary)
+    if {*map(_kind, types[0])} & {*map(_kind, types[1])}:
+        return
+    names = [sorted(id_type.__name__ for id_type in side) for side in types]
+    raise ValueError(
+        f"no {name} is in {whose}: they are of type {names[0]}, such as {ids[0]!r}, those of "
+        f"{whose} of type {names[1]}; convert one of them"
+    )
+
+
+def _types(ids):
+    # NumPy's list has numbers for dates in units that Python's dates lack.
+    return {ids.dtype.type} if ids.dtype.kind in "mM" else set(map(type, ids.tolist()))
+
+
+def _kind(id_type):
+    """Class such that ids of another are never equal to those of this type."""
+    kinds = (str, Number, np.datetime64)
+    return next((kind for kind in kinds if issubclass(id_type, kind)), object)
 
 
 def first_repeated(keys):

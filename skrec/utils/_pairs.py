@@ -69,7 +69,7 @@ def _rows_as_array(rows):
         array = np.asarray(rows)
     except ValueError:  # rows of several lengths, or with tuples for ids
         array = None
-    if array is not None and (array.ndim < 2 or array.dtype.kind in "biufc"):
+    if array is not None and (array.ndim < 2 or array.ndim == 2 and array.dtype.kind in "biufc"):
         return array
     widths = {len(row) for row in rows}
     if len(widths) > 1:
