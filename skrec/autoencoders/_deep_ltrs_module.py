@@ -228,17 +228,20 @@ class DeepLTRSModule(nn.Module):
 class DeepLTRSTrainer(Trainer):
     """Alternates passes over users and passes over items."""
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Give the first pass, and the first score, something to go by."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        if self.start.n_epochs:
+            self._remember(X.users)
+            self._remember(X.items)
+        else:
+            self.module.start_posteriors(self.generator)
+
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Make both passes; after each, encode its side anew for the other one."""
         if iterator is None:
             return
         store, module = iterator.store, self.module
-        if not module.posteriors:
-            if self.start.n_epochs:
-                self._remember(store.users)
-                self._remember(store.items)
-            else:
-                module.start_posteriors(self.generator)
         for side in (store.users, store.items):
             batches = self.get_iterator(side, training)
             super().run_single_epoch(batches, training, prefix, step_fn, **fit_params)

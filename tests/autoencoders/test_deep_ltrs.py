@@ -269,8 +269,10 @@ def test_pickle_carries_no_review(X, reviews, model):
     assert_array_equal(again.topics(), model.topics())
 
 
-def test_warm_start_keeps_the_vocabulary(X, reviews):
-    model = DeepLTRS(5, **SMALL).set_params(warm_start=True).fit(X, reviews=reviews)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_warm_start_keeps_the_vocabulary(X, reviews, early_stopping):
+    model = DeepLTRS(5, **SMALL).set_params(warm_start=True, early_stopping=early_stopping)
+    model.fit(X, reviews=reviews)
     vocabulary = model.vocabulary_
     model.fit(X, reviews=reviews)
     assert model.vocabulary_ is vocabulary
@@ -285,6 +287,17 @@ def test_warm_start_keeps_the_vocabulary(X, reviews):
     model.set_params(warm_start=False).fit(X)
     assert not hasattr(model, "vocabulary_")
     assert not hasattr(model, "topic_word_")
+
+
+def test_warm_start_begins_with_the_score_of_the_fit_before(X):
+    """Also where the fit before had no early stopping, and thus no score."""
+    model = DeepLTRS(5, **SMALL).set_params(warm_start=True).fit(X)
+    before = model.predict(X)
+    worse = {"learning_rate": 1.0, "n_iter_no_change": 2, "max_iter": 9}
+    model.set_params(early_stopping=True, **worse).fit(X)
+    assert model.best_iteration_ == 3
+    assert model.n_iter_ == 5
+    assert_allclose(model.predict(X), before, rtol=1e-6)
 
 
 def test_the_loss_is_the_bound_of_the_last_weights(X, reviews):
