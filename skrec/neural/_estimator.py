@@ -179,8 +179,16 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         """Raise an error where training cannot go on with the weights of the fit before."""
         shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
         known = {name: value.shape for name, value in self._weights.items()}
+        before = self._module_class(self.n_features_in_, **self._options)
+        trained, trained_before = (
+            [name for name, _ in network.named_parameters()] for network in (module, before)
+        )
         likelihood = options.get("likelihood")
-        if shapes == known and likelihood == self._options.get("likelihood"):
+        if (
+            shapes == known
+            and trained == trained_before
+            and likelihood == self._options.get("likelihood")
+        ):
             return
         changed = [name for name in options if options[name] != self._options[name]]
         changed = ", ".join(changed) or "the number of users"

@@ -289,6 +289,15 @@ def test_warm_start_keeps_the_vocabulary(X, reviews, early_stopping):
     assert not hasattr(model, "topic_word_")
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_warm_start_with_and_without_offsets_are_two_networks(X, first):
+    """Their weights have the same names and shapes, but not all are trained in both."""
+    model = DeepLTRS(5, offsets=first, **SMALL).set_params(warm_start=True).fit(X)
+    with pytest.raises(ValueError, match="cannot go on training: offsets changed"):
+        model.set_params(offsets=not first).fit(X)
+    assert model.n_iter_ == 3
+
+
 def test_warm_start_begins_with_the_score_of_the_fit_before(X):
     """Also where the fit before had no early stopping, and thus no score."""
     model = DeepLTRS(5, **SMALL).set_params(warm_start=True).fit(X)
