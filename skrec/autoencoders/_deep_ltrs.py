@@ -22,9 +22,7 @@ from skrec.autoencoders._rated_pairs import (
     less_offsets,
     rated_by_item,
 )
-from skrec.autoencoders._review_words import (
-    ReviewWordsMixin,
-)
+from skrec.autoencoders._review_words import ReviewWordsMixin
 from skrec.base import BaseRecommender
 from skrec.linear import BiasBaseline
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
@@ -330,12 +328,6 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         """
         return self._encode_users(*self._check_input(X, reviews))[1].astype(np.float32)
 
-    def _check_training_rows(self, X, reset):
-        rows = super()._check_training_rows(X, reset)
-        given = self._given_reviews
-        self._reviews = None if given is None else as_reviews(given, X, rows)
-        return rows
-
     def _training_part(self, X):
         self._training_offsets = self._fit_offsets(X)
         return RatedPairs(less_offsets(X, self._training_offsets)[0], self._training_words(X))
@@ -438,8 +430,3 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     def _variance_factors(self, states):
         items = self.item_embeddings_, self._item_variances
         return variance_factors(states[1:], items, self.component_weights_)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.recommender_tags.reads_reviews = True
-        return tags

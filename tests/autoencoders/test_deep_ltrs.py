@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import (
     CountVectorizer,
@@ -243,6 +244,24 @@ def test_search_over_the_vectorizer_with_and_without_routing(X, reviews):
     assert np.isfinite(scores).all()
     assert np.abs(scores[0] - scores[1]).min() > 1e-6
     assert_allclose(scores[1], scores[2])
+
+
+def test_fit_transform_reads_the_reviews_in_both(X, reviews, model):
+    expected = model.transform(X, reviews=reviews)
+    assert np.abs(expected - model.transform(X)).max() > 1e-4
+    again = clone(model)
+    assert_array_equal(again.fit_transform(X, reviews=reviews), expected)
+    steps = make_pipeline(clone(model), KMeans(3, n_init=1, random_state=0))
+    steps.fit(X, deepltrs__reviews=reviews)
+    assert_array_equal(
+        steps[-1].cluster_centers_, clone(steps[-1]).fit(expected).cluster_centers_
+    )
+    frame = again.set_output(transform="pandas").fit_transform(X, reviews=reviews)
+    assert_array_equal(frame.columns, again.get_feature_names_out())
+    with config_context(enable_metadata_routing=True):
+        again.set_fit_request(reviews=True).set_transform_request(reviews=True)
+        routed = make_pipeline(again.set_output(transform="default"), "passthrough")
+        assert_array_equal(routed.fit_transform(X, reviews=reviews), expected)
 
 
 @pytest.mark.parametrize(
