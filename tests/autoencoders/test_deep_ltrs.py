@@ -328,13 +328,6 @@ def test_warm_start_begins_with_the_score_of_the_fit_before(X):
     assert_allclose(model.predict(X), before, rtol=1e-6)
 
 
-def test_the_loss_is_the_bound_of_the_last_weights(X, reviews):
-    """Where nothing is drawn or dropped and nothing is learned, epochs repeat."""
-    options = {**SMALL, "learning_rate": 1e-30, "dropout": 0.0, "batch_size": 1000}
-    model = DeepLTRS(5, text_weight=0, **options).fit(X, reviews=reviews)
-    assert model.loss_curve_[1] == pytest.approx(model.loss_curve_[2], rel=0.05)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -9,6 +9,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
+from skrec import DeepLTRS
 from skrec.autoencoders import _deep_ltrs_module
 from skrec.autoencoders._deep_ltrs_module import (
     DeepLTRSModule,
@@ -17,7 +18,13 @@ from skrec.autoencoders._deep_ltrs_module import (
     variance_factors,
     word_nll,
 )
-from skrec.autoencoders._rated_pairs import PairStore, RatedPairs, encoder_rows, sum_words
+from skrec.autoencoders._rated_pairs import (
+    PairStore,
+    RatedPairs,
+    encoder_rows,
+    less_offsets,
+    sum_words,
+)
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import init_uniform
 
@@ -152,6 +159,27 @@ def test_both_phases_are_the_lower_bound(module, pairs, fixed_draws):
         assert rows.shape == (len(side),)
         got = rows.mean() * store.n_pairs + module.kl(other)
         assert got.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("offsets", [True, False])
+def test_the_loss_of_an_epoch_is_the_bound_per_pair(pairs, fixed_draws, monkeypatch, offsets):
+    """Where no weight is learned, nothing dropped, and batches are normalised as in evaluation."""
+    monkeypatch.setattr(
+        _deep_ltrs_module.BatchNorm,
+        "forward",
+        lambda self, x: nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        ),
+    )
+    options = {"n_topics": K, "hidden_layer_sizes": (6, 5), "topic_hidden_size": 7, "dropout": 0}
+    options |= {"learning_rate": 1e-30, "batch_size": 3, "max_iter": 3, "early_stopping": False}
+    model = DeepLTRS(
+        D, offsets=offsets, text_weight=0.7, scale_words=False, **options, random_state=0
+    ).fit(pairs.ratings, reviews=pairs.words)
+    residual, _ = less_offsets(pairs.ratings, model._offsets)
+    centred = RatedPairs(residual, pairs.words)
+    bound = naive_negative_elbo(model._scoring_module(), centred, fixed_draws).item()
+    assert model.loss_curve_ == pytest.approx([bound / pairs.ratings.nnz] * 3, rel=1e-4)
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
