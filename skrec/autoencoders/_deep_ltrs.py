@@ -56,8 +56,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     n_topics : int, default=50
         Number of topics; it need not be `n_components`.
     vectorizer : estimator, default=None
-        What makes counts of texts: any scikit-learn text vectorizer, or a Pipeline that begins
-        with one; other non-negative weights than counts will do. It is cloned, and fitted on the
+        What makes counts of texts: any scikit-learn text vectorizer, or a Pipeline from texts to
+        counts; other non-negative weights than counts will do. It is cloned, and fitted on the
         training texts only. None counts words of two letters or more that are in at least two
         reviews and in no more than half of them, the 5000 most frequent. Not used where reviews
         come as counts.
@@ -130,8 +130,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     vectorizer_ : estimator or None
         The fitted vectorizer; None if reviews were counts. Only if there were reviews.
     vocabulary_ : ndarray of shape (n_words,)
-        The words; numbers of columns if reviews were counts, or if the vectorizer does not know.
-        Only if there were reviews.
+        The words; numbers of columns if reviews were counts, or if the vectorizer, or a step of
+        it, does not know. Only if there were reviews.
     topic_word_ : ndarray of shape (n_topics, n_words)
         Probabilities of the words in a review of one topic. Only if there were reviews.
     n_iter_ : int

@@ -99,9 +99,11 @@ def checked_counts(counts, name, source):
 
 def word_names(vectorizer, n_words):
     """The words themselves; where nobody knows them, the numbers of their columns."""
-    if hasattr(vectorizer, "get_feature_names_out"):
-        return np.asarray(vectorizer.get_feature_names_out(), dtype=object)
-    return np.arange(n_words)
+    try:
+        names = np.asarray(vectorizer.get_feature_names_out(), dtype=object)
+    except AttributeError:  # a Pipeline has names only if each of its steps has
+        return np.arange(n_words)
+    return names if len(names) == n_words else np.arange(n_words)
 
 
 class ReviewWordsMixin:

@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import (
 )
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback
 
 from skrec import BiasBaseline, DeepLTRS, Reviews
@@ -264,20 +265,35 @@ def test_fit_transform_reads_the_reviews_in_both(X, reviews, model):
         assert_array_equal(routed.fit_transform(X, reviews=reviews), expected)
 
 
+HASHING = HashingVectorizer(n_features=64, alternate_sign=False)
+
+
+ONE_TO_ONE = {"feature_names_out": "one-to-one"}
+ONE = {"feature_names_out": lambda transformer, names: names[:1]}
+
+
+def lower(texts):
+    return [text.lower() for text in texts]
+
+
 @pytest.mark.parametrize(
-    "vectorizer",
+    ("vectorizer", "has_names"),
     [
-        TfidfVectorizer(),
-        make_pipeline(CountVectorizer(), TfidfTransformer()),
-        HashingVectorizer(n_features=64, alternate_sign=False),
+        (TfidfVectorizer(), True),
+        (make_pipeline(CountVectorizer(), TfidfTransformer()), True),
+        (HASHING, False),
+        (make_pipeline(HASHING, TfidfTransformer()), False),
+        (make_pipeline(CountVectorizer(), FunctionTransformer(accept_sparse=True)), False),
+        (make_pipeline(FunctionTransformer(lower), CountVectorizer()), False),
+        (make_pipeline(FunctionTransformer(lower, **ONE_TO_ONE), CountVectorizer()), True),
+        (make_pipeline(CountVectorizer(), FunctionTransformer(accept_sparse=True, **ONE)), False),
     ],
-    ids=lambda vectorizer: type(vectorizer).__name__,
 )
-def test_any_vectorizer(X, reviews, vectorizer):
+def test_any_vectorizer(X, reviews, vectorizer, has_names):
     model = DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
     assert np.isfinite(model.predict(X, reviews=reviews)).all()
-    has_names = not isinstance(vectorizer, HashingVectorizer)
     assert isinstance(model.topics(2)[0, 0], str) is has_names
+    assert len(model.vocabulary_) == model.topic_word_.shape[1]
 
 
 def test_pickle_carries_no_review(X, reviews, model):
