@@ -12,6 +12,9 @@ from skrec.reviews import as_reviews
 from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_items, check_k
 
+# How scikit-learn's errors begin where no word is left: of no text, by pruning, by its limits.
+NO_WORDS = ("empty vocabulary", "After pruning", "max_df corresponds to < documents than min_df")
+
 
 def default_vectorizer():
     """Count words of at least two letters, neither singular nor in every second review."""
@@ -40,6 +43,8 @@ def learn_vocabulary(vectorizer, documents):
     try:
         counts = vectorizer.fit_transform(documents)
     except ValueError as error:
+        if not str(error).startswith(NO_WORDS):
+            raise
         n_empty = sum(not text.strip() for text in documents)
         raise ValueError(
             f"vectorizer={vectorizer!r} finds no words in the {len(documents)} training reviews "

@@ -57,7 +57,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
     _trainer_class = Trainer
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)  # for the vectorizer of reviews
     def fit(self, X, y=None, *, reviews=None):
         """Learn from users.
 

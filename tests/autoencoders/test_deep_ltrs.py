@@ -384,6 +384,25 @@ def test_vectorizers_that_yield_negative_values(X, reviews, vectorizer):
         DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
 
 
+@pytest.mark.parametrize(
+    ("vectorizer", "message"),
+    [
+        (CountVectorizer(min_df=-3), "^The 'min_df' parameter of CountVectorizer must be"),
+        (CountVectorizer(analyzer="wrod"), "^The 'analyzer' parameter of CountVectorizer must be"),
+        (CountVectorizer(ngram_range=(2, 1)), r"^Invalid value for ngram_range=\(2, 1\)"),
+        (make_pipeline(CountVectorizer(min_df=-3), TfidfTransformer()), "^The 'min_df' parameter"),
+    ],
+)
+def test_the_vectorizer_says_itself_what_is_wrong_with_it(X, reviews, vectorizer, message):
+    with pytest.raises(ValueError, match=message):
+        DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
+
+
+def test_too_few_reviews_for_the_limits_of_the_vectorizer():
+    with pytest.raises(ValueError, match="finds no words in the 3 training reviews .*: max_df"):
+        DeepLTRS(5, **SMALL).fit(np.eye(3), reviews=["good tea", "bad tea", "tea"])
+
+
 def test_wrong_reviews_in_predict(X, reviews, model):
     with pytest.raises(ValueError, match=r"have 3 terms, the model was fitted on \d+"):
         model.predict(X, reviews=np.ones((X.nnz, 3)))
