@@ -254,9 +254,7 @@ def test_fit_transform_reads_the_reviews_in_both(X, reviews, model):
     assert_array_equal(again.fit_transform(X, reviews=reviews), expected)
     steps = make_pipeline(clone(model), KMeans(3, n_init=1, random_state=0))
     steps.fit(X, deepltrs__reviews=reviews)
-    assert_array_equal(
-        steps[-1].cluster_centers_, clone(steps[-1]).fit(expected).cluster_centers_
-    )
+    assert_array_equal(steps[-1].cluster_centers_, clone(steps[-1]).fit(expected).cluster_centers_)
     frame = again.set_output(transform="pandas").fit_transform(X, reviews=reviews)
     assert_array_equal(frame.columns, again.get_feature_names_out())
     with config_context(enable_metadata_routing=True):
@@ -429,6 +427,17 @@ def test_training_is_private_and_silent(X, reviews, capfd):
     assert_array_equal(first.predict(X), second.predict(X))
     assert first.loss_curve_ == second.loss_curve_
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("offsets", [True, False])
+def test_memory_does_not_change_the_model(X, reviews, offsets):
+    """But for rounding, which Adam makes much of."""
+    options = {**SMALL, "offsets": offsets, "text_weight": 1}
+    with config_context(working_memory=0.01):
+        in_blocks = DeepLTRS(5, **options).fit(X, reviews=reviews)
+    whole = clone(in_blocks).fit(X, reviews=reviews)
+    assert in_blocks.loss_curve_ != whole.loss_curve_
+    assert_allclose(in_blocks.loss_curve_, whole.loss_curve_, rtol=3e-3)
 
 
 def test_interrupted_training_keeps_the_model_so_far(X, reviews):

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from sklearn import config_context
 from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skrec import DeepLTRS
 from skrec.autoencoders import _deep_ltrs_module
@@ -246,6 +249,57 @@ def test_words_of_observed_pairs_are_those_of_all_pairs():
     got = word_nll(observed, RowStore(sparse.csr_array(counts.numpy()), CPU).cut())
     expected = -(counts * torch.log_softmax(observed, dim=1)).sum(dim=1)
     torch.testing.assert_close(got, expected)
+
+
+class LargestArray(TorchDispatchMode):
+    """Elements of the largest array that any operation makes."""
+
+    n_elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.n_elements = max(self.n_elements, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("offsets", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_words_in_blocks_are_those_of_all_pairs_at_once(offsets, training):
+    """Values, gradients and running statistics, without an array of pairs x words."""
+    n_pairs, n_words = 300, 2000
+    decoder = WordDecoder(n_words, D, K, 8, dropout=0.0, offsets=offsets).train(training)
+    generator = torch.Generator().manual_seed(0)
+    init_uniform(decoder, generator)
+    whole = copy.deepcopy(decoder).double()
+    rng = np.random.default_rng(0)
+    counts = sparse.random_array((n_pairs, n_words), density=0.01, rng=rng, dtype=np.float32)
+    words = RowStore(counts.tocsr(), CPU).cut()
+    shares = torch.softmax(2 * torch.randn(n_pairs, K, generator=generator), dim=1)
+    shares.requires_grad_()
+    weights = torch.rand(n_pairs, generator=generator)
+    kept = []
+    with (
+        config_context(working_memory=1),
+        LargestArray() as largest,
+        saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x),
+    ):
+        got = decoder.nll(shares, words)
+        (got * weights).sum().backward()
+    assert max(largest.n_elements, sum(kept)) < n_pairs * n_words / 4
+    in_double = shares.detach().double().requires_grad_()
+    log_probabilities = torch.log_softmax(whole.logits(in_double), dim=1)
+    expected = -(torch.from_numpy(counts.toarray()) * log_probabilities).sum(dim=1)
+    (expected * weights).sum().backward()
+    close = {"rtol": 1e-4, "atol": 1e-5, "check_dtype": False}
+    torch.testing.assert_close(got, expected, **close)
+    torch.testing.assert_close(
+        shares.grad, in_double.grad, rtol=1e-4, atol=2e-4, check_dtype=False
+    )
+    torch.testing.assert_close(dict(decoder.named_buffers()), dict(whole.named_buffers()), **close)
+    for parameter, wanted in zip(decoder.parameters(), whole.parameters(), strict=True):
+        if wanted.grad is not None:
+            torch.testing.assert_close(parameter.grad, wanted.grad, **close)
 
 
 def test_batches_hold_each_rating_once_on_either_side_with_its_words(pairs):

@@ -250,7 +250,7 @@ def test_moments_of_other_weights_are_not_loaded():
     optimizer.step()
     moments = optimizer_arrays(optimizer)
     load_optimizer(adam(2, 3), moments)
-    with pytest.raises(ValueError, match=r"exp_avg of weight 1 must have shape \(4,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"weight 1 must have shape \(4,\), got \(3,\)"):
         load_optimizer(adam(2, 4), moments)
 
 
