@@ -13,6 +13,7 @@ from skrec.autoencoders._deep_ltrs_module import (
     DeepLTRSModule,
     DeepLTRSTrainer,
     encode_rows,
+    in_double,
     variance_factors,
 )
 from skrec.autoencoders._rated_pairs import (
@@ -381,7 +382,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         residual, _ = less_offsets(X, offsets)
         ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X)))
         rows = encoder_rows(ratings, words, self.scale_words)
-        mean, log_var = encode_rows(module.encoders["item"], rows)
+        mean, log_var = encode_rows(in_double(module.encoders["item"]), rows)
         return {
             "mean_": offsets[0],
             "item_offsets_": offsets[1],
@@ -397,8 +398,15 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         """Offsets, and means and variances of the latents, of users given as rows."""
         residual, offsets = less_offsets(X, self._offsets)
         rows = encoder_rows(residual, words, self._scale_words)
-        mean, log_var = encode_rows(self._scoring_module().encoders["user"], rows)
+        mean, log_var = encode_rows(self._user_encoder(), rows)
         return offsets, mean, np.exp(log_var)
+
+    def _user_encoder(self):
+        module = self._scoring_module()
+        key = module.log_noise.device, "user"
+        if key not in self._modules:  # two threads may both copy it, which does no harm
+            self._modules[key] = in_double(module.encoders["user"])
+        return self._modules[key]
 
     def _score_rows(self, X, words=None):
         offsets, mean, _ = self._encode_users(X, words)

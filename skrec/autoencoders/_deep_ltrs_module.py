@@ -395,18 +395,18 @@ def widest_float(device):
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def encode_rows(encoder, rows):
-    """Means and log variances of all rows: two arrays of shape (n_rows, n_components).
+def in_double(encoder):
+    """A copy of an encoder to encode rows with: in single the last digits depend on the batch."""
+    return deepcopy(encoder).eval().to(widest_float(encoder.mean.weight.device))
 
-    In double precision, where there is one: in single the last digits depend on the batch.
-    """
-    device = encoder.mean.weight.device
-    dtype = widest_float(device)
-    encoder = deepcopy(encoder).eval().to(dtype)
+
+def encode_rows(encoder, rows):
+    """Means and log variances of all rows: two arrays of shape (n_rows, n_components)."""
+    weight = encoder.mean.weight
     parts = []
     with torch.inference_mode():
         for block in row_blocks(rows.shape[0], 64 * encoder.mean.in_features):
-            batch = RowStore(rows[block], device).cut()
-            batch = replace(batch, values=batch.values.to(dtype))
+            batch = RowStore(rows[block], weight.device).cut()
+            batch = replace(batch, values=batch.values.to(weight.dtype))
             parts.append([part.cpu().numpy() for part in encoder(batch)])
     return [np.concatenate(part) for part in zip(*parts, strict=True)]

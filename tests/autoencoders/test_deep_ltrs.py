@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback
 
 from skrec import BiasBaseline, DeepLTRS, Reviews
+from skrec.autoencoders import _deep_ltrs_module
 from skrec.datasets import make_ratings_reviews
 from skrec.metrics import rating_scorer, rmse
 from skrec.model_selection import fold_in_split, interaction_split
@@ -320,6 +321,24 @@ def test_warm_start_keeps_the_vocabulary(X, reviews, early_stopping):
     model.set_params(warm_start=False).fit(X)
     assert not hasattr(model, "vocabulary_")
     assert not hasattr(model, "topic_word_")
+
+
+def test_the_encoder_is_copied_once_and_not_pickled(X, reviews, model, monkeypatch):
+    copies = []
+    copy_of = _deep_ltrs_module.deepcopy
+    monkeypatch.setattr(
+        _deep_ltrs_module, "deepcopy", lambda encoder: copies.append(1) or copy_of(encoder)
+    )
+    again = pickle.loads(pickle.dumps(model))
+    n_bytes = len(pickle.dumps(again))
+    expected = again.transform(X)
+    with config_context(working_memory=0.01):
+        again.recommend(X, reviews=reviews)
+        again.predict(X, return_std=True)
+    assert len(copies) == 1
+    assert len(pickle.dumps(again)) == n_bytes
+    assert again.set_params(max_iter=1).fit(X).transform(X).shape == expected.shape
+    assert np.abs(again.transform(X) - expected).max() > 1e-4  # that of the new weights
 
 
 @pytest.mark.parametrize("first", [True, False])
