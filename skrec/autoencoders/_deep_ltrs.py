@@ -166,9 +166,12 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     encoder; the term of a batch of items likewise.
 
     With ``offsets=False, text_weight=1, scale_words=False, hidden_layer_sizes=(50, 50),
-    batch_size=5, n_iter_no_change=None`` the model is that of the paper. What remains different:
-    words are normalised over the batch's observed pairs instead of all its pairs, and Adam has
-    the usual moments.
+    batch_size=5, n_iter_no_change=None, clip=False`` the model is that of the paper. What remains
+    different from it, or from its code: words are normalised over the batch's observed pairs
+    instead of all its pairs; the default vectorizer leaves words out (`vectorizer`); the squared
+    error is not drawn; the noise starts at 1 instead of at random; Adam has betas of (0.9, 0.999)
+    instead of (0.99, 0.999); rows are shuffled, and none are dropped; rows without entries are at
+    the prior; and items are encoded with the ratings held out as well once training is over.
 
     References
     ----------

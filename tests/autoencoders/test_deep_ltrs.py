@@ -1,6 +1,8 @@
 """DeepLTRS as an estimator: what reviews give it, and what it must not read."""
 
+import inspect
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ from skorch.callbacks import Callback
 
 from skrec import BiasBaseline, DeepLTRS, Reviews
 from skrec.autoencoders import _deep_ltrs_module
+from skrec.autoencoders._rated_pairs import less_offsets
 from skrec.datasets import make_ratings_reviews
 from skrec.metrics import rating_scorer, rmse
 from skrec.model_selection import fold_in_split, interaction_split
@@ -172,26 +175,28 @@ def test_users_and_items_without_entries_are_at_the_prior(X, reviews):
 
 
 def test_the_setting_of_the_paper(X, reviews):
-    paper = DeepLTRS(
-        5,
-        n_topics=7,
-        offsets=False,
-        text_weight=1,
-        scale_words=False,
-        hidden_layer_sizes=(50, 50),
-        batch_size=5,
-        max_iter=3,
-        n_iter_no_change=None,
-        random_state=0,
-    ).fit(X, reviews=reviews)
+    setting = re.search(
+        "With ``(offsets=False[^`]*)`` the model is that of the paper", inspect.getdoc(DeepLTRS)
+    )
+    paper = eval(f"DeepLTRS(5, n_topics=7, max_iter=3, random_state=0, {setting[1]})")
+    paper.fit(X, reviews=reviews)
     assert paper.n_iter_ == 3
     assert_array_equal(paper.component_weights_, np.ones(5))
     assert paper.mean_ == 0
     assert not paper.item_offsets_.any()
     embedded = paper.transform(X, reviews=reviews)
-    unclipped = paper.set_params(clip=False).predict(X, reviews=reviews)
-    assert_allclose(unclipped, embedded @ paper.item_embeddings_.T, rtol=1e-5, atol=1e-5)
+    expected = embedded @ paper.item_embeddings_.T
+    assert expected.min() < paper.rating_range_[0]
+    assert_allclose(paper.predict(X, reviews=reviews), expected, rtol=1e-5, atol=1e-5)
     assert paper.topic_word_.shape == (7, len(paper.vocabulary_))
+
+
+def test_items_are_encoded_with_the_ratings_held_out_too(X):
+    model = DeepLTRS(5, **SMALL).set_params(early_stopping=True, validation_fraction=0.5).fit(X)
+    residual, _ = less_offsets(X, model._offsets)
+    item_encoder = _deep_ltrs_module.in_double(model._scoring_module().encoders["item"])
+    mean, _ = _deep_ltrs_module.encode_rows(item_encoder, sparse.csr_array(residual.T))
+    assert_allclose(model.item_embeddings_, mean, rtol=1e-4, atol=1e-6)
 
 
 def test_early_stopping_hides_ratings_with_their_texts(X):
