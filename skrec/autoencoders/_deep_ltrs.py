@@ -13,6 +13,7 @@ from skrec.autoencoders._deep_ltrs_module import (
     DeepLTRSModule,
     DeepLTRSTrainer,
     encode_rows,
+    in_double,
     variance_factors,
 )
 from skrec.autoencoders._rated_pairs import (
@@ -22,9 +23,7 @@ from skrec.autoencoders._rated_pairs import (
     less_offsets,
     rated_by_item,
 )
-from skrec.autoencoders._review_words import (
-    ReviewWordsMixin,
-)
+from skrec.autoencoders._review_words import ReviewWordsMixin
 from skrec.base import BaseRecommender
 from skrec.linear import BiasBaseline
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
@@ -58,8 +57,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     n_topics : int, default=50
         Number of topics; it need not be `n_components`.
     vectorizer : estimator, default=None
-        What makes counts of texts: any scikit-learn text vectorizer, or a Pipeline that begins
-        with one; other non-negative weights than counts will do. It is cloned, and fitted on the
+        What makes counts of texts: any scikit-learn text vectorizer, or a Pipeline from texts to
+        counts; other non-negative weights than counts will do. It is cloned, and fitted on the
         training texts only. None counts words of two letters or more that are in at least two
         reviews and in no more than half of them, the 5000 most frequent. Not used where reviews
         come as counts.
@@ -132,8 +131,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     vectorizer_ : estimator or None
         The fitted vectorizer; None if reviews were counts. Only if there were reviews.
     vocabulary_ : ndarray of shape (n_words,)
-        The words; numbers of columns if reviews were counts, or if the vectorizer does not know.
-        Only if there were reviews.
+        The words; numbers of columns if reviews were counts, or if the vectorizer, or a step of
+        it, does not know. Only if there were reviews.
     topic_word_ : ndarray of shape (n_topics, n_words)
         Probabilities of the words in a review of one topic. Only if there were reviews.
     n_iter_ : int
@@ -167,9 +166,12 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     encoder; the term of a batch of items likewise.
 
     With ``offsets=False, text_weight=1, scale_words=False, hidden_layer_sizes=(50, 50),
-    batch_size=5, n_iter_no_change=None`` the model is that of the paper. What remains different:
-    words are normalised over the batch's observed pairs instead of all its pairs, and Adam has
-    the usual moments.
+    batch_size=5, n_iter_no_change=None, clip=False`` the model is that of the paper. What remains
+    different from it, or from its code: words are normalised over the batch's observed pairs
+    instead of all its pairs; the default vectorizer leaves words out (`vectorizer`); the squared
+    error is not drawn; the noise starts at 1 instead of at random; Adam has betas of (0.9, 0.999)
+    instead of (0.99, 0.999); rows are shuffled, and none are dropped; rows without entries are at
+    the prior; and items are encoded with the ratings held out as well once training is over.
 
     References
     ----------
@@ -330,12 +332,6 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         """
         return self._encode_users(*self._check_input(X, reviews))[1].astype(np.float32)
 
-    def _check_training_rows(self, X, reset):
-        rows = super()._check_training_rows(X, reset)
-        given = self._given_reviews
-        self._reviews = None if given is None else as_reviews(given, X, rows)
-        return rows
-
     def _training_part(self, X):
         self._training_offsets = self._fit_offsets(X)
         return RatedPairs(less_offsets(X, self._training_offsets)[0], self._training_words(X))
@@ -389,7 +385,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         residual, _ = less_offsets(X, offsets)
         ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X)))
         rows = encoder_rows(ratings, words, self.scale_words)
-        mean, log_var = encode_rows(module.encoders["item"], rows)
+        mean, log_var = encode_rows(in_double(module.encoders["item"]), rows)
         return {
             "mean_": offsets[0],
             "item_offsets_": offsets[1],
@@ -405,8 +401,15 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         """Offsets, and means and variances of the latents, of users given as rows."""
         residual, offsets = less_offsets(X, self._offsets)
         rows = encoder_rows(residual, words, self._scale_words)
-        mean, log_var = encode_rows(self._scoring_module().encoders["user"], rows)
+        mean, log_var = encode_rows(self._user_encoder(), rows)
         return offsets, mean, np.exp(log_var)
+
+    def _user_encoder(self):
+        module = self._scoring_module()
+        key = module.log_noise.device, "user"
+        if key not in self._modules:  # two threads may both copy it, which does no harm
+            self._modules[key] = in_double(module.encoders["user"])
+        return self._modules[key]
 
     def _score_rows(self, X, words=None):
         offsets, mean, _ = self._encode_users(X, words)
@@ -438,8 +441,3 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     def _variance_factors(self, states):
         items = self.item_embeddings_, self._item_variances
         return variance_factors(states[1:], items, self.component_weights_)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.recommender_tags.reads_reviews = True
-        return tags

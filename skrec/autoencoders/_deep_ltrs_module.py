@@ -3,15 +3,17 @@
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from skrec.neural._batches import RowStore
 from skrec.neural._divergences import LOG_2PI, draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
-from skrec.neural._likelihoods import multinomial_nll_
+from skrec.neural._likelihoods import multinomial_nll_, output_nll
 from skrec.neural._observed import observed_products
 from skrec.neural._trainer import Trainer
 from skrec.utils._blocks import row_blocks
@@ -21,6 +23,8 @@ OTHER = {"user": "item", "item": "user"}
 # and training would end where both codes are switched off.
 INITIAL_LOG_VARIANCE = -4.0
 INITIAL_COMPONENT_WEIGHT = 0.1
+# What is held at the peak for each word of a pair: five arrays of single precision.
+LOGIT_BYTES = 20
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -32,6 +36,45 @@ class BatchNorm(nn.BatchNorm1d):
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
         return super().forward(x)
+
+    def folded(self, layer, x):
+        """Make one linear layer of a linear layer and this normalisation of its outputs.
+
+        Mean and variance of the outputs come from those of the inputs, so that not all outputs
+        need be there at once.
+
+        Parameters
+        ----------
+        layer : torch.nn.Linear
+        x : tensor of shape (n_rows, n_inputs)
+            All rows that are normalised by each other.
+
+        Returns
+        -------
+        folded : LinearWeights
+        """
+        dtype = layer.weight.dtype
+        weight, bias, x = (part.to(widest_float(x.device)) for part in (*layer.parameters(), x))
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean_x = x.mean(dim=0)
+            covariance = (x - mean_x).t() @ (x - mean_x) / len(x)
+            mean = weight @ mean_x + bias
+            var = (weight @ covariance * weight).sum(dim=1)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                self.running_mean.lerp_(mean.to(dtype), self.momentum)
+                self.running_var.lerp_((var * len(x) / (len(x) - 1)).to(dtype), self.momentum)
+        scale = (var + self.eps).rsqrt()
+        weight, bias = weight * scale[:, None], (bias - mean) * scale
+        return LinearWeights(weight.to(dtype), bias.to(dtype))
+
+
+class LinearWeights(NamedTuple):
+    """Weight and bias of a linear layer, made of others that are learned."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
 
 
 def dropped_out(x, probability, generator):
@@ -97,7 +140,7 @@ class WordDecoder(nn.Module):
         self.norm = BatchNorm(n_words, affine=False)
         self.offsets = nn.Parameter(torch.zeros(n_words)) if offsets else None
 
-    def shares(self, users, items, pairs):  # -> (n_pairs, n_topics)
+    def shares(self, users, items, pairs, generator=None):  # -> (n_pairs, n_topics)
         """Shares of the topics for pairs of numbers of rows of `users` and of `items`.
 
         The first layer is linear in [user; item], so it is computed once for each of both.
@@ -107,14 +150,32 @@ class WordDecoder(nn.Module):
         of_user = self.users(users).index_select(0, of_user)
         of_item = self.items(items).index_select(0, of_item)
         hidden = torch.relu(of_user + of_item)
-        return torch.softmax(self.topics(hidden), dim=1)
+        return dropped_out(torch.softmax(self.topics(hidden), dim=1), self.dropout, generator)
 
-    def logits(self, shares, generator=None):  # -> (n_pairs, n_words)
-        logits = self.norm(self.words(dropped_out(shares, self.dropout, generator)))
+    def logits(self, shares):  # -> (n_pairs, n_words)
+        logits = self.norm(self.words(shares))
         return logits if self.offsets is None else logits + self.offsets
 
-    def forward(self, users, items, pairs, generator=None):
-        return self.logits(self.shares(users, items, pairs), generator)
+    def forward(self, users, items, pairs):
+        return self.logits(self.shares(users, items, pairs))
+
+    def nll(self, shares, words):  # -> (n_pairs,)
+        """Negative log-likelihood of the words of each pair, in blocks if memory asks for it."""
+        row_bytes = LOGIT_BYTES * self.words.out_features
+        blocks = row_blocks(len(shares), row_bytes, max_rows=len(shares))
+        if len(blocks) <= 1:
+            return word_nll(self.logits(shares), words)
+        layer = self.norm.folded(self.words, shares)
+        if self.offsets is not None:
+            layer = layer._replace(bias=layer.bias + self.offsets)
+        parts = shares.split(blocks[0].stop)
+        options = {"use_reentrant": False, "preserve_rng_state": False}
+        return torch.cat(
+            [
+                checkpoint(output_nll, part, layer, "multinomial", words.block(block), **options)
+                for part, block in zip(parts, blocks, strict=True)
+            ]
+        )
 
 
 class DeepLTRSModule(nn.Module):
@@ -220,25 +281,28 @@ class DeepLTRSModule(nn.Module):
             pairs = batch.ratings.rows, batch.ratings.items
             if batch.side == "item":
                 own, others, pairs = others, own, pairs[::-1]
-            logits = self.word_decoder(own, others, pairs, generator)
-            nll = nll + self.text_weight * word_nll(logits, batch.words)
+            shares = self.word_decoder.shares(own, others, pairs, generator)
+            nll = nll + self.text_weight * self.word_decoder.nll(shares, batch.words)
         return (batch.ratings.sum_rows(nll) + standard_normal_kl(mean, log_var)) * batch.scale
 
 
 class DeepLTRSTrainer(Trainer):
     """Alternates passes over users and passes over items."""
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Give the first pass, and the first score, something to go by."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        if self.start.n_epochs:
+            self._remember(X.users)
+            self._remember(X.items)
+        else:
+            self.module.start_posteriors(self.generator)
+
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Make both passes; after each, encode its side anew for the other one."""
         if iterator is None:
             return
         store, module = iterator.store, self.module
-        if not module.posteriors:
-            if self.start.n_epochs:
-                self._remember(store.users)
-                self._remember(store.items)
-            else:
-                module.start_posteriors(self.generator)
         for side in (store.users, store.items):
             batches = self.get_iterator(side, training)
             super().run_single_epoch(batches, training, prefix, step_fn, **fit_params)
@@ -326,19 +390,23 @@ def word_nll(logits, words):
     return _WordNLL.apply(logits, words)
 
 
-def encode_rows(encoder, rows):
-    """Means and log variances of all rows: two arrays of shape (n_rows, n_components).
+def widest_float(device):
+    """The most precise type that a device has."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
-    In double precision, where there is one: in single the last digits depend on the batch.
-    """
-    device = encoder.mean.weight.device
-    encoder = deepcopy(encoder).eval()
-    dtype = torch.float32 if device.type == "mps" else torch.float64
-    encoder.to(dtype)
+
+def in_double(encoder):
+    """A copy of an encoder to encode rows with: in single the last digits depend on the batch."""
+    return deepcopy(encoder).eval().to(widest_float(encoder.mean.weight.device))
+
+
+def encode_rows(encoder, rows):
+    """Means and log variances of all rows: two arrays of shape (n_rows, n_components)."""
+    weight = encoder.mean.weight
     parts = []
     with torch.inference_mode():
         for block in row_blocks(rows.shape[0], 64 * encoder.mean.in_features):
-            batch = RowStore(rows[block], device).cut()
-            batch = replace(batch, values=batch.values.to(dtype))
+            batch = RowStore(rows[block], weight.device).cut()
+            batch = replace(batch, values=batch.values.to(weight.dtype))
             parts.append([part.cpu().numpy() for part in encoder(batch)])
     return [np.concatenate(part) for part in zip(*parts, strict=True)]

@@ -8,8 +8,12 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.autoencoders._rated_pairs import sum_words
+from skrec.reviews import as_reviews
 from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_items, check_k
+
+# How scikit-learn's errors begin where no word is left: of no text, by pruning, by its limits.
+NO_WORDS = ("empty vocabulary", "After pruning", "max_df corresponds to < documents than min_df")
 
 
 def default_vectorizer():
@@ -39,6 +43,8 @@ def learn_vocabulary(vectorizer, documents):
     try:
         counts = vectorizer.fit_transform(documents)
     except ValueError as error:
+        if not str(error).startswith(NO_WORDS):
+            raise
         n_empty = sum(not text.strip() for text in documents)
         raise ValueError(
             f"vectorizer={vectorizer!r} finds no words in the {len(documents)} training reviews "
@@ -98,17 +104,39 @@ def checked_counts(counts, name, source):
 
 def word_names(vectorizer, n_words):
     """The words themselves; where nobody knows them, the numbers of their columns."""
-    if hasattr(vectorizer, "get_feature_names_out"):
-        return np.asarray(vectorizer.get_feature_names_out(), dtype=object)
-    return np.arange(n_words)
+    try:
+        names = np.asarray(vectorizer.get_feature_names_out(), dtype=object)
+    except AttributeError:  # a Pipeline has names only if each of its steps has
+        return np.arange(n_words)
+    return names if len(names) == n_words else np.arange(n_words)
 
 
 class ReviewWordsMixin:
-    """What a model that was fitted with reviews says about words.
+    """How a model reads reviews, and what it says about words once it was fitted with them.
 
     The estimator's module has a ``word_decoder``; its ``_encode_users`` gives offsets, means and
-    variances of users. In ``fit`` it keeps the reviews, or None, as ``_reviews``.
+    variances of users. Its ``fit`` keeps the reviews that it was given as ``_given_reviews``, from
+    which come those of the validated rows, or None, as ``_reviews``.
     """
+
+    def fit_transform(self, X, y=None, *, reviews=None):
+        """Learn from users' ratings and reviews, and embed the same users by both.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user. Stored entries (dense input: the non-zeros) are the ratings.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : {Reviews, array-like of str, matrix}, default=None
+            What was written with the ratings, as in ``fit``.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, n_components)
+            Those of ``fit(X, reviews=reviews).transform(X, reviews=reviews)``.
+        """
+        return self.fit(X, y, reviews=reviews).transform(X, reviews=reviews)
 
     def predict_words(self, X, items, n_words=10, *, reviews=None):
         """Predict the most probable words of reviews that are not written yet.
@@ -174,6 +202,12 @@ class ReviewWordsMixin:
             pure = torch.eye(decoder.topics.out_features, device=decoder.words.weight.device)
             return torch.softmax(decoder.logits(pure), dim=1).cpu().numpy()
 
+    def _check_training_rows(self, X, reset):
+        rows = super()._check_training_rows(X, reset)
+        given = self._given_reviews
+        self._reviews = None if given is None else as_reviews(given, X, rows)
+        return rows
+
     def _check_n_words(self, n_words):
         check_is_fitted(self)
         if not hasattr(self, "vocabulary_"):
@@ -211,3 +245,8 @@ class ReviewWordsMixin:
         return sum_words(
             reviews.index, count_words(self.vectorizer_, documents, len(self.vocabulary_))
         )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.recommender_tags.reads_reviews = True
+        return tags

@@ -79,6 +79,19 @@ class SparseBatch:
             entries=None if self.entries is None else self.entries[is_chosen],
         )
 
+    def block(self, rows):
+        """Take the rows of a slice."""
+        offsets = self.offsets[rows.start : rows.stop + 1]
+        entries = slice(int(offsets[0]), int(offsets[-1]))
+        return replace(
+            self,
+            items=self.items[entries],
+            values=self.values[entries],
+            offsets=offsets - offsets[0],
+            users=self.users[rows],
+            entries=None if self.entries is None else self.entries[entries],
+        )
+
     def dropped_out(self, probability, generator):
         """Drop entries at random and scale those that stay by ``1 / (1 - probability)``."""
         if probability == 0:

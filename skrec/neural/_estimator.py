@@ -57,7 +57,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
     _trainer_class = Trainer
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)  # for the vectorizer of reviews
     def fit(self, X, y=None, *, reviews=None):
         """Learn from users.
 
@@ -183,8 +183,16 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         """Raise an error where training cannot go on with the weights of the fit before."""
         shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
         known = {name: value.shape for name, value in self._weights.items()}
+        before = self._module_class(self.n_features_in_, **self._options)
+        trained, trained_before = (
+            [name for name, _ in network.named_parameters()] for network in (module, before)
+        )
         likelihood = options.get("likelihood")
-        if shapes == known and likelihood == self._options.get("likelihood"):
+        if (
+            shapes == known
+            and trained == trained_before
+            and likelihood == self._options.get("likelihood")
+        ):
             return
         changed = [name for name in options if options[name] != self._options[name]]
         changed = ", ".join(changed) or "the number of users"

@@ -92,16 +92,14 @@ class _OutputNLL(torch.autograd.Function):
     def forward(ctx, hidden, weight, bias, nll_, batch):
         gradient = torch.addmm(bias, hidden, weight.t())
         nll = nll_(gradient, batch)
-        ctx.save_for_backward(hidden, weight)
-        ctx.gradient = gradient
+        ctx.save_for_backward(hidden, weight, gradient)  # so that checkpointing can drop it
         return nll
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_nll):
-        hidden, weight = ctx.saved_tensors
-        gradient = ctx.gradient.mul_(grad_nll[:, None])
-        del ctx.gradient
+        hidden, weight, gradient = ctx.saved_tensors
+        gradient.mul_(grad_nll[:, None])
         grad_hidden = gradient @ weight if ctx.needs_input_grad[0] else None
         grad_weight = gradient.t() @ hidden if ctx.needs_input_grad[1] else None
         grad_bias = gradient.sum(dim=0) if ctx.needs_input_grad[2] else None
@@ -115,7 +113,7 @@ def output_nll(hidden, layer, likelihood, batch):
     ----------
     hidden : tensor of shape (n_rows, n_hidden)
     layer : torch.nn.Linear
-        From hidden units to items.
+        From hidden units to items; anything with its `weight` and `bias` will do.
     likelihood : {"multinomial", "bernoulli", "gaussian"}
     batch : SparseBatch
 

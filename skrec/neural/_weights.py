@@ -34,7 +34,20 @@ def optimizer_arrays(optimizer):
 
 
 def load_optimizer(optimizer, moments):
-    """Set the moments of an optimiser to copies of what `optimizer_arrays` gave."""
+    """Set the moments of an optimiser to copies of what `optimizer_arrays` gave.
+
+    Those of other weights are an error: torch itself would read and write beyond their ends.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for number, arrays in moments.items():
+        for kind, array in arrays.items():
+            wanted = () if kind == "step" else tuple(weights[number].shape)
+            if array.shape != wanted:
+                raise ValueError(
+                    f"The optimiser's {kind} of weight {number} must have shape {wanted}, got "
+                    f"{array.shape}: they are of another network. Set warm_start=False and fit "
+                    "anew."
+                )
     # Copies: the optimiser writes into its moments, and a fit that fails must not be seen in them.
     state = {
         number: {kind: torch.tensor(array) for kind, array in arrays.items()}

@@ -32,7 +32,7 @@ def effective_n_threads(n_jobs=None):
     return effective_n_jobs(n_jobs)
 
 
-def row_blocks(n_rows, row_bytes, n_threads=1):
+def row_blocks(n_rows, row_bytes, n_threads=1, max_rows=MAX_BLOCK_ROWS):
     """Cut rows into slices whose working set fits scikit-learn's ``working_memory``.
 
     Parameters
@@ -42,13 +42,15 @@ def row_blocks(n_rows, row_bytes, n_threads=1):
         Bytes that the work on one row holds at its peak.
     n_threads : int, default=1
         Number of blocks in flight at a time.
+    max_rows : int, default=MAX_BLOCK_ROWS
+        Most rows of a block.
 
     Returns
     -------
     blocks : list of slice
     """
     affordable = int(get_config()["working_memory"] * 2**20 // (row_bytes * n_threads))
-    return list(gen_batches(n_rows, max(1, min(affordable, MAX_BLOCK_ROWS))))
+    return list(gen_batches(n_rows, max(1, min(affordable, max_rows))))
 
 
 def map_blocks(function, blocks, n_threads=1):

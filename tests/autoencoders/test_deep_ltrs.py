@@ -1,6 +1,8 @@
 """DeepLTRS as an estimator: what reviews give it, and what it must not read."""
 
+import inspect
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import (
     CountVectorizer,
@@ -19,9 +22,12 @@ from sklearn.feature_extraction.text import (
 )
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback
 
 from skrec import BiasBaseline, DeepLTRS, Reviews
+from skrec.autoencoders import _deep_ltrs_module
+from skrec.autoencoders._rated_pairs import less_offsets
 from skrec.datasets import make_ratings_reviews
 from skrec.metrics import rating_scorer, rmse
 from skrec.model_selection import fold_in_split, interaction_split
@@ -169,26 +175,28 @@ def test_users_and_items_without_entries_are_at_the_prior(X, reviews):
 
 
 def test_the_setting_of_the_paper(X, reviews):
-    paper = DeepLTRS(
-        5,
-        n_topics=7,
-        offsets=False,
-        text_weight=1,
-        scale_words=False,
-        hidden_layer_sizes=(50, 50),
-        batch_size=5,
-        max_iter=3,
-        n_iter_no_change=None,
-        random_state=0,
-    ).fit(X, reviews=reviews)
+    setting = re.search(
+        "With ``(offsets=False[^`]*)`` the model is that of the paper", inspect.getdoc(DeepLTRS)
+    )
+    paper = eval(f"DeepLTRS(5, n_topics=7, max_iter=3, random_state=0, {setting[1]})")
+    paper.fit(X, reviews=reviews)
     assert paper.n_iter_ == 3
     assert_array_equal(paper.component_weights_, np.ones(5))
     assert paper.mean_ == 0
     assert not paper.item_offsets_.any()
     embedded = paper.transform(X, reviews=reviews)
-    unclipped = paper.set_params(clip=False).predict(X, reviews=reviews)
-    assert_allclose(unclipped, embedded @ paper.item_embeddings_.T, rtol=1e-5, atol=1e-5)
+    expected = embedded @ paper.item_embeddings_.T
+    assert expected.min() < paper.rating_range_[0]
+    assert_allclose(paper.predict(X, reviews=reviews), expected, rtol=1e-5, atol=1e-5)
     assert paper.topic_word_.shape == (7, len(paper.vocabulary_))
+
+
+def test_items_are_encoded_with_the_ratings_held_out_too(X):
+    model = DeepLTRS(5, **SMALL).set_params(early_stopping=True, validation_fraction=0.5).fit(X)
+    residual, _ = less_offsets(X, model._offsets)
+    item_encoder = _deep_ltrs_module.in_double(model._scoring_module().encoders["item"])
+    mean, _ = _deep_ltrs_module.encode_rows(item_encoder, sparse.csr_array(residual.T))
+    assert_allclose(model.item_embeddings_, mean, rtol=1e-4, atol=1e-6)
 
 
 def test_early_stopping_hides_ratings_with_their_texts(X):
@@ -245,20 +253,51 @@ def test_search_over_the_vectorizer_with_and_without_routing(X, reviews):
     assert_allclose(scores[1], scores[2])
 
 
+def test_fit_transform_reads_the_reviews_in_both(X, reviews, model):
+    expected = model.transform(X, reviews=reviews)
+    assert np.abs(expected - model.transform(X)).max() > 1e-4
+    again = clone(model)
+    assert_array_equal(again.fit_transform(X, reviews=reviews), expected)
+    steps = make_pipeline(clone(model), KMeans(3, n_init=1, random_state=0))
+    steps.fit(X, deepltrs__reviews=reviews)
+    assert_array_equal(steps[-1].cluster_centers_, clone(steps[-1]).fit(expected).cluster_centers_)
+    frame = again.set_output(transform="pandas").fit_transform(X, reviews=reviews)
+    assert_array_equal(frame.columns, again.get_feature_names_out())
+    with config_context(enable_metadata_routing=True):
+        again.set_fit_request(reviews=True).set_transform_request(reviews=True)
+        routed = make_pipeline(again.set_output(transform="default"), "passthrough")
+        assert_array_equal(routed.fit_transform(X, reviews=reviews), expected)
+
+
+HASHING = HashingVectorizer(n_features=64, alternate_sign=False)
+
+
+ONE_TO_ONE = {"feature_names_out": "one-to-one"}
+ONE = {"feature_names_out": lambda transformer, names: names[:1]}
+
+
+def lower(texts):
+    return [text.lower() for text in texts]
+
+
 @pytest.mark.parametrize(
-    "vectorizer",
+    ("vectorizer", "has_names"),
     [
-        TfidfVectorizer(),
-        make_pipeline(CountVectorizer(), TfidfTransformer()),
-        HashingVectorizer(n_features=64, alternate_sign=False),
+        (TfidfVectorizer(), True),
+        (make_pipeline(CountVectorizer(), TfidfTransformer()), True),
+        (HASHING, False),
+        (make_pipeline(HASHING, TfidfTransformer()), False),
+        (make_pipeline(CountVectorizer(), FunctionTransformer(accept_sparse=True)), False),
+        (make_pipeline(FunctionTransformer(lower), CountVectorizer()), False),
+        (make_pipeline(FunctionTransformer(lower, **ONE_TO_ONE), CountVectorizer()), True),
+        (make_pipeline(CountVectorizer(), FunctionTransformer(accept_sparse=True, **ONE)), False),
     ],
-    ids=lambda vectorizer: type(vectorizer).__name__,
 )
-def test_any_vectorizer(X, reviews, vectorizer):
+def test_any_vectorizer(X, reviews, vectorizer, has_names):
     model = DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
     assert np.isfinite(model.predict(X, reviews=reviews)).all()
-    has_names = not isinstance(vectorizer, HashingVectorizer)
     assert isinstance(model.topics(2)[0, 0], str) is has_names
+    assert len(model.vocabulary_) == model.topic_word_.shape[1]
 
 
 def test_pickle_carries_no_review(X, reviews, model):
@@ -269,8 +308,10 @@ def test_pickle_carries_no_review(X, reviews, model):
     assert_array_equal(again.topics(), model.topics())
 
 
-def test_warm_start_keeps_the_vocabulary(X, reviews):
-    model = DeepLTRS(5, **SMALL).set_params(warm_start=True).fit(X, reviews=reviews)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_warm_start_keeps_the_vocabulary(X, reviews, early_stopping):
+    model = DeepLTRS(5, **SMALL).set_params(warm_start=True, early_stopping=early_stopping)
+    model.fit(X, reviews=reviews)
     vocabulary = model.vocabulary_
     model.fit(X, reviews=reviews)
     assert model.vocabulary_ is vocabulary
@@ -287,11 +328,42 @@ def test_warm_start_keeps_the_vocabulary(X, reviews):
     assert not hasattr(model, "topic_word_")
 
 
-def test_the_loss_is_the_bound_of_the_last_weights(X, reviews):
-    """Where nothing is drawn or dropped and nothing is learned, epochs repeat."""
-    options = {**SMALL, "learning_rate": 1e-30, "dropout": 0.0, "batch_size": 1000}
-    model = DeepLTRS(5, text_weight=0, **options).fit(X, reviews=reviews)
-    assert model.loss_curve_[1] == pytest.approx(model.loss_curve_[2], rel=0.05)
+def test_the_encoder_is_copied_once_and_not_pickled(X, reviews, model, monkeypatch):
+    copies = []
+    copy_of = _deep_ltrs_module.deepcopy
+    monkeypatch.setattr(
+        _deep_ltrs_module, "deepcopy", lambda encoder: copies.append(1) or copy_of(encoder)
+    )
+    again = pickle.loads(pickle.dumps(model))
+    n_bytes = len(pickle.dumps(again))
+    expected = again.transform(X)
+    with config_context(working_memory=0.01):
+        again.recommend(X, reviews=reviews)
+        again.predict(X, return_std=True)
+    assert len(copies) == 1
+    assert len(pickle.dumps(again)) == n_bytes
+    assert again.set_params(max_iter=1).fit(X).transform(X).shape == expected.shape
+    assert np.abs(again.transform(X) - expected).max() > 1e-4  # that of the new weights
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_warm_start_with_and_without_offsets_are_two_networks(X, first):
+    """Their weights have the same names and shapes, but not all are trained in both."""
+    model = DeepLTRS(5, offsets=first, **SMALL).set_params(warm_start=True).fit(X)
+    with pytest.raises(ValueError, match="cannot go on training: offsets changed"):
+        model.set_params(offsets=not first).fit(X)
+    assert model.n_iter_ == 3
+
+
+def test_warm_start_begins_with_the_score_of_the_fit_before(X):
+    """Also where the fit before had no early stopping, and thus no score."""
+    model = DeepLTRS(5, **SMALL).set_params(warm_start=True).fit(X)
+    before = model.predict(X)
+    worse = {"learning_rate": 1.0, "n_iter_no_change": 2, "max_iter": 9}
+    model.set_params(early_stopping=True, **worse).fit(X)
+    assert model.best_iteration_ == 3
+    assert model.n_iter_ == 5
+    assert_allclose(model.predict(X), before, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -334,6 +406,25 @@ def test_vectorizers_that_yield_negative_values(X, reviews, vectorizer):
         DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
 
 
+@pytest.mark.parametrize(
+    ("vectorizer", "message"),
+    [
+        (CountVectorizer(min_df=-3), "^The 'min_df' parameter of CountVectorizer must be"),
+        (CountVectorizer(analyzer="wrod"), "^The 'analyzer' parameter of CountVectorizer must be"),
+        (CountVectorizer(ngram_range=(2, 1)), r"^Invalid value for ngram_range=\(2, 1\)"),
+        (make_pipeline(CountVectorizer(min_df=-3), TfidfTransformer()), "^The 'min_df' parameter"),
+    ],
+)
+def test_the_vectorizer_says_itself_what_is_wrong_with_it(X, reviews, vectorizer, message):
+    with pytest.raises(ValueError, match=message):
+        DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
+
+
+def test_too_few_reviews_for_the_limits_of_the_vectorizer():
+    with pytest.raises(ValueError, match="finds no words in the 3 training reviews .*: max_df"):
+        DeepLTRS(5, **SMALL).fit(np.eye(3), reviews=["good tea", "bad tea", "tea"])
+
+
 def test_wrong_reviews_in_predict(X, reviews, model):
     with pytest.raises(ValueError, match=r"have 3 terms, the model was fitted on \d+"):
         model.predict(X, reviews=np.ones((X.nnz, 3)))
@@ -360,6 +451,17 @@ def test_training_is_private_and_silent(X, reviews, capfd):
     assert_array_equal(first.predict(X), second.predict(X))
     assert first.loss_curve_ == second.loss_curve_
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("offsets", [True, False])
+def test_memory_does_not_change_the_model(X, reviews, offsets):
+    """But for rounding, which Adam makes much of."""
+    options = {**SMALL, "offsets": offsets, "text_weight": 1}
+    with config_context(working_memory=0.01):
+        in_blocks = DeepLTRS(5, **options).fit(X, reviews=reviews)
+    whole = clone(in_blocks).fit(X, reviews=reviews)
+    assert in_blocks.loss_curve_ != whole.loss_curve_
+    assert_allclose(in_blocks.loss_curve_, whole.loss_curve_, rtol=3e-3)
 
 
 def test_interrupted_training_keeps_the_model_so_far(X, reviews):

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from sklearn import config_context
 from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from skrec import DeepLTRS
 from skrec.autoencoders import _deep_ltrs_module
 from skrec.autoencoders._deep_ltrs_module import (
     DeepLTRSModule,
@@ -17,7 +21,13 @@ from skrec.autoencoders._deep_ltrs_module import (
     variance_factors,
     word_nll,
 )
-from skrec.autoencoders._rated_pairs import PairStore, RatedPairs, encoder_rows, sum_words
+from skrec.autoencoders._rated_pairs import (
+    PairStore,
+    RatedPairs,
+    encoder_rows,
+    less_offsets,
+    sum_words,
+)
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import init_uniform
 
@@ -154,6 +164,27 @@ def test_both_phases_are_the_lower_bound(module, pairs, fixed_draws):
         assert got.item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("offsets", [True, False])
+def test_the_loss_of_an_epoch_is_the_bound_per_pair(pairs, fixed_draws, monkeypatch, offsets):
+    """Where no weight is learned, nothing dropped, and batches are normalised as in evaluation."""
+    monkeypatch.setattr(
+        _deep_ltrs_module.BatchNorm,
+        "forward",
+        lambda self, x: nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        ),
+    )
+    options = {"n_topics": K, "hidden_layer_sizes": (6, 5), "topic_hidden_size": 7, "dropout": 0}
+    options |= {"learning_rate": 1e-30, "batch_size": 3, "max_iter": 3, "early_stopping": False}
+    model = DeepLTRS(
+        D, offsets=offsets, text_weight=0.7, scale_words=False, **options, random_state=0
+    ).fit(pairs.ratings, reviews=pairs.words)
+    residual, _ = less_offsets(pairs.ratings, model._offsets)
+    centred = RatedPairs(residual, pairs.words)
+    bound = naive_negative_elbo(model._scoring_module(), centred, fixed_draws).item()
+    assert model.loss_curve_ == pytest.approx([bound / pairs.ratings.nnz] * 3, rel=1e-4)
+
+
 @pytest.mark.parametrize("side", ["user", "item"])
 def test_gradient_of_a_phase_is_unbiased_but_for_the_other_encoder(
     module, pairs, fixed_draws, side
@@ -218,6 +249,57 @@ def test_words_of_observed_pairs_are_those_of_all_pairs():
     got = word_nll(observed, RowStore(sparse.csr_array(counts.numpy()), CPU).cut())
     expected = -(counts * torch.log_softmax(observed, dim=1)).sum(dim=1)
     torch.testing.assert_close(got, expected)
+
+
+class LargestArray(TorchDispatchMode):
+    """Elements of the largest array that any operation makes."""
+
+    n_elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.n_elements = max(self.n_elements, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("offsets", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_words_in_blocks_are_those_of_all_pairs_at_once(offsets, training):
+    """Values, gradients and running statistics, without an array of pairs x words."""
+    n_pairs, n_words = 300, 2000
+    decoder = WordDecoder(n_words, D, K, 8, dropout=0.0, offsets=offsets).train(training)
+    generator = torch.Generator().manual_seed(0)
+    init_uniform(decoder, generator)
+    whole = copy.deepcopy(decoder).double()
+    rng = np.random.default_rng(0)
+    counts = sparse.random_array((n_pairs, n_words), density=0.01, rng=rng, dtype=np.float32)
+    words = RowStore(counts.tocsr(), CPU).cut()
+    shares = torch.softmax(2 * torch.randn(n_pairs, K, generator=generator), dim=1)
+    shares.requires_grad_()
+    weights = torch.rand(n_pairs, generator=generator)
+    kept = []
+    with (
+        config_context(working_memory=1),
+        LargestArray() as largest,
+        saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x),
+    ):
+        got = decoder.nll(shares, words)
+        (got * weights).sum().backward()
+    assert max(largest.n_elements, sum(kept)) < n_pairs * n_words / 4
+    in_double = shares.detach().double().requires_grad_()
+    log_probabilities = torch.log_softmax(whole.logits(in_double), dim=1)
+    expected = -(torch.from_numpy(counts.toarray()) * log_probabilities).sum(dim=1)
+    (expected * weights).sum().backward()
+    close = {"rtol": 1e-4, "atol": 1e-5, "check_dtype": False}
+    torch.testing.assert_close(got, expected, **close)
+    torch.testing.assert_close(
+        shares.grad, in_double.grad, rtol=1e-4, atol=2e-4, check_dtype=False
+    )
+    torch.testing.assert_close(dict(decoder.named_buffers()), dict(whole.named_buffers()), **close)
+    for parameter, wanted in zip(decoder.parameters(), whole.parameters(), strict=True):
+        if wanted.grad is not None:
+            torch.testing.assert_close(parameter.grad, wanted.grad, **close)
 
 
 def test_batches_hold_each_rating_once_on_either_side_with_its_words(pairs):

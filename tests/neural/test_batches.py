@@ -32,6 +32,15 @@ def test_cut_takes_the_rows_that_scipy_takes(X, users):
     assert batch.n_total == len(users)
 
 
+def test_a_block_is_a_slice_of_the_rows(X):
+    batch = RowStore(X, torch.device("cpu")).cut(np.array([8, 0, 4, 2, 3]))
+    for rows in (slice(1, 4), slice(2, 3), slice(4, 5)):
+        block = batch.block(rows)
+        np.testing.assert_array_equal(dense(block), dense(batch)[rows])
+        np.testing.assert_array_equal(block.users, batch.users[rows])
+        np.testing.assert_array_equal(X.data[block.entries].astype(np.float32), block.values)
+
+
 def test_batches_take_every_row_in_order(X):
     batches = list(RowStore(X, torch.device("cpu")).batches(4))
     assert [len(batch) for batch in batches] == [4, 4, 1]

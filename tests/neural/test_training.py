@@ -27,6 +27,7 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 import skrec
 from skrec import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from skrec.metrics import ranking_scorer
+from skrec.neural._weights import load_optimizer, optimizer_arrays
 
 MODELS = [
     MultVAE(8, hidden_layer_sizes=(16,)),
@@ -236,6 +237,21 @@ def test_a_fit_that_fails_leaves_the_optimizer_as_it_was(model, X):
         model.set_params(warm_start=True, learning_rate=1e30).fit(X)
     model.set_params(learning_rate=OPTIONS["learning_rate"])
     np.testing.assert_array_equal(model.partial_fit(X).predict(X), expected)
+
+
+def test_moments_of_other_weights_are_not_loaded():
+    """Adam would write beyond their ends."""
+
+    def adam(*sizes):
+        return torch.optim.Adam([torch.ones(size, requires_grad=True) for size in sizes])
+
+    optimizer = adam(2, 3)
+    sum(weight.sum() for weight in optimizer.param_groups[0]["params"]).backward()
+    optimizer.step()
+    moments = optimizer_arrays(optimizer)
+    load_optimizer(adam(2, 3), moments)
+    with pytest.raises(ValueError, match=r"weight 1 must have shape \(4,\), got \(3,\)"):
+        load_optimizer(adam(2, 4), moments)
 
 
 def test_the_network_is_that_of_the_fit_whatever_parameters_change_later(model, X):

@@ -36,6 +36,8 @@ def test_row_blocks_cover_the_rows_within_working_memory():
     )
     with config_context(working_memory=1):
         assert row_blocks(3, row_bytes=2**30) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert len(row_blocks(1000, row_bytes=8)) == 4
+    assert row_blocks(1000, row_bytes=8, max_rows=1000) == [slice(0, 1000)]
 
 
 @pytest.mark.parametrize("n_threads", [1, 4])
