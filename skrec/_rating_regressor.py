@@ -81,7 +81,9 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     error.
 
     The columns after the second are the document-term counts of each rating's review, as a
-    ``ColumnTransformer`` with a text vectorizer makes them. Only a model that reads reviews gets
+    ``ColumnTransformer`` with a text vectorizer makes them. Beside sparse counts ids have to be
+    numbers: strings go through ``OrdinalEncoder(handle_unknown="use_encoded_value",
+    unknown_value=-1)``, whose -1 is an unknown user or item. Only a model that reads reviews gets
     them; with any other they are ignored, whatever they hold. Inside a Pipeline or a search they
     would not reach it, which is an error: put that around the `RatingRegressor`. The reviews of
     the pairs to predict are never used: they would be written after the rating.
@@ -144,7 +146,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             y = column_or_1d(y, dtype=np.float64, input_name="y", warn=True)
             assert_all_finite(y, input_name="y")
             estimator = _default_estimator() if self.estimator is None else self.estimator
-            _check_predicts_ratings(estimator)
+            check_predicts_ratings(estimator)
             users, items, counts = read_pairs(table, _reads_reviews(estimator, table.shape[1] - 2))
             check_consistent_length(users, y)
             if self.duplicates == "error":
@@ -158,7 +160,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             self.n_item_ratings_ = np.bincount(ratings.indices, minlength=shape[1])[:-1]
             reviews = {} if counts is None else {"reviews": counts}
             self.estimator_ = clone(estimator).fit(ratings, **reviews)
-            _check_predicts_ratings(self.estimator_)  # as a search may have chosen otherwise
+            check_predicts_ratings(self.estimator_)  # as a search may have chosen otherwise
             model, self._states = _chosen(self.estimator_), _with_empty_row(ratings)
             if isinstance(model, RatingMixin):
                 self._states = model._user_states(self._states, **reviews)
@@ -232,7 +234,7 @@ def _reads_reviews(estimator, n_counts):
     return reads
 
 
-def _check_predicts_ratings(estimator):
+def check_predicts_ratings(estimator):
     final = final_estimator(estimator)
     if get_tags(final).target_tags.required:
         raise ValueError(

@@ -274,7 +274,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
             Ignored, present for API consistency.
         reviews : {Reviews, array-like of str, matrix}, default=None
             What was written with the ratings: :class:`Reviews`, or texts or rows of counts, one
-            for each rating in row-major order. None: learn from the ratings alone.
+            for each rating in row-major order. In cross-validation only :class:`Reviews`, which is
+            cut along with `X`. None: learn from the ratings alone.
 
         Returns
         -------

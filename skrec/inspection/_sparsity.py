@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from skrec._rating_regressor import _check_predicts_ratings
+from skrec._rating_regressor import check_predicts_ratings
 from skrec.inspection._drawing import axes_for
 from skrec.metrics import rmse
 from skrec.metrics._predictions import Predictor
@@ -105,7 +105,7 @@ class SparsityDisplay:
             raise ValueError(f"fractions must be shares in (0, 1], got {fractions.tolist()}.")
         if not isinstance(n_repeats, Integral) or n_repeats < 1:
             raise ValueError(f"n_repeats must be an integer >= 1, got {n_repeats!r}.")
-        _check_predicts_ratings(estimator)
+        check_predicts_ratings(estimator)
         ratings = check_interactions(X)
         if reviews is not None:
             reviews = as_reviews(reviews, X, ratings)
