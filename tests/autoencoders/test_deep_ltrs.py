@@ -13,16 +13,9 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import (
-    CountVectorizer,
-    HashingVectorizer,
-    TfidfTransformer,
-    TfidfVectorizer,
-)
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback
 
 from skrec import BiasBaseline, DeepLTRS, Reviews
@@ -269,37 +262,6 @@ def test_fit_transform_reads_the_reviews_in_both(X, reviews, model):
         assert_array_equal(routed.fit_transform(X, reviews=reviews), expected)
 
 
-HASHING = HashingVectorizer(n_features=64, alternate_sign=False)
-
-
-ONE_TO_ONE = {"feature_names_out": "one-to-one"}
-ONE = {"feature_names_out": lambda transformer, names: names[:1]}
-
-
-def lower(texts):
-    return [text.lower() for text in texts]
-
-
-@pytest.mark.parametrize(
-    ("vectorizer", "has_names"),
-    [
-        (TfidfVectorizer(), True),
-        (make_pipeline(CountVectorizer(), TfidfTransformer()), True),
-        (HASHING, False),
-        (make_pipeline(HASHING, TfidfTransformer()), False),
-        (make_pipeline(CountVectorizer(), FunctionTransformer(accept_sparse=True)), False),
-        (make_pipeline(FunctionTransformer(lower), CountVectorizer()), False),
-        (make_pipeline(FunctionTransformer(lower, **ONE_TO_ONE), CountVectorizer()), True),
-        (make_pipeline(CountVectorizer(), FunctionTransformer(accept_sparse=True, **ONE)), False),
-    ],
-)
-def test_any_vectorizer(X, reviews, vectorizer, has_names):
-    model = DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
-    assert np.isfinite(model.predict(X, reviews=reviews)).all()
-    assert isinstance(model.topics(2)[0, 0], str) is has_names
-    assert len(model.vocabulary_) == model.topic_word_.shape[1]
-
-
 def test_pickle_carries_no_review(X, reviews, model):
     data = pickle.dumps(model)
     assert reviews.entry_documents[0].encode() not in data
@@ -391,38 +353,6 @@ def test_texts_of_unobserved_pairs(X, reviews, model):
     for verb in (clone(model).fit, model.predict, model.recommend, model.transform):
         with pytest.raises(ValueError, match="pairs that X has no entry for, the first of them"):
             verb(fewer, reviews=reviews)
-
-
-@pytest.mark.parametrize(
-    "vectorizer",
-    [
-        HashingVectorizer(n_features=64),
-        make_pipeline(CountVectorizer(), TruncatedSVD(3, random_state=0)),
-    ],
-    ids=["hashing", "projection"],
-)
-def test_vectorizers_that_yield_negative_values(X, reviews, vectorizer):
-    with pytest.raises(ValueError, match="vectorizer must yield counts .* non-negative weights"):
-        DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
-
-
-@pytest.mark.parametrize(
-    ("vectorizer", "message"),
-    [
-        (CountVectorizer(min_df=-3), "^The 'min_df' parameter of CountVectorizer must be"),
-        (CountVectorizer(analyzer="wrod"), "^The 'analyzer' parameter of CountVectorizer must be"),
-        (CountVectorizer(ngram_range=(2, 1)), r"^Invalid value for ngram_range=\(2, 1\)"),
-        (make_pipeline(CountVectorizer(min_df=-3), TfidfTransformer()), "^The 'min_df' parameter"),
-    ],
-)
-def test_the_vectorizer_says_itself_what_is_wrong_with_it(X, reviews, vectorizer, message):
-    with pytest.raises(ValueError, match=message):
-        DeepLTRS(5, vectorizer=vectorizer, **SMALL).fit(X, reviews=reviews)
-
-
-def test_too_few_reviews_for_the_limits_of_the_vectorizer():
-    with pytest.raises(ValueError, match="finds no words in the 3 training reviews .*: max_df"):
-        DeepLTRS(5, **SMALL).fit(np.eye(3), reviews=["good tea", "bad tea", "tea"])
 
 
 def test_wrong_reviews_in_predict(X, reviews, model):
