@@ -52,7 +52,7 @@ class RatingMixin:
     def _check_rows(self, X):
         X = super()._check_rows(X)
         if self.rating_scale is not None:
-            _check_within(X, *self.rating_range_)
+            _check_within(X, *check_rating_scale(self.rating_scale))
         return X
 
     def _clip(self, ratings):

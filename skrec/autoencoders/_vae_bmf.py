@@ -183,8 +183,8 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     - A rating that is asked for never stands in the input of the encoders. `leave_one_out` makes
       it so in training: the rating's share of the first layers' sums is taken off, which is exact,
       and the layers above are computed for each rating. Of attention with "rated", a rating's own
-      share is taken off too, while the query stays that of all ratings of the row. Divergences are
-      those of whole rows.
+      share is taken off too; the query stays that of the whole row, as do the divergences, and the
+      embeddings that are fed have read all ratings.
     - Predictions are products of posterior means: the users' means given the items' drawn
       embeddings are fed to the encoder of items, and the items' means that it gives are what
       users are encoded with and multiplied by. The mean over draws of both embeddings is that
