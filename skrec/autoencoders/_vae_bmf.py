@@ -94,8 +94,8 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     user_batch_size, item_batch_size : int, default=500
         Users and items of an update. The paper has 100 for MovieLens 1M.
     max_iter : int, default=12
-        Number of sweeps: each batch of users with each batch of items. The step size has then
-        fallen to a sixth. Smaller data than MovieLens 1M need more.
+        Number of sweeps: each batch of users with each batch of items. Smaller data than
+        MovieLens 1M need more, or larger steps.
     early_stopping : bool, default=True
         Whether to hold ratings out, measure minus RMSE on them after each sweep, and keep the
         weights of the best one. Ratings, not users: the encoder of items reads the ratings of all
@@ -211,7 +211,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     >>> from skrec import VAEBMF
     >>> X = np.kron([[5, 1], [1, 5]], np.ones((20, 4)))
     >>> X[0, :2] = 0
-    >>> model = VAEBMF(4, max_iter=40, early_stopping=False, random_state=0).fit(X)
+    >>> model = VAEBMF(4, l2=0.1, learning_rate=0.01, max_iter=40, random_state=0).fit(X)
     >>> model.predict(X[:1]).round()
     array([[5., 5., 5., 5., 1., 1., 1., 1.]], dtype=float32)
     """
