@@ -15,7 +15,7 @@ from skrec.neural._divergences import (
     vamp_log_density,
 )
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
-from skrec.neural._layers import Gate, SparseLinear, init_he_normal, linear
+from skrec.neural._layers import Gate, SparseLinear, batch_linear, init_he_normal, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._recommender import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
@@ -29,8 +29,8 @@ class GaussianHead(nn.Module):
 
     def __init__(self, n_inputs, n_components):
         super().__init__()
-        self.mean = linear(n_inputs, n_components)
-        self.log_var = linear(n_inputs, n_components)
+        self.mean = batch_linear(n_inputs, n_components)
+        self.log_var = batch_linear(n_inputs, n_components)
 
     def forward(self, hidden):  # -> 2 x (n_rows, n_components)
         return self.mean(hidden), self.log_var(hidden).clamp(*LOG_VARIANCE_LIMITS)
@@ -55,16 +55,16 @@ class TwoInputs(nn.Module):
         self.is_sparse = n_items is not None
         width, *others = sizes
         if others:
-            make_first = SparseLinear if self.is_sparse else linear
+            make_first = SparseLinear if self.is_sparse else batch_linear
             self.first = Gate(make_first, n_items or n_components, width, gated)
-            self.second = Gate(linear, n_components, width, gated)
+            self.second = Gate(batch_linear, n_components, width, gated)
             self.joined = _gates([2 * width, *others], gated)
         elif self.is_sparse:
             self.side_by_side = Gate(
                 partial(SparseLinear, n_dense=n_components), n_items, width, gated
             )
         else:
-            self.side_by_side = Gate(linear, 2 * n_components, width, gated)
+            self.side_by_side = Gate(batch_linear, 2 * n_components, width, gated)
 
     def forward(self, first, second):  # -> (n_rows, sizes[-1])
         if hasattr(self, "joined"):
@@ -75,7 +75,7 @@ class TwoInputs(nn.Module):
 
 
 def _gates(sizes, gated):
-    return nn.Sequential(*(Gate(linear, *pair, gated) for pair in pairwise(sizes)))
+    return nn.Sequential(*(Gate(batch_linear, *pair, gated) for pair in pairwise(sizes)))
 
 
 class EnhancedVAEModule(nn.Module):

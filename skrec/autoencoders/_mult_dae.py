@@ -9,7 +9,7 @@ from torch import nn
 
 from skrec.base import BaseRecommender
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
-from skrec.neural._layers import SparseLinear, init_glorot, linear
+from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._recommender import NeuralRecommenderMixin
 
@@ -58,7 +58,7 @@ def _linear_then_tanh(sizes):
         *(
             layer
             for n_inputs, n_outputs in pairwise(sizes)
-            for layer in (linear(n_inputs, n_outputs), nn.Tanh())
+            for layer in (batch_linear(n_inputs, n_outputs), nn.Tanh())
         )
     )
 

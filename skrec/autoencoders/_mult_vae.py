@@ -9,7 +9,7 @@ from torch import nn
 from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
-from skrec.neural._layers import SparseLinear, init_glorot, linear
+from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._recommender import NeuralRecommenderMixin
 
@@ -51,7 +51,7 @@ class MultVAEModule(nn.Module):
             *(
                 layer
                 for n_inputs, n_outputs in pairwise(sizes)
-                for layer in (linear(n_inputs, n_outputs), nn.Tanh())
+                for layer in (batch_linear(n_inputs, n_outputs), nn.Tanh())
             )
         )
         self.output = linear(sizes[-1], n_items)
@@ -86,7 +86,7 @@ def _tanh_layers(n_inputs, sizes):
     """Layers that each apply tanh to what comes in; the last one's outputs are linear."""
     layers = []
     for n_outputs in sizes:
-        layers += [nn.Tanh(), linear(n_inputs, n_outputs)]
+        layers += [nn.Tanh(), batch_linear(n_inputs, n_outputs)]
         n_inputs = n_outputs
     return nn.Sequential(*layers)
 

@@ -14,7 +14,7 @@ from skrec.neural._divergences import (
     gaussian_log_density,
 )
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
-from skrec.neural._layers import SparseLinear, init_uniform, linear
+from skrec.neural._layers import SparseLinear, batch_linear, init_uniform, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._recommender import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
@@ -58,11 +58,11 @@ class RecVAEModule(nn.Module):
         self.encoder = nn.ModuleDict(
             {
                 "first": SparseLinear(n_items, width),
-                "others": nn.ModuleList(linear(width, width) for _ in others),
+                "others": nn.ModuleList(batch_linear(width, width) for _ in others),
                 "norms": nn.ModuleList(
                     nn.LayerNorm(width, eps=layer_norm_eps) for _ in hidden_layer_sizes
                 ),
-                "posterior": linear(width, 2 * n_components),
+                "posterior": batch_linear(width, 2 * n_components),
             }
         )
         self.output = linear(n_components, n_items)
@@ -93,8 +93,7 @@ class RecVAEModule(nn.Module):
         means, log_vars = zip(*(self.posterior(batch) for batch in batches), strict=True)
         self.old_posterior = torch.cat(means), torch.cat(log_vars)
 
-    def log_prior(self, z, users):  # -> (n_rows,)
-        old_mean, old_log_var = (part[users] for part in self.old_posterior)
+    def log_prior(self, z, old_mean, old_log_var):  # -> (n_rows,)
         zero = z.new_zeros(())
         return coordinate_mixture_log_density(
             z,
@@ -104,13 +103,14 @@ class RecVAEModule(nn.Module):
         )
 
     def forward(self, batch, generator, progress):  # -> (n_rows,)
-        if not self.trains_encoder:
-            with torch.no_grad():
-                code = self.draw(batch, generator)
+        old_mean, old_log_var = (part[batch.users] for part in self.old_posterior)
+        if not self.trains_encoder:  # then the encoder is as it was when this was remembered
+            code = draw_gaussian(old_mean, old_log_var, generator)
             return output_nll(code, self.output, "multinomial", batch)
         mean, log_var = self._posterior(batch.normalized().dropped_out(self.dropout, generator))
         z = draw_gaussian(mean, log_var, generator)
-        kl = gaussian_log_density(z, mean, log_var).sum(dim=1) - self.log_prior(z, batch.users)
+        kl = gaussian_log_density(z, mean, log_var).sum(dim=1)
+        kl = kl - self.log_prior(z, old_mean, old_log_var)
         weight = self.gamma * batch.totals if self.beta is None else self.beta
         return output_nll(z, self.output, "multinomial", batch) + weight * kl
 

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from skrec.neural._batches import SparseBatch
+from skrec.neural._products import linear_in_batches
 
 
 class SparseLinear(nn.Module):
@@ -34,7 +35,7 @@ class SparseLinear(nn.Module):
 
     def forward(self, batch, dense=None):  # -> (n_rows, n_outputs)
         if not isinstance(batch, SparseBatch):
-            return torch.addmm(self.bias, batch, self.weight)
+            return linear_in_batches(batch, self.weight.t(), self.bias)
         bias = self.bias
         if dense is not None:
             bias = torch.addmm(bias, dense, self.weight[self.n_items :])
@@ -48,9 +49,21 @@ class SparseLinear(nn.Module):
         )
 
 
+class BatchLinear(nn.Linear):
+    """Linear layer for training on batches that all have the same number of rows."""
+
+    def forward(self, inputs):  # -> (n_rows, n_outputs)
+        return linear_in_batches(inputs, self.weight, self.bias)
+
+
 def linear(n_inputs, n_outputs):
     """Make a linear layer without weights: the global random state is not ours to draw from."""
     return skip_init(nn.Linear, n_inputs, n_outputs)
+
+
+def batch_linear(n_inputs, n_outputs):
+    """Make the same for batches of one size."""
+    return skip_init(BatchLinear, n_inputs, n_outputs)
 
 
 class Gate(nn.Module):

@@ -8,6 +8,8 @@ likelihood needs a second for a moment), instead of the four or five of automati
 import torch
 from torch import nn
 
+from skrec.neural._products import linear_gradients, product
+
 
 def multinomial_nll_(logits, batch):
     r"""Negative multinomial log-likelihood, without the coefficient that the model cannot change.
@@ -90,7 +92,7 @@ LIKELIHOODS = {
 class _OutputNLL(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, bias, nll_, batch):
-        gradient = torch.addmm(bias, hidden, weight.t())
+        gradient = product(hidden, weight, bias)
         nll = nll_(gradient, batch)
         ctx.save_for_backward(hidden, weight, gradient)  # so that checkpointing can drop it
         return nll
@@ -100,10 +102,7 @@ class _OutputNLL(torch.autograd.Function):
     def backward(ctx, grad_nll):
         hidden, weight, gradient = ctx.saved_tensors
         gradient.mul_(grad_nll[:, None])
-        grad_hidden = gradient @ weight if ctx.needs_input_grad[0] else None
-        grad_weight = gradient.t() @ hidden if ctx.needs_input_grad[1] else None
-        grad_bias = gradient.sum(dim=0) if ctx.needs_input_grad[2] else None
-        return grad_hidden, grad_weight, grad_bias, None, None
+        return *linear_gradients(gradient, hidden, weight, ctx.needs_input_grad), None, None
 
 
 def output_nll(hidden, layer, likelihood, batch):

@@ -155,6 +155,7 @@ def test_rows_are_dropped_from_only_while_the_encoder_trains(X):
     ]
     quiet = module_of(dropout=0.0)
     quiet.load_state_dict(module.state_dict())
+    quiet.remember([store.cut()])
     quiet.train_encoder(False)
     expected = quiet(store.cut(), torch.Generator().manual_seed(0), Progress(0, 1))
     torch.testing.assert_close(losses[0], expected)
