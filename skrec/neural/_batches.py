@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 
 from skrec.utils._blocks import row_blocks
 
@@ -68,15 +69,35 @@ class SparseBatch:
         norms = self.sum_rows(values**2).sqrt_().clamp_(min=1)
         return replace(self, values=values / norms[self.rows])
 
+    def by_item(self, values, n_items):
+        """Exchange rows and items: the entries of each item, one value each, rows ascending.
+
+        Parameters
+        ----------
+        values : tensor of shape (n_entries,)
+        n_items : int
+            At least that of the batch.
+
+        Returns
+        -------
+        rows : int tensor of shape (n_entries,)
+        starts : int tensor of shape (n_items + 1,)
+            Where each item starts.
+        values : tensor of shape (n_entries,)
+        """
+        by_item = _count if self.items.device.type == "cpu" else _sort
+        return by_item(self, values, n_items)
+
     def select(self, is_chosen):
         """Keep the entries that a mask says."""
         n_before = torch.cat([self.offsets.new_zeros(1), is_chosen.cumsum(0)])
+        chosen = is_chosen.nonzero().squeeze(1)
         return replace(
             self,
-            items=self.items[is_chosen],
-            values=self.values[is_chosen],
+            items=self.items[chosen],
+            values=self.values[chosen],
             offsets=n_before[self.offsets],
-            entries=None if self.entries is None else self.entries[is_chosen],
+            entries=None if self.entries is None else self.entries[chosen],
         )
 
     def block(self, rows):
@@ -103,6 +124,18 @@ class SparseBatch:
             # How many are kept is not known here without waiting for the device.
             return replace(self, values=values * kept)
         return replace(self, values=values).select(kept)
+
+
+def _count(batch, values, n_items):
+    entries = values.numpy(), batch.items.numpy(), batch.offsets.numpy()
+    X = csr_array(entries, shape=(len(batch), n_items)).tocsc()
+    return tuple(torch.from_numpy(part) for part in (X.indices, X.indptr, X.data))
+
+
+def _sort(batch, values, n_items):
+    items, order = torch.sort(batch.items, stable=True)
+    starts = torch.searchsorted(items, torch.arange(n_items + 1, device=items.device))
+    return batch.rows[order], starts, values[order]
 
 
 class RowStore(torch.utils.data.Dataset):

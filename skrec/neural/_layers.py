@@ -39,14 +39,32 @@ class SparseLinear(nn.Module):
         bias = self.bias
         if dense is not None:
             bias = torch.addmm(bias, dense, self.weight[self.n_items :])
-        return bias + nn.functional.embedding_bag(
-            batch.items,
-            self.weight,
-            batch.offsets,
-            mode="sum",
-            per_sample_weights=batch.values,
-            include_last_offset=True,
-        )
+        return bias + _WeightedSums.apply(self.weight, batch)
+
+
+class _WeightedSums(torch.autograd.Function):
+    """Sum of the rows of a table that belong to the entries of each row of a batch.
+
+    torch's own gradient sorts the entries, and adds up one item after the other in memory that it
+    has set to zero before.
+    """
+
+    @staticmethod
+    def forward(ctx, table, batch):
+        ctx.batch, ctx.n_items = batch, len(table)
+        return _weighted_sums(batch.items, table, batch.offsets, batch.values)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        rows, starts, values = ctx.batch.by_item(ctx.batch.values, ctx.n_items)
+        return _weighted_sums(rows, grad, starts, values), None
+
+
+def _weighted_sums(items, table, offsets, values):
+    return nn.functional.embedding_bag(
+        items, table, offsets, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
 
 
 class BatchLinear(nn.Linear):

@@ -29,9 +29,9 @@ def multinomial_nll_(logits, batch):
     """
     flat, totals = batch.flat, batch.totals
     observed = logits.view(-1)[flat]
-    largest, where = logits.max(dim=1, keepdim=True)
+    largest = logits.amax(dim=1)
     probabilities = torch.softmax(logits, dim=1, out=logits)
-    log_normalizer = (largest - probabilities.gather(1, where).log()).squeeze(1)
+    log_normalizer = largest - probabilities.amax(dim=1).log()
     nll = totals * log_normalizer - batch.sum_rows(batch.values * observed)
     probabilities.mul_(totals[:, None]).view(-1).index_add_(0, flat, batch.values, alpha=-1)
     return nll

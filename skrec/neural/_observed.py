@@ -35,14 +35,13 @@ class _ObservedProducts(torch.autograd.Function):
             )
         if ctx.needs_input_grad[1]:
             # The same product with rows and items exchanged; sums keep their order.
-            items, order = torch.sort(batch.items, stable=True)
-            starts = torch.searchsorted(items, torch.arange(len(right) + 1, device=items.device))
+            rows, starts, grad = batch.by_item(grad, len(right))
             grad_right = embedding_bag(
-                batch.rows[order],
+                rows,
                 left,
                 starts,
                 mode="sum",
-                per_sample_weights=grad[order],
+                per_sample_weights=grad,
                 include_last_offset=True,
             )
         return grad_left, grad_right, None

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from skrec.neural import _batches
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import SparseLinear
 
@@ -39,6 +40,17 @@ def test_a_block_is_a_slice_of_the_rows(X):
         np.testing.assert_array_equal(dense(block), dense(batch)[rows])
         np.testing.assert_array_equal(block.users, batch.users[rows])
         np.testing.assert_array_equal(X.data[block.entries].astype(np.float32), block.values)
+
+
+@pytest.mark.parametrize("exchange", [_batches._count, _batches._sort])
+def test_exchanging_rows_and_items_transposes(X, exchange):
+    users = np.array([8, 0, 4, 2, 3])
+    batch = RowStore(X, torch.device("cpu")).cut(users)
+    rows, starts, values = exchange(batch, 2 * batch.values, X.shape[1] + 2)
+    transposed = sparse.csr_array((values, rows, starts), shape=(X.shape[1] + 2, len(users)))
+    assert transposed.has_sorted_indices  # so that sums keep their order
+    np.testing.assert_array_equal(transposed[:-2].toarray(), 2 * X[users].toarray().T)
+    assert transposed[-2:].nnz == 0
 
 
 def test_batches_take_every_row_in_order(X):
