@@ -32,6 +32,7 @@ examples: .venv/docs
 benchmark: .venv/test
 	$(BIN)/python benchmarks/ease.py --data toy
 	$(BIN)/python benchmarks/autoencoders.py --data toy --repeats 1 --epochs 1
+	$(BIN)/python benchmarks/products.py --repeats 2
 	$(BIN)/python benchmarks/ratings.py --data toy --repeats 1
 	$(BIN)/python benchmarks/reviews.py --data toy
 

@@ -26,8 +26,7 @@ def render_autoencoders(result):
 
 
 def head(result, buffer, rounds):
-    data, machine = result["data"], result["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    data = result["data"]
     return [
         f"## {data['name']}",
         "",
@@ -35,10 +34,17 @@ def head(result, buffer, rounds):
         "",
         f"{data['n_users']:,} training users x {data['n_items']:,} items, "
         f"{data['n_entries']:,} entries{buffer}. "
+        f"{describe(result['machine'])} {rounds}".rstrip(),
+    ]
+
+
+def describe(machine):
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    return (
         f"{machine['cores']} cores ({machine['processor']}, load {machine['load']} at the start), "
         + (f"{machine['gpu']}, " if "gpu" in machine else "")
-        + f"{machine['system']}, Python {machine['python']}, {versions}. {rounds}".rstrip(),
-    ]
+        + f"{machine['system']}, Python {machine['python']}, {versions}."
+    )
 
 
 def ratio(times, floor):

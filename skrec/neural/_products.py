@@ -1,7 +1,7 @@
 """Products of float32 matrices in training on the CPU, by oneDNN where that is quicker.
 
 torch multiplies float32 matrices with MKL, which leaves AVX-512 alone on processors that are not
-Intel's. oneDNN, which comes with torch as well, uses it: twice the speed on an AMD EPYC
+Intel's. oneDNN, which comes with torch as well, uses it: up to 2.6 times the speed on an AMD EPYC
 (``benchmarks/products.py``). torch's own compiler calls it by the operator that is called here.
 
 oneDNN generates code for each new shape, some milliseconds long. So this is for training, whose
