@@ -47,8 +47,11 @@ def sparse_loop(X, n_epochs, device):
     return _train(model, objective, X.shape[0], n_epochs, device, fused=True)
 
 
-def dense_loop(X, n_epochs, device):
-    """The same on dense batches, with torch's own layers and optimiser as they come."""
+def dense_loop(X, n_epochs, device, after_epoch=None):
+    """The same on dense batches, with torch's own layers and optimiser as they come.
+
+    ``after_epoch(score)`` is called after each epoch; ``score(rows)`` scores all items.
+    """
     first, middle, output = nn.Linear(X.shape[1], HIDDEN), _middle(), nn.Linear(HIDDEN, X.shape[1])
 
     def objective(users, beta):
@@ -57,8 +60,15 @@ def dense_loop(X, n_epochs, device):
         nll = -(F.log_softmax(output(hidden), dim=1) * rows).sum(dim=1)
         return (nll + beta * kl).mean()
 
+    @torch.no_grad()
+    def score(rows):
+        hidden = first(F.normalize(torch.from_numpy(rows.toarray()).to(device)))
+        mean, _ = middle[0](torch.tanh(hidden)).chunk(2, dim=1)
+        return output(torch.tanh(middle[1](mean))).cpu().numpy()
+
     model = nn.ModuleList([first, *middle, output])
-    return _train(model, objective, X.shape[0], n_epochs, device)
+    watch = None if after_epoch is None else lambda: after_epoch(score)
+    return _train(model, objective, X.shape[0], n_epochs, device, after_epoch=watch)
 
 
 def _middle():
@@ -72,7 +82,7 @@ def _encode_and_decode(hidden, middle):
     return torch.tanh(middle[1](code)), kl
 
 
-def _train(model, objective, n_users, n_epochs, device, **options):
+def _train(model, objective, n_users, n_epochs, device, after_epoch=None, **options):
     for weight in model.parameters():
         nn.init.xavier_uniform_(weight) if weight.ndim == 2 else nn.init.zeros_(weight)
     model.to(device)
@@ -89,4 +99,6 @@ def _train(model, objective, n_users, n_epochs, device, **options):
             n_updates += 1
         losses.append(float(total) / n_users)  # waits for the device
         ends.append(perf_counter())
+        if after_epoch is not None:
+            after_epoch()
     return ends, losses
