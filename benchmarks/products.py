@@ -14,11 +14,17 @@ from measure import interleaved, machine
 from report import describe, table
 from torch.nn import functional as F
 
-from skrec.neural._products import product
+from skrec.neural._products import linear_gradients, linear_outputs
 
-# (rows, inputs, outputs): last layers of Mult-VAE and RecVAE on MovieLens 1M and 20M, and a layer
-# between.
-SHAPES = [(500, 600, 3_522), (500, 600, 20_108), (500, 200, 3_522), (500, 600, 600)]
+# (rows, inputs, outputs): last layers of Mult-VAE, RecVAE and a narrow network on MovieLens 1M and
+# 20M, and a layer between.
+SHAPES = [
+    (500, 600, 3_522),
+    (500, 600, 20_108),
+    (500, 200, 3_522),
+    (500, 50, 20_108),
+    (500, 600, 600),
+]
 
 
 def measure_products(shape, repeats):
@@ -29,19 +35,26 @@ def measure_products(shape, repeats):
         torch.randn(shape, generator=generator)
         for shape in [(n_rows, n_inputs), (n_outputs, n_inputs), (n_rows, n_outputs), (n_outputs,)]
     )
-    pairs = {
-        "outputs": (inputs, weight, bias),
-        "gradient of inputs": (gradient, weight.t()),
-        "gradient of weight": (gradient.t(), inputs.t()),
+    backward = gradient, inputs, weight
+    products = {
+        "outputs": {
+            "torch": lambda: F.linear(inputs, weight, bias),
+            "skrec": lambda: linear_outputs(inputs, weight, bias),
+        },
+        "gradient of inputs": {
+            "torch": lambda: gradient @ weight,
+            "skrec": lambda: linear_gradients(*backward, (True, False, False)),
+        },
+        "gradient of weight": {
+            "torch": lambda: gradient.t() @ inputs,
+            "skrec": lambda: linear_gradients(*backward, (False, True, False)),
+        },
     }
     found = {}
-    for name, factors in pairs.items():
-        torchs, ours = interleaved(
-            {"torch": lambda f=factors: F.linear(*f), "skrec": lambda f=factors: product(*f)},
-            repeats,
-        ).values()
+    for name, functions in products.items():
+        times = interleaved(functions, repeats)
         flop = 2 * n_rows * n_inputs * n_outputs
-        found[name] = [flop / statistics.median(times) / 1e9 for times in (torchs, ours)]
+        found[name] = [flop / statistics.median(times[who]) / 1e9 for who in ("torch", "skrec")]
     return found
 
 

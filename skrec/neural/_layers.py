@@ -45,8 +45,8 @@ class SparseLinear(nn.Module):
 class _WeightedSums(torch.autograd.Function):
     """Sum of the rows of a table that belong to the entries of each row of a batch.
 
-    torch's own gradient sorts the entries, and adds up one item after the other in memory that it
-    has set to zero before.
+    Only the table has a gradient. torch's own sorts the entries, and adds up one item after the
+    other in memory that it has set to zero before.
     """
 
     @staticmethod
@@ -68,7 +68,7 @@ def _weighted_sums(items, table, offsets, values):
 
 
 class BatchLinear(nn.Linear):
-    """Linear layer for training on batches that all have the same number of rows."""
+    """Linear layer over rows, by oneDNN in training; it can be differentiated once."""
 
     def forward(self, inputs):  # -> (n_rows, n_outputs)
         return linear_in_batches(inputs, self.weight, self.bias)
@@ -80,7 +80,7 @@ def linear(n_inputs, n_outputs):
 
 
 def batch_linear(n_inputs, n_outputs):
-    """Make the same for batches of one size."""
+    """Make the same for rows in batches of one size, which oneDNN takes in training."""
     return skip_init(BatchLinear, n_inputs, n_outputs)
 
 

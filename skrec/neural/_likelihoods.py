@@ -8,7 +8,7 @@ likelihood needs a second for a moment), instead of the four or five of automati
 import torch
 from torch import nn
 
-from skrec.neural._products import linear_gradients, product
+from skrec.neural._products import linear_gradients, linear_outputs
 
 
 def multinomial_nll_(logits, batch):
@@ -92,7 +92,7 @@ LIKELIHOODS = {
 class _OutputNLL(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, bias, nll_, batch):
-        gradient = product(hidden, weight, bias)
+        gradient = linear_outputs(hidden, weight, bias)
         nll = nll_(gradient, batch)
         ctx.save_for_backward(hidden, weight, gradient)  # so that checkpointing can drop it
         return nll

@@ -1,11 +1,13 @@
-"""Products of float32 matrices in training on the CPU, by oneDNN where that is quicker.
+"""Linear layers in training on the CPU, by oneDNN where that is quicker.
 
 torch multiplies float32 matrices with MKL, which leaves AVX-512 alone on processors that are not
-Intel's. oneDNN, which comes with torch as well, uses it: up to 2.6 times the speed on an AMD EPYC
-(``benchmarks/products.py``). torch's own compiler calls it by the operator that is called here.
+Intel's. oneDNN, which comes with torch as well, uses it: two to three times the speed on an AMD
+EPYC (``benchmarks/products.py``; Intel's have not been measured). torch's own compiler calls it by
+the operator that is called here.
 
-oneDNN generates code for each new shape, some milliseconds long. So this is for training, whose
-batches are of one size, and not for predictions or for batches whose number of rows varies.
+oneDNN generates code for each shape and keeps it: some milliseconds, and nearly a megabyte. So it
+is only called for numbers of rows that people choose as the size of a batch, and not for the last
+batch of an epoch, nor for whatever number of rows is to be predicted.
 """
 
 import torch
@@ -14,45 +16,22 @@ from torch import nn
 SMALLEST_WORK = 2**22  # multiplications below which the call itself costs more than it gains
 
 
-def product(left, right, bias=None):
-    """``left @ right.T + bias``, outside automatic differentiation.
+def linear_outputs(inputs, weight, bias):
+    """Outputs of a linear layer, outside automatic differentiation.
 
     Parameters
     ----------
-    left : tensor of shape (n_rows, n_inputs)
-    right : tensor of shape (n_outputs, n_inputs)
-    bias : tensor of shape (n_outputs,), default=None
+    inputs : tensor of shape (n_rows, n_inputs)
+    weight : tensor of shape (n_outputs, n_inputs)
+    bias : tensor of shape (n_outputs,)
 
     Returns
     -------
-    product : tensor of shape (n_rows, n_outputs)
+    outputs : tensor of shape (n_rows, n_outputs)
     """
-    if _suits_onednn(left, right):
-        return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
-    return nn.functional.linear(left, right, bias)
-
-
-def _suits_onednn(left, right):
-    return (
-        left.device.type == "cpu"
-        and left.dtype == right.dtype == torch.float32
-        and left.numel() * right.shape[0] >= SMALLEST_WORK
-        and torch.backends.mkldnn.is_available()
-        and torch.backends.mkldnn.enabled
-        and torch.backends.cpu.get_cpu_capability() == "AVX512"
-    )
-
-
-class _Linear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, inputs, weight, bias):
-        ctx.save_for_backward(inputs, weight)
-        return product(inputs, weight, bias)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return linear_gradients(gradient, *ctx.saved_tensors, ctx.needs_input_grad)
+    if _suits_onednn(inputs, weight):
+        return _by_onednn(inputs, weight, bias)
+    return torch.addmm(bias, inputs, weight.t())
 
 
 def linear_gradients(gradient, inputs, weight, needed):
@@ -70,11 +49,52 @@ def linear_gradients(gradient, inputs, weight, needed):
     -------
     grad_inputs, grad_weight, grad_bias : tensor or None
     """
+    suits_onednn = _suits_onednn(inputs, weight)
+    grad_inputs = grad_weight = grad_bias = None
+    if needed[0]:
+        grad_inputs = _by_onednn(gradient, weight.t()) if suits_onednn else gradient @ weight
+    if needed[1]:
+        grad_weight = _weight_gradient(gradient, inputs) if suits_onednn else gradient.t() @ inputs
+    if needed[2]:
+        grad_bias = gradient.sum(dim=0)
+    return grad_inputs, grad_weight, grad_bias
+
+
+def _weight_gradient(gradient, inputs):
+    # oneDNN copies what comes first: let that be the narrower one.
+    if gradient.shape[1] < inputs.shape[1]:
+        return _by_onednn(gradient.t(), inputs.t())
+    return _by_onednn(inputs.t(), gradient.t()).t().contiguous()
+
+
+def _suits_onednn(inputs, weight):
+    n_rows = len(inputs)
     return (
-        product(gradient, weight.t()) if needed[0] else None,
-        product(gradient.t(), inputs.t()) if needed[1] else None,
-        gradient.sum(dim=0) if needed[2] else None,
+        (n_rows % 50 == 0 or n_rows % 64 == 0)
+        and n_rows * weight.numel() >= SMALLEST_WORK
+        and inputs.device.type == "cpu"
+        and inputs.dtype == weight.dtype == torch.float32
+        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.enabled
+        and torch.backends.cpu.get_cpu_capability() == "AVX512"
     )
+
+
+def _by_onednn(left, right, bias=None):
+    """``left @ right.T + bias``."""
+    return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, inputs, weight, bias):
+        ctx.save_for_backward(inputs, weight)
+        return linear_outputs(inputs, weight, bias)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return linear_gradients(gradient, *ctx.saved_tensors, ctx.needs_input_grad)
 
 
 def linear_in_batches(inputs, weight, bias):

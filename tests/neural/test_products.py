@@ -1,71 +1,106 @@
-"""Products by oneDNN, where it is used, against double precision."""
+"""Products by oneDNN, where it is used, against double precision and torch's own gradients."""
 
 import numpy as np
 import pytest
 import torch
 
+from skrec import MultVAE
 from skrec.neural import _products
-from skrec.neural._products import linear_in_batches, product
+from skrec.neural._products import linear_gradients, linear_in_batches, linear_outputs
 
-N_ROWS, N_INPUTS, N_OUTPUTS = 150, 200, 170  # enough work for oneDNN
+SHAPES = [(150, 200, 170), (150, 170, 200)]  # rows, inputs, outputs: enough work for oneDNN
 
 
-@pytest.fixture(params=[True, False], ids=["oneDNN", "plain"], autouse=True)
+@pytest.fixture(params=[True, False], ids=["oneDNN", "plain"])
 def by_onednn(request, monkeypatch):
     if not request.param:
         monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
-    elif not _products._suits_onednn(*arrays()[:2]):
+    elif not _products._suits_onednn(*arrays(*SHAPES[0])[:2]):
         pytest.skip("oneDNN is not built in, or the processor has no AVX-512")
     return request.param
 
 
-def arrays():
+@pytest.fixture
+def calls(monkeypatch):
+    """Shapes of what oneDNN has multiplied."""
+    calls = []
+
+    def multiply(left, right, bias=None):
+        calls.append((*left.shape, len(right)))
+        return left @ right.t() + (0 if bias is None else bias)
+
+    monkeypatch.setattr(_products, "_by_onednn", multiply)
+    return calls
+
+
+def arrays(n_rows, n_inputs, n_outputs):
     rng = np.random.default_rng(0)
-    shapes = (N_ROWS, N_INPUTS), (N_OUTPUTS, N_INPUTS), (N_OUTPUTS,)
+    shapes = (n_rows, n_inputs), (n_outputs, n_inputs), (n_outputs,)
     return [torch.from_numpy(rng.normal(size=shape).astype(np.float32)) for shape in shapes]
 
 
-@pytest.mark.parametrize("transposed", [False, True])
-def test_a_product_is_that_of_double_precision(transposed):
-    left, right, bias = arrays()
-    expected = left.double() @ right.double().t() + bias.double()
-    if transposed:
-        left, right = left.t().contiguous().t(), right.t().contiguous().t()
-    torch.testing.assert_close(product(left, right, bias).double(), expected, rtol=0, atol=1e-4)
-    torch.testing.assert_close(product(left, right).double(), expected - bias, rtol=0, atol=1e-4)
+def strided(array):
+    """The same numbers, neither in rows nor in columns next to each other."""
+    wide = array.new_zeros(2 * array.shape[1], 3 * array.shape[0])
+    wide[::2, ::3] = array.t()
+    return wide[::2, ::3].t()
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("view", [torch.clone, strided])
+@pytest.mark.usefixtures("by_onednn")
+def test_outputs_are_those_of_double_precision(shape, view):
+    inputs, weight, bias = arrays(*shape)
+    expected = inputs.double() @ weight.double().t() + bias.double()
+    outputs = linear_outputs(view(inputs), view(weight), bias)
+    torch.testing.assert_close(outputs.double(), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("view", [torch.clone, strided])
 @pytest.mark.parametrize(
     "needed", [(True, True, True), (False, True, False), (True, False, False)]
 )
-def test_a_linear_layer_has_the_gradients_of_torchs_own(needed):
-    ours, torchs = (
-        [
-            array.clone().requires_grad_(is_needed)
-            for array, is_needed in zip(arrays(), needed, strict=True)
-        ]
-        for _ in range(2)
-    )
-    outputs = linear_in_batches(*ours)
-    expected = torch.nn.functional.linear(*torchs)
-    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-4)
-    for result in (outputs, expected):
-        result.sin().sum().backward()
-    for array, other in zip(ours, torchs, strict=True):
-        assert (array.grad is None) == (other.grad is None)
-        if array.grad is not None:
-            assert array.grad.stride() == array.stride()  # or every update copies it
-            torch.testing.assert_close(array.grad, other.grad, rtol=0, atol=1e-3)
+@pytest.mark.usefixtures("by_onednn")
+def test_gradients_are_those_of_double_precision(shape, view, needed):
+    inputs, weight, _ = arrays(*shape)
+    gradient = (inputs @ weight.t()).sin()
+    wide = gradient.double()
+    expected = wide @ weight.double(), wide.t() @ inputs.double(), wide.sum(dim=0)
+    found = linear_gradients(view(gradient), view(inputs), view(weight), needed)
+    for ours, true, is_needed in zip(found, expected, needed, strict=True):
+        assert (ours is not None) == is_needed
+        if is_needed:
+            assert ours.is_contiguous()  # or every update copies it
+            torch.testing.assert_close(ours.double(), true, rtol=0, atol=1e-4)
 
 
-def test_only_large_products_of_single_precision_go_to_onednn(monkeypatch, by_onednn):
-    calls = []
-    monkeypatch.setattr(
-        torch.ops.mkldnn, "_linear_pointwise", lambda *args: calls.append(args), raising=False
-    )
-    left, right, bias = arrays()
-    product(left[:3], right, bias)
-    product(left.double(), right.double())
+@pytest.mark.usefixtures("by_onednn")
+def test_a_layer_can_be_differentiated():
+    parameters = [array.requires_grad_() for array in arrays(*SHAPES[0])]
+    linear_in_batches(*parameters).sin().sum().backward()
+    others = [array.requires_grad_() for array in arrays(*SHAPES[0])]
+    torch.nn.functional.linear(*others).sin().sum().backward()
+    for ours, torchs in zip(parameters, others, strict=True):
+        torch.testing.assert_close(ours.grad, torchs.grad, rtol=0, atol=1e-3)
+
+
+def test_onednn_has_large_products_of_single_precision_of_common_sizes(by_onednn, calls):
+    inputs, weight, bias = arrays(*SHAPES[0])
+    linear_outputs(inputs[:50], weight[:7], bias[:7])
+    linear_outputs(inputs.double(), weight.double(), bias.double())
+    linear_outputs(inputs[:147], weight, bias)  # the last batch of an epoch
+    with torch.inference_mode():
+        linear_in_batches(inputs, weight, bias)
     assert not calls
-    product(left, right, bias)
-    assert len(calls) == by_onednn
+    linear_outputs(inputs, weight, bias)
+    linear_outputs(inputs[:128], weight, bias)
+    assert calls == [(150, 200, 170), (128, 200, 170)][: 2 * by_onednn]
+
+
+def test_training_goes_through_onednn(by_onednn, calls):
+    X = np.ones((100, 330), dtype=np.float32)
+    model = MultVAE(hidden_layer_sizes=(250,), batch_size=100, max_iter=1, early_stopping=False)
+    model.fit(X)
+    outputs_of_layers = {(100, 250, 400), (100, 200, 250), (100, 250, 330)}
+    assert outputs_of_layers <= set(calls) if by_onednn else not calls
