@@ -307,10 +307,11 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     Notes
     -----
     The defaults are those of the paper for MovieLens 20M, but for the likelihood, of which the
-    authors have published both. On data of the size of MovieLens 1M the model overfits, and one
-    narrow layer with few pseudo-inputs does better in a small part of the time:
-    ``hidden_layer_sizes=(200,)``, ``n_pseudo_inputs=50``, ``beta=0.05``,
-    ``n_annealing_epochs=10``, ``batch_size=100``.
+    authors have published both. On data of the size of MovieLens 1M the model overfits, and short
+    codes, one narrow layer, few pseudo-inputs and the other likelihood do better in a small part
+    of the time: ``n_components=50``, ``hidden_layer_sizes=(200,)``, ``likelihood="bernoulli"``,
+    ``n_pseudo_inputs=50``, ``beta=0.1``, ``n_annealing_epochs=5``, ``dropout=0.7``,
+    ``batch_size=100`` and ``normalize_gradients=False``.
 
     The pseudo-inputs are dense: each update encodes all of them, which costs ``n_pseudo_inputs``
     times items times twice the first hidden layer, several times what the users of the batch cost.
