@@ -1,9 +1,9 @@
 """Linear layers in training on the CPU, by oneDNN where that is quicker.
 
 torch multiplies float32 matrices with MKL, which leaves AVX-512 alone on processors that are not
-Intel's. oneDNN, which comes with torch as well, uses it: two to three times the speed on an AMD
-EPYC (``benchmarks/products.py``; Intel's have not been measured). torch's own compiler calls it by
-the operator that is called here.
+Intel's. oneDNN, which comes with torch as well, uses it: up to twice the speed on an AMD EPYC
+(``benchmarks/products.py``; Intel's have not been measured). torch's own compiler calls it by the
+operator that is called here.
 
 oneDNN generates code for each shape and keeps it: some milliseconds, and nearly a megabyte. So it
 is only called for numbers of rows that people choose as the size of a batch, and not for the last
