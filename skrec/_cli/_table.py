@@ -283,8 +283,7 @@ def _as_times(column, what):
     for convert in (lambda: column.cast(nw.Float64), column.str.to_datetime):
         try:
             return convert()
-        # narwhals does not know more ways to write a date in a pyarrow table.
-        except (*_data_errors(), NotImplementedError):
+        except (*_data_errors(), NotImplementedError):  # the latter for dates in a pyarrow table
             continue
     raise click.UsageError(
         f"{what} holds neither numbers nor dates (its first entry is {column[0]!r}): name the "

@@ -98,18 +98,7 @@ class _Linear(torch.autograd.Function):
 
 
 def linear_in_batches(inputs, weight, bias):
-    """``inputs @ weight.T + bias``, which can be differentiated once.
-
-    Parameters
-    ----------
-    inputs : tensor of shape (n_rows, n_inputs)
-    weight : tensor of shape (n_outputs, n_inputs)
-    bias : tensor of shape (n_outputs,)
-
-    Returns
-    -------
-    outputs : tensor of shape (n_rows, n_outputs)
-    """
+    """Outputs of a linear layer, which can be differentiated once; see :func:`linear_outputs`."""
     if torch.is_grad_enabled():
         return _Linear.apply(inputs, weight, bias)
     return nn.functional.linear(inputs, weight, bias)
