@@ -34,7 +34,7 @@ def skrec_pmf(X):
 
     def fit():
         model = PMF(N_FACTORS, max_iter=N_SWEEPS, tol=0, random_state=0).fit(X)
-        return lambda users, items: model._rate_pairs(model._user_states(X), users, items)
+        return lambda users, items: model._rate_pairs(model._pair_states(X), users, items)
 
     return fit
 
@@ -44,7 +44,7 @@ def skrec_pmf_default(X):
 
     def fit():
         model = PMF(random_state=0).fit(X)
-        return lambda users, items: model._rate_pairs(model._user_states(X), users, items)
+        return lambda users, items: model._rate_pairs(model._pair_states(X), users, items)
 
     return fit
 
@@ -63,7 +63,8 @@ def numpy_loop(X):
                 continue
             targets = X.data[X.indptr[row] : X.indptr[row + 1]] - mean - table[rated, -1]
             f = features[rated]
-            gram = f.T @ f + 1.2 * np.sqrt(len(rated)) * np.eye(f.shape[1], dtype=f.dtype)
+            penalty = 1.2 * np.sqrt(len(rated))
+            gram = f.T @ f + penalty * np.eye(f.shape[1], dtype=f.dtype)
             weights[row] = np.linalg.solve(gram, f.T @ targets)
         return weights
 

@@ -163,7 +163,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             check_predicts_ratings(self.estimator_)  # as a search may have chosen otherwise
             model, self._states = _chosen(self.estimator_), _with_empty_row(ratings)
             if isinstance(model, RatingMixin):
-                self._states = model._user_states(self._states, **reviews)
+                self._states = model._pair_states(self._states, **reviews)
         return self
 
     def predict(self, X, return_std=False):

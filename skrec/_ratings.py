@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+from scipy import sparse
 
 from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, score_block
 from skrec.utils._validation import check_interactions
@@ -10,16 +11,29 @@ from skrec.utils._validation import check_interactions
 # Noise that is estimated is kept above this, so that a standard deviation is never zero.
 SMALLEST_NOISE = 1e-6
 
+# Ratings of more units than this are not expected.
+LARGEST_SINGLE_UNIT = 1e-6 * float(np.finfo(np.float32).max)
+# A smaller part of the largest rating is no deviation but rounding.
+SMALLEST_DEVIATION = 1e-3
+
 RATING_CONSTRAINTS = {"clip": ["boolean"], "rating_scale": ["array-like", None]}
 
 
 class RatingMixin:
     """Predictions in units of ratings, clipped to their range.
 
-    The estimator has the parameters ``clip`` and ``rating_scale``, and calls ``_check_ratings`` in
-    ``fit``. It writes ``_score_rows``, as for every recommender; where single ratings cost less
-    than whole rows, also ``_user_states`` and ``_score_pairs``.
+    The estimator calls ``_check_ratings`` in ``fit``, which gives it ratings in their own standard
+    deviation as the unit: so penalties, step sizes, priors and initial weights mean the same on
+    one to five stars and on percents. Everything below the public methods is in that unit, which
+    is put on and taken off here alone; ``_in_ratings`` does so for fitted attributes.
+
+    The estimator has the parameters ``clip`` and ``rating_scale``. It writes ``_score_rows``, as
+    for every recommender; where single ratings cost less than whole rows, also ``_user_states``
+    and ``_score_pairs``.
     """
+
+    rating_scale = None
+    _predicts_ratings = True
 
     def predict(self, X, *, reviews=None):
         """Predict every user's rating of every item.
@@ -35,27 +49,49 @@ class RatingMixin:
         -------
         ratings : ndarray of shape (n_users, n_items)
         """
-        return self._clip(super().predict(X, reviews=reviews))
+        return super().predict(X, reviews=reviews)
 
-    def _check_ratings(self, X):
-        """Validate training ratings and set ``rating_range_``."""
-        X = check_interactions(X, estimator=self, reset=True)
-        seen = (float(X.data.min()), float(X.data.max())) if X.nnz else (0.0, 0.0)
-        if self.rating_scale is None:
-            self.rating_range_ = seen
-            return X
-        low, high = check_rating_scale(self.rating_scale)
-        _check_within(X, low, high)
-        self.rating_range_ = (low, high)
-        return X
+    def _check_ratings(self, X, reset=True):
+        """Validate training ratings, set their range and unit, and return them in that unit.
+
+        With ``reset=False``, where training goes on, the unit stays and the range only grows.
+        """
+        X = check_interactions(X, estimator=self, reset=reset)
+        earlier = () if reset else getattr(self, "rating_range_", ())
+        seen = np.append(X.data, earlier).astype(np.float64)
+        range_ = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+        if self.rating_scale is not None:
+            range_ = check_rating_scale(self.rating_scale)
+            _check_within(X, *range_)
+        self.rating_range_ = range_
+        if reset or not hasattr(self, "rating_unit_"):
+            self.rating_unit_ = rating_unit(X.data)
+        return self._in_units(X)
 
     def _check_rows(self, X):
         X = super()._check_rows(X)
+        if not self._predicts_ratings:
+            return X
         if self.rating_scale is not None:
             _check_within(X, *check_rating_scale(self.rating_scale))
-        return X
+        return self._in_units(X)
 
-    def _clip(self, ratings):
+    def _in_units(self, X):
+        """A matrix of ratings, each divided by the unit."""
+        data = (X.data / np.float64(self.rating_unit_)).astype(X.dtype)
+        return sparse.csr_array((data, X.indices, X.indptr), shape=X.shape)
+
+    def _in_ratings(self, values):
+        """Values of the unit, as ratings; in single precision where that holds all of them."""
+        is_single = getattr(values, "dtype", None) == np.float32
+        if is_single and self.rating_unit_ < LARGEST_SINGLE_UNIT:
+            return values * np.float32(self.rating_unit_)
+        return values * np.float64(self.rating_unit_)
+
+    def _as_answers(self, scores):
+        if not self._predicts_ratings:
+            return scores
+        ratings = self._in_ratings(scores)
         return np.clip(ratings, *self.rating_range_, out=ratings) if self.clip else ratings
 
     def _user_states(self, X):
@@ -66,12 +102,16 @@ class RatingMixin:
         """Rating of an item by a user, for each pair of positions; an array of (n_pairs,)."""
         return score_pairs(self._score_rows, states, users, items, getattr(self, "n_jobs", None))
 
+    def _pair_states(self, X, **reviews):
+        """What `_rate_pairs` rates the pairs of validated users from."""
+        return self._user_states(self._in_units(X), **reviews)
+
     def _rate_pairs(self, states, users, items):
-        return self._clip(self._score_pairs(states, users, items))
+        return self._as_answers(self._score_pairs(states, users, items))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.recommender_tags.predicts_ratings = True
+        tags.recommender_tags.predicts_ratings = self._predicts_ratings
         return tags
 
 
@@ -109,18 +149,37 @@ class UncertainRatingMixin(RatingMixin):
             lambda block: score_block(self._score_rows_std, block, X, read), blocks, n_threads
         )
         ratings, std = (np.concatenate(parts) for parts in zip(*answers, strict=True))
-        return self._clip(ratings), std
+        return self._as_answers(ratings), self._in_ratings(std)
 
     def _rate_pairs(self, states, users, items, return_std=False):
         if not return_std:
             return super()._rate_pairs(states, users, items)
         ratings, std = self._score_pairs_std(states, users, items)
-        return self._clip(ratings), std
+        return self._as_answers(ratings), self._in_ratings(std)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.recommender_tags.predicts_std = True
         return tags
+
+
+def rating_unit(ratings):
+    """Standard deviation of ratings; of ratings that are all the same, their size.
+
+    Parameters
+    ----------
+    ratings : ndarray of shape (n_ratings,)
+
+    Returns
+    -------
+    unit : float
+        Positive.
+    """
+    largest = float(np.abs(ratings).max(initial=0))
+    if largest < np.finfo(np.float64).tiny:
+        return 1.0
+    deviation = float((ratings / np.float64(largest)).std())
+    return largest * deviation if deviation > SMALLEST_DEVIATION else largest
 
 
 def _check_within(X, low, high):

@@ -85,7 +85,7 @@ class BaseRecommender(BaseEstimator):
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
         first = score_block(self._score_rows, blocks[0], X, read)
         if len(blocks) == 1:
-            return first
+            return self._as_answers(first)
         scores = np.empty(X.shape, dtype=first.dtype)
         scores[blocks[0]] = first
 
@@ -93,7 +93,7 @@ class BaseRecommender(BaseEstimator):
             scores[block] = score_block(self._score_rows, block, X, read)
 
         map_blocks(fill, blocks[1:], n_threads)
-        return scores
+        return self._as_answers(scores)
 
     def recommend(
         self, X, k=10, *, reviews=None, exclude_seen=True, items=None, return_scores=False
@@ -121,7 +121,8 @@ class BaseRecommender(BaseEstimator):
             Item indices, best first, ties by lower index. A row that runs out of items is padded
             with -1.
         scores : ndarray of shape (n_users, k)
-            Only if ``return_scores=True``; ``-inf`` where the index is -1.
+            Only if ``return_scores=True``: the scores of ``predict``, ``-inf`` where the index is
+            -1. The order is that before ``predict`` clips, where it does.
         """
         k = check_k(k)
         X, read = self._check_input(X, reviews)
@@ -136,7 +137,11 @@ class BaseRecommender(BaseEstimator):
             items=items,
             n_threads=effective_n_threads(getattr(self, "n_jobs", None)),
         )
-        return (indices, scores) if return_scores else indices
+        if not return_scores:
+            return indices
+        scores = self._as_answers(scores)
+        scores[indices < 0] = -np.inf
+        return indices, scores
 
     def score(self, X, y=None, *, reviews=None):
         """Measure how well held-out entries are recommended or predicted.
@@ -166,6 +171,10 @@ class BaseRecommender(BaseEstimator):
         if reviews is None or not self.__sklearn_tags__().recommender_tags.reads_reviews:
             return scorer(self, X, y)
         return scorer(self, X, y, reviews=reviews)
+
+    def _as_answers(self, scores):
+        """What users get for scores from ``_score_rows``; a mixin may change the unit."""
+        return scores
 
     def _check_rows(self, X):
         check_is_fitted(self)

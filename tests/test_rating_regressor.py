@@ -44,7 +44,7 @@ class Product:
 
 
 class UncertainBias(UncertainRatingMixin, BiasBaseline):
-    """Offsets that are the surer, the more ratings a user has."""
+    """Offsets that are the surer, the more ratings a user has: in units of their deviation."""
 
     def _user_states(self, X):
         return np.c_[super()._user_states(X), 1 / np.sqrt(1 + np.diff(X.indptr))]
@@ -57,7 +57,7 @@ class UncertainBias(UncertainRatingMixin, BiasBaseline):
 
     def _score_rows_std(self, X):
         offsets, std = self._user_states(X).T
-        ratings = offsets[:, None] + (self.mean_ + self.item_offsets_)
+        ratings = offsets[:, None] + (self._mean + self._item_offsets)
         return ratings, np.tile(std[:, None], (1, X.shape[1]))
 
     def _score_pairs_std(self, states, users, items):
@@ -72,7 +72,8 @@ class ReadsReviews(RatingMixin, BaseRecommender):
         self.rating_scale = rating_scale
 
     def fit(self, X, y=None, *, reviews=None):
-        self.ratings_, self.reviews_ = self._check_ratings(X), reviews
+        in_units = self._check_ratings(X)
+        self.ratings_, self.reviews_ = self.rating_unit_ * in_units, reviews
         return self
 
     def _user_states(self, X, reviews=None):
@@ -314,7 +315,7 @@ def test_standard_deviations():
     got, std = model.predict([*pairs.tolist(), [0, 20]], return_std=True)
     assert_allclose(got[:-1], model.predict(pairs))
     counts = (pairs[:, :1] == pairs[:, 0]).sum(axis=1)
-    assert_allclose(std, 1 / np.sqrt(1 + np.r_[counts, 0]))
+    assert_allclose(std, ratings.std() / np.sqrt(1 + np.r_[counts, 0]))
     grid = GridSearchCV(BiasBaseline(), {"l2_user": [1.0]}, cv=2)
     for model in (BiasBaseline(), make_pipeline(BiasBaseline()), grid):
         with pytest.raises(ValueError, match="return_std=True needs.*BiasBaseline has none"):

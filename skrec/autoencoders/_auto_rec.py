@@ -4,12 +4,13 @@ from numbers import Real
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skrec._ratings import RATING_CONSTRAINTS
 from skrec.base import BaseRecommender
+from skrec.linear import BiasBaseline
+from skrec.linear._bias import less_offsets
 from skrec.neural._batches import map_rows
 from skrec.neural._devices import resolve_device
 from skrec.neural._estimator import TRAINING_CONSTRAINTS
@@ -22,6 +23,8 @@ from skrec.utils._ridge import ridge_rows
 
 # Ratings of the mean that an item's own mean is shrunk by.
 ITEM_SHRINKAGE = 5.0
+# Rows of users have less left to explain, since both offsets are taken off.
+DEFAULT_L2 = {"item": 200.0, "user": 100.0}
 
 
 class AutoRecModule(nn.Module):
@@ -78,12 +81,16 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     based_on : {"item", "user"}, default="item"
         Whose ratings are a row of the autoencoder.
     center : bool, default=True
-        Whether to take the items' mean ratings off: from the targets, and with
-        ``based_on="user"`` from the inputs too. Items' rows stay as they are, because who has
-        rated an item tells as much as how. False: raw ratings throughout, as in the paper.
-    l2 : float, default=200.0
+        Whether to take offsets off. With ``based_on="item"``, the items' mean ratings are taken
+        off the targets; items' rows stay as they are, because who has rated an item tells as much
+        as how. With ``based_on="user"``, the offsets of items and users, those of
+        :class:`BiasBaseline`, are taken off targets and inputs: what is left is all that one
+        penalised hidden layer can learn from rows this short. False: raw ratings throughout, as
+        in the paper.
+    l2 : float, default=None
         Penalty :math:`\lambda` on the weights of both layers, biases excepted. It counts half,
-        against the sum of all squared errors.
+        against the sum of all squared errors, of ratings in units of their standard deviation.
+        None: 200 with ``based_on="item"``, 100 with ``based_on="user"``.
     dropout : float, default=0.0
         Probability of dropping an entry from the input.
     learning_rate : float, default=0.001
@@ -125,8 +132,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     item_embeddings_ : ndarray of shape (n_items, n_components)
         Codes of the items, or with ``based_on="user"`` their weights in the output layer.
     item_offsets_ : ndarray of shape (n_items,)
-        What predictions have beside the product of embeddings: the items' mean ratings, each
-        shrunk to the mean of all, and with ``based_on="user"`` the biases.
+        The part of predictions that belongs to an item alone: its mean rating, shrunk to the mean
+        of all, or with ``based_on="user"`` the mean, its offset and its bias.
     n_iter_ : int
         Number of epochs that were made.
     n_updates_ : int
@@ -137,6 +144,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
     best_iteration_ : int
         The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
+    rating_unit_ : float
+        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
     n_features_in_ : int
@@ -184,7 +193,7 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         **RATING_CONSTRAINTS,
         "based_on": [StrOptions({"item", "user"})],
         "center": ["boolean"],
-        "l2": [Interval(Real, 0, None, closed="neither")],
+        "l2": [Interval(Real, 0, None, closed="neither"), None],
     }
     del _parameter_constraints["hidden_layer_sizes"]
 
@@ -194,7 +203,7 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         *,
         based_on="item",
         center=True,
-        l2=200.0,
+        l2=None,
         dropout=0.0,
         learning_rate=0.001,
         batch_size=256,
@@ -230,11 +239,20 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         self.verbose = verbose
 
     def _training_part(self, X):
-        self._means = item_means(X) if self.center else np.zeros(X.shape[1])
-        centered = less_item_values(X, self._means)
-        self._bias = float(centered.data.mean())
+        self._offsets = self._fit_offsets(X)
+        residual, _ = less_offsets(X, self._offsets)
+        self._bias = float(residual.data.mean())
         # An item without ratings keeps its row, so that rows are numbered as items are.
-        return X.T.tocsr() if self.based_on == "item" else super()._training_part(centered)
+        return X.T.tocsr() if self.based_on == "item" else super()._training_part(residual)
+
+    def _fit_offsets(self, X):
+        """What is taken off: the mean, a value of each item, and the penalty on users' offsets."""
+        if not self.center:
+            return 0.0, np.zeros(X.shape[1]), np.inf
+        if self.based_on == "item":
+            return 0.0, item_means(X), np.inf
+        bias = BiasBaseline().fit(X)
+        return bias.mean_, bias.item_offsets_, bias.l2_user
 
     def _module_options(self, X):
         return {
@@ -249,39 +267,46 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
 
     def _refill(self, module):
         if self.based_on == "item":
-            module.row_offsets.copy_(torch.from_numpy(self._means))
+            module.row_offsets.copy_(torch.from_numpy(self._offsets[1]))
 
     def _trainer_options(self, X):
         # The trainer takes the mean over rows, and Adam adds weight_decay * W to the gradient.
-        return {"optimizer__param_groups": [("*weight", {"weight_decay": self.l2 / X.shape[0]})]}
+        decay = self._resolved_l2() / X.shape[0]
+        return {"optimizer__param_groups": [("*weight", {"weight_decay": decay})]}
+
+    def _resolved_l2(self):
+        return DEFAULT_L2[self.based_on] if self.l2 is None else self.l2
 
     def _fitted_state(self, module, X):
+        offsets = self._offsets[0] + self._offsets[1]
         if self.based_on == "item":
-            embeddings, offsets = encode_rows(module, X.T.tocsr()), self._means
+            embeddings = encode_rows(module, X.T.tocsr())
         else:
             output = as_arrays(module.output)
-            embeddings, offsets = output["weight"].copy(), self._means + output["bias"]
+            embeddings, offsets = output["weight"].copy(), offsets + output["bias"]
         return {
             "item_embeddings_": embeddings,
-            "item_offsets_": offsets,
+            "item_offsets_": self._in_ratings(offsets),
+            "_item_offsets": offsets,
             "_based_on": self.based_on,
-            "_l2": self.l2,
+            "_l2": self._resolved_l2(),
         }
 
     def _rate_held_out(self, module, X, users, items):
         weights, biases = (as_arrays(module.output)[name] for name in ("weight", "bias"))
+        residual, user_offsets = less_offsets(X, self._offsets)
         if self.based_on == "item":
             codes = encode_rows(module, X.T.tocsr())
             products = pair_products(weights, codes, users, items) + biases[users]
         else:
-            codes = encode_rows(module, less_item_values(X, self._means))
+            codes = encode_rows(module, residual)
             products = pair_products(codes, weights, users, items) + biases[items]
-        return products + self._means[items]
+        return products + user_offsets[users] + (self._offsets[0] + self._offsets[1])[items]
 
     def _user_states(self, X):
-        X = less_item_values(X, self._means)
+        X, user_offsets = less_offsets(X, self._offsets)
         if self._based_on == "user":
-            return encode_rows(self._scoring_module(), X), np.zeros(X.shape[0])
+            return encode_rows(self._scoring_module(), X), user_offsets
         device = resolve_device(self.device, missing_ok=True)
         weights, biases = ridge_rows(
             X,
@@ -294,12 +319,12 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
 
     def _score_rows(self, X):
         weights, biases = self._user_states(X)
-        return weights @ self.item_embeddings_.T + biases[:, None] + self.item_offsets_
+        return weights @ self.item_embeddings_.T + biases[:, None] + self._item_offsets
 
     def _score_pairs(self, states, users, items):
         weights, biases = states
         products = pair_products(weights, self.item_embeddings_, users, items)
-        return products + biases[users] + self.item_offsets_[items]
+        return products + biases[users] + self._item_offsets[items]
 
     def _embed(self, X):
         return self._user_states(X)[0]
@@ -319,11 +344,6 @@ def item_means(X):
     mean = X.data.mean(dtype=np.float64)
     sums = np.bincount(X.indices, X.data - mean, minlength=X.shape[1])
     return mean + sums / (np.bincount(X.indices, minlength=X.shape[1]) + ITEM_SHRINKAGE)
-
-
-def less_item_values(X, values):
-    """Ratings less a value of their item; what is stored stays stored."""
-    return sparse.csr_array((X.data - values[X.indices], X.indices, X.indptr), shape=X.shape)
 
 
 def encode_rows(module, X):

@@ -111,6 +111,8 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
     best_iteration_ : int
         The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
+    rating_unit_ : float
+        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
     n_features_in_ : int
@@ -251,7 +253,12 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
             (self.n_samples, 2, module.n_components), dtype=np.float32
         )
         noise = noise_variance(module, X, draws)
-        return {**state, "_draws": draws, "noise_variance_": noise}
+        return {
+            **state,
+            "_draws": draws,
+            "_noise_variance": noise,
+            "noise_variance_": self._in_ratings(self._in_ratings(noise)),
+        }
 
     def _rate_held_out(self, module, X, users, items):
         user_codes = encode_rows(module.user_encoder, X)
@@ -270,7 +277,7 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
     def _score_rows_std(self, X):
         self._check_has_std()
         scores, variance = self._score_all(X, self._draws)
-        return scores, np.sqrt(variance + self.noise_variance_)
+        return scores, np.sqrt(variance + self._noise_variance)
 
     def _score_pairs(self, states, users, items):
         return rate_pairs(self._scoring_module(), states, self._items, users, items)
@@ -279,7 +286,7 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         self._check_has_std()
         module = self._scoring_module()
         scores, variance = rate_pairs(module, states, self._items, users, items, self._draws)
-        return scores, np.sqrt(variance + self.noise_variance_)
+        return scores, np.sqrt(variance + self._noise_variance)
 
     def _score_all(self, X, draws):
         n_items = X.shape[1]

@@ -20,12 +20,12 @@ from skrec.autoencoders._rated_pairs import (
     PairStore,
     RatedPairs,
     encoder_rows,
-    less_offsets,
     rated_by_item,
 )
 from skrec.autoencoders._review_words import ReviewWordsMixin
 from skrec.base import BaseRecommender
 from skrec.linear import BiasBaseline
+from skrec.linear._bias import less_offsets
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import init_uniform
 from skrec.neural._ratings import NeuralRatingMixin
@@ -145,6 +145,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
     best_iteration_ : int
         The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
+    rating_unit_ : float
+        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
     n_features_in_ : int
@@ -387,12 +389,16 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X)))
         rows = encoder_rows(ratings, words, self.scale_words)
         mean, log_var = encode_rows(in_double(module.encoders["item"]), rows)
+        noise_std = float(torch.exp(module.log_noise.detach() / 2))
         return {
-            "mean_": offsets[0],
-            "item_offsets_": offsets[1],
+            "_mean": offsets[0],
+            "_item_offsets": offsets[1],
+            "mean_": self._in_ratings(offsets[0]),
+            "item_offsets_": self._in_ratings(offsets[1]),
             "item_embeddings_": mean.astype(np.float32),
             "component_weights_": module.component_weights.detach().cpu().numpy().copy(),
-            "noise_std_": float(torch.exp(module.log_noise.detach() / 2)),
+            "noise_std_": self._in_ratings(noise_std),
+            "_noise_std": noise_std,
             "_item_variances": np.exp(log_var).astype(np.float32),
             "_offsets": offsets,
             "_scale_words": self.scale_words,
@@ -415,14 +421,14 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     def _score_rows(self, X, words=None):
         offsets, mean, _ = self._encode_users(X, words)
         scores = (mean * self.component_weights_) @ self.item_embeddings_.T
-        return scores + offsets[:, None] + (self.mean_ + self.item_offsets_)
+        return scores + offsets[:, None] + (self._mean + self._item_offsets)
 
     def _score_rows_std(self, X, words=None):
         states = offsets, mean, _ = self._encode_users(X, words)
         scores = (mean * self.component_weights_) @ self.item_embeddings_.T
         left, right = self._variance_factors(states)
-        std = np.sqrt(left @ right.T + self.noise_std_**2)
-        return scores + offsets[:, None] + (self.mean_ + self.item_offsets_), std
+        std = np.sqrt(left @ right.T + self._noise_std**2)
+        return scores + offsets[:, None] + (self._mean + self._item_offsets), std
 
     def _user_states(self, X, reviews=None):
         words = None if reviews is None else self._read_reviews(as_reviews(reviews, X, X))
@@ -432,11 +438,11 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         offsets, mean, _ = states
         weighted = mean * self.component_weights_
         products = pair_products(weighted, self.item_embeddings_, users, items)
-        return products + offsets[users] + (self.mean_ + self.item_offsets_)[items]
+        return products + offsets[users] + (self._mean + self._item_offsets)[items]
 
     def _score_pairs_std(self, states, users, items):
         variance = pair_products(*self._variance_factors(states), users, items)
-        std = np.sqrt(variance + self.noise_std_**2)
+        std = np.sqrt(variance + self._noise_std**2)
         return self._score_pairs(states, users, items), std
 
     def _variance_factors(self, states):

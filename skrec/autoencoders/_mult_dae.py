@@ -78,8 +78,9 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         Widths of the layers between the row and the code; the decoder has the same in reverse.
     likelihood : {"multinomial", "gaussian", "bernoulli"}, default="multinomial"
         What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
-        and ones. "gaussian": ratings with unit variance, the unobserved ones left out; the model
-        then predicts ratings (the DAE-CF of the rating literature).
+        and ones. "gaussian": ratings, with a noise as large as their own deviation and the
+        unobserved ones left out; the model then predicts ratings (the DAE-CF of the rating
+        literature).
     l2 : float, default=2e-5
         Penalty on the squared weights, biases excepted, in units of the mean negative
         log-likelihood of a user.
@@ -130,7 +131,10 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         Scores on the users held out, by epoch. Only with ``early_stopping=True``.
     best_iteration_ : int
         The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
-    rating_range_ : tuple of float
+    rating_unit_ : float
+        Standard deviation of the training ratings, the unit of the objective. Only with
+        ``likelihood="gaussian"``.
+    rating_range_ : tuple of (float, float)
         Smallest and largest training rating. Only with ``likelihood="gaussian"``.
     n_features_in_ : int
         Number of items.

@@ -114,8 +114,9 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
         Widths of the encoder's hidden layers; the decoder has the same in reverse.
     likelihood : {"multinomial", "gaussian", "bernoulli"}, default="multinomial"
         What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
-        and ones. "gaussian": ratings with unit variance, the unobserved ones left out; the model
-        then predicts ratings (the VAE-CF of the rating literature).
+        and ones. "gaussian": ratings, with a noise as large as their own deviation and the
+        unobserved ones left out; the model then predicts ratings (the VAE-CF of the rating
+        literature).
     beta : float, default=0.2
         Weight of the KL divergence, at the end of the annealing.
     n_annealing_updates : int, default=200000
@@ -168,7 +169,10 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
         Scores on the users held out, by epoch. Only with ``early_stopping=True``.
     best_iteration_ : int
         The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
-    rating_range_ : tuple of float
+    rating_unit_ : float
+        Standard deviation of the training ratings, the unit of the objective. Only with
+        ``likelihood="gaussian"``.
+    rating_range_ : tuple of (float, float)
         Smallest and largest training rating. Only with ``likelihood="gaussian"``.
     n_features_in_ : int
         Number of items.

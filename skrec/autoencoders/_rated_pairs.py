@@ -238,26 +238,3 @@ def encoder_rows(ratings, words, scale_words):
     if scale_words:
         words = normalize(words.log1p())
     return csr_array(hstack([ratings, words], format="csr"))
-
-
-def less_offsets(X, offsets):
-    """Ratings less the offsets of all, of items, and of the users that fit them best.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items)
-    offsets : tuple of (mean, item_offsets, l2)
-        The last is the penalty on a user's offset.
-
-    Returns
-    -------
-    residual : csr_array of shape (n_users, n_items)
-    user_offsets : ndarray of shape (n_users,)
-    """
-    mean, item_offsets, l2 = offsets
-    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    residual = X.data.astype(np.float64) - mean - item_offsets[X.indices]
-    sums = np.bincount(rows, residual, minlength=X.shape[0])
-    user_offsets = sums / (np.diff(X.indptr) + l2)
-    residual = residual - user_offsets[rows]
-    return csr_array((residual, X.indices, X.indptr), shape=X.shape), user_offsets

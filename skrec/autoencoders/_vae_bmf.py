@@ -147,6 +147,8 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         Scores on the ratings held out, by sweep. Only with ``early_stopping=True``.
     best_iteration_ : int
         The sweep whose weights were kept, from 1. Only with ``early_stopping=True``.
+    rating_unit_ : float
+        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
     n_features_in_ : int
@@ -312,7 +314,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         self.verbose = verbose
 
     def _training_part(self, X):
-        self.mean_ = float(X.data.mean(dtype=np.float64)) if self.center else 0.0
+        self._mean = float(X.data.mean(dtype=np.float64)) if self.center else 0.0
         return self._centered(X)  # users without ratings too: the encoder of items counts them
 
     def _module_options(self, X):
@@ -362,16 +364,17 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     def _hold_out(self, X, seed):
         training, held_out = hold_out_entries(X, self.validation_fraction, seed)
         users = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr))
+        ratings = self._in_ratings(held_out)
 
         def score(module):
             store = RatingStore(self._centered(training), module.item_embeddings.device)
             items = module.settled_items(store)
             states = as_moments(*module.encode_users(store, items[0]))
             means, variances = pair_moments(states, as_moments(*items), users, held_out.indices)
-            means += self.mean_
+            means += self._mean
             errors = np.mean((held_out.data - means) ** 2, dtype=np.float64)
             module.noise_variance.fill_(max(errors - variances.mean(), SMALLEST_NOISE))
-            return -rmse(self._clip(means), held_out)
+            return -rmse(self._as_answers(means), ratings)
 
         return training, score
 
@@ -384,12 +387,15 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             states = as_moments(*module.encode_users(store, items[0]))
             users = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
             fitted, spread = pair_moments(states, (means, variances), users, X.indices)
-            noise = np.mean((X.data - self.mean_ - fitted) ** 2, dtype=np.float64) + spread.mean()
+            noise = np.mean((X.data - self._mean - fitted) ** 2, dtype=np.float64) + spread.mean()
         state = module.user_encoder.settled_state(items[0])
+        noise = max(float(noise), SMALLEST_NOISE)
         return {
+            "mean_": self._in_ratings(self._mean),
             "item_embeddings_": means,
             "item_variances_": variances,
-            "noise_variance_": max(float(noise), SMALLEST_NOISE),
+            "noise_variance_": self._in_ratings(self._in_ratings(noise)),
+            "_noise_variance": noise,
             "_encoder_weights": {
                 name: value.cpu().numpy().copy() for name, value in state.items()
             },
@@ -413,7 +419,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         return encoder
 
     def _centered(self, X):
-        return sparse.csr_array((X.data - self.mean_, X.indices, X.indptr), shape=X.shape)
+        return sparse.csr_array((X.data - self._mean, X.indices, X.indptr), shape=X.shape)
 
     def _user_states(self, X):
         X = self._centered(X)
@@ -426,7 +432,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     def _score_rows(self, X):
         means, _ = self._user_states(X)
-        return means @ self.item_embeddings_.T + self.mean_
+        return means @ self.item_embeddings_.T + self._mean
 
     def _score_rows_std(self, X):
         means, variances = self._user_states(X)
@@ -434,17 +440,17 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             means**2 @ self.item_variances_.T
             + variances @ (self.item_embeddings_**2 + self.item_variances_).T
         )
-        return means @ self.item_embeddings_.T + self.mean_, np.sqrt(
-            products + self.noise_variance_
+        return means @ self.item_embeddings_.T + self._mean, np.sqrt(
+            products + self._noise_variance
         )
 
     def _score_pairs(self, states, users, items):
-        return pair_products(states[0], self.item_embeddings_, users, items) + self.mean_
+        return pair_products(states[0], self.item_embeddings_, users, items) + self._mean
 
     def _score_pairs_std(self, states, users, items):
         posteriors = self.item_embeddings_, self.item_variances_
         means, variances = pair_moments(states, posteriors, users, items)
-        return means + self.mean_, np.sqrt(variances + self.noise_variance_)
+        return means + self._mean, np.sqrt(variances + self._noise_variance)
 
     def _embed(self, X):
         return self._user_states(X)[0]

@@ -12,6 +12,9 @@ import torch
 from skrec.factorization._least_squares import factorize, normal_equations, solve
 from skrec.utils._row_groups import gather, map_groups, pad
 
+# Rows with fewer ratings are penalised as if they had so many: a prior that grows wider the less
+# is known fits noise where all rows are short.
+SMALLEST_COUNT = 25
 MAX_HALVINGS = 10
 MAX_FOLD_IN_STEPS = 50
 
@@ -25,7 +28,8 @@ class Objective(NamedTuple):
         Latent value of a pair whose weights are all zero.
     l2 : float
     l2_exponent : float
-        The penalty on the squared weights of a row with n ratings is ``l2 * n**l2_exponent``.
+        The penalty on the squared weights of a row with n ratings is ``l2 * n**l2_exponent``,
+        where n is at least `SMALLEST_COUNT`.
     has_offsets : bool
     logistic : tuple of (float, float) or None
         Range of the ratings, which the logistic function of the latent value is scaled to. None
@@ -40,7 +44,7 @@ class Objective(NamedTuple):
 
     def penalties(self, group):
         """Penalty of each row of a group."""
-        return self.l2 * group.lengths.clamp(min=1) ** self.l2_exponent
+        return self.l2 * group.lengths.clamp(min=SMALLEST_COUNT) ** self.l2_exponent
 
     def features(self, table):
         """What multiplies the weights of the other side, padded."""

@@ -41,8 +41,8 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     n_burn_in : int, default=20
         Number of draws before them, which are thrown away.
     noise_precision : float, default=None
-        Inverse variance of a rating given the factors. None: drawn from its posterior too, with
-        the prior Gamma(1, 1). The paper has 2.
+        Inverse variance of a rating given the factors, of ratings in units of their standard
+        deviation. None: drawn from its posterior too, with the prior Gamma(1, 1). The paper has 2.
     clip : bool, default=True
         Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
         before clipping.
@@ -63,6 +63,8 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         Mean of the ratings.
     noise_variances_ : ndarray of shape (n_samples,)
         Draws of the variance of a rating given the factors.
+    rating_unit_ : float
+        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
     n_features_in_ : int
@@ -76,8 +78,9 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
 
     Notes
     -----
-    The priors of means and precisions are the paper's: normal-Wishart with mean 0 and weight 2, an
-    identity as scale and as many degrees of freedom as there are weights.
+    The priors are those of ratings divided by their standard deviation, so that the unit of the
+    ratings does not matter. Those of means and precisions are the paper's: normal-Wishart with
+    mean 0 and weight 2, an identity as scale and as many degrees of freedom as there are weights.
 
     A user, known or new, is predicted from the user's row alone: for each draw of the items'
     weights, of the users' prior and of the noise, the user's weights have a normal distribution in
@@ -160,7 +163,8 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         """
         with keep_state_on_error(self):
             X = self._check_ratings(X)
-            self.mean_ = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
+            self._mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
+            self.mean_ = self._in_ratings(self._mean)
             self._has_offsets = self.fit_offsets
             samples = []
             try:
@@ -174,7 +178,9 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
                     stacklevel=2,
                 )
             self._samples = _Sample(*(np.stack(parts) for parts in zip(*samples, strict=True)))
-            self.noise_variances_ = 1 / self._samples.noise_precision
+            self.noise_variances_ = self._in_ratings(
+                self._in_ratings(1 / self._samples.noise_precision)
+            )
         return self
 
     def _draw_all(self, X, samples):
@@ -182,7 +188,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         rng = check_random_state(self.random_state)
         device, dtype = resolve_device(self.device, needs_float64=True), X.dtype
         centered = X.copy()
-        centered.data -= np.asarray(self.mean_, dtype)
+        centered.data -= np.asarray(self._mean, dtype)
         by_user, by_item = group_rows(centered, device), group_rows(centered.T.tocsr(), device)
         n_weights = self.n_components + int(self.fit_offsets)
         hyperprior = NormalWishart(np.zeros(n_weights), 2.0, np.eye(n_weights), n_weights)
@@ -249,7 +255,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         samples = self._samples
         device = resolve_device(self.device, missing_ok=True, needs_float64=True)
         X = X.astype(samples.items.dtype)  # a copy
-        X.data -= np.asarray(self.mean_, X.dtype)
+        X.data -= np.asarray(self._mean, X.dtype)
         groups = group_rows(X, device)
         for items, mean, precision, noise_precision in zip(*samples, strict=True):
             table, mean, precision = (
@@ -281,7 +287,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
             ratings += users @ features.T
             ratings += offsets
         ratings /= len(self._samples.items)
-        ratings += ratings.dtype.type(self.mean_)
+        ratings += ratings.dtype.type(self._mean)
         return ratings
 
     def _score_rows_std(self, X):
@@ -290,7 +296,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
             variance = covariances @ pack_squares(features).T + noise
             moments.add(users @ features.T + offsets, variance)
         dtype = self._samples.items.dtype
-        return (self.mean_ + moments.mean).astype(dtype), moments.std.astype(dtype)
+        return (self._mean + moments.mean).astype(dtype), moments.std.astype(dtype)
 
     def _score_pairs(self, states, users, items):
         ratings = np.zeros(len(users), dtype=self._samples.items.dtype)
@@ -300,7 +306,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
                 ratings[pairs] += pair_products(weights, features, rows, of_items)
                 ratings[pairs] += offsets[of_items]
         ratings /= len(self._samples.items)
-        ratings += ratings.dtype.type(self.mean_)
+        ratings += ratings.dtype.type(self._mean)
         return ratings
 
     def _score_pairs_std(self, states, users, items):
@@ -312,7 +318,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
                 variance = pair_products(covariances, pack_squares(features), rows, of_items)
                 products = pair_products(weights, features, rows, of_items)
                 moments.add(products + offsets[of_items], variance + noise)
-            ratings[pairs], std[pairs] = self.mean_ + moments.mean, moments.std
+            ratings[pairs], std[pairs] = self._mean + moments.mean, moments.std
         return ratings, std
 
     @property

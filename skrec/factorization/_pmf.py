@@ -52,13 +52,13 @@ class PMF(
     ----------
     n_components : int, default=16
         Number of factors.
-    l2 : float, default=1.2
-        Penalty on squared factors and offsets, in units of squared ratings.
+    l2 : float, default=1.1
+        Penalty on squared factors and offsets, of ratings in units of their standard deviation.
     l2_exponent : float, default=0.5
         How the penalty grows with the number n of ratings that a user or an item has: it is
-        ``l2 * n**l2_exponent``. 0 is the paper's penalty, the same for all, for which `l2` around
-        10 suits. 1 is that of "weighted-lambda" [2]_, for which 0.06 suits. What lies between
-        predicts better than either.
+        ``l2 * n**l2_exponent``, where n counts as 25 if it is smaller. 0 is the paper's penalty,
+        the same for all, for which `l2` around 10 suits. 1 is that of "weighted-lambda" [2]_, for
+        which 0.06 suits. What lies between predicts better than either.
     fit_offsets : bool, default=True
         Whether users and items have offsets.
     link : {"identity", "logistic"}, default="identity"
@@ -91,12 +91,14 @@ class PMF(
     item_offsets_ : ndarray of shape (n_items,)
         0 for items without ratings, or with ``fit_offsets=False``.
     noise_variance_ : float
-        Estimate of :math:`\sigma^2`: the mean squared training error, corrected for the degrees of
-        freedom that the users' and the items' weights take up.
+        In units of squared ratings, an estimate of :math:`\sigma^2`: the mean squared training
+        error, corrected for the degrees of freedom that the users' and the items' weights take up.
     loss_curve_ : list of float
         Objective after each half-sweep: users, items, users, ... It never rises.
     n_iter_ : int
         Number of sweeps.
+    rating_unit_ : float
+        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
     n_features_in_ : int
@@ -111,6 +113,9 @@ class PMF(
 
     Notes
     -----
+    The penalties act on ratings divided by their standard deviation, so that the unit of the
+    ratings does not matter: those times ten get predictions times ten.
+
     Computed in the precision of `X`: pass float32 for speed. A sweep takes ``n_ratings * K**2 +
     (n_users + n_items) * K**3 / 3`` multiplications for K weights, batched over rows of similar
     length.
@@ -155,7 +160,7 @@ class PMF(
         self,
         n_components=16,
         *,
-        l2=1.2,
+        l2=1.1,
         l2_exponent=0.5,
         fit_offsets=True,
         link="identity",
@@ -201,8 +206,9 @@ class PMF(
         with keep_state_on_error(self):
             X = self._check_ratings(X)
             device = resolve_device(self.device, needs_float64=True)
-            self.mean_ = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-            self._objective = self._make_objective()
+            mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
+            self.mean_ = self._in_ratings(mean)
+            self._objective = self._make_objective(mean)
             by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
             rng = check_random_state(self.random_state)
             draws = 0.1 * rng.standard_normal((X.shape[1], self.n_components))
@@ -237,25 +243,31 @@ class PMF(
     @property
     def item_offsets_(self):
         """Offsets of the items, an array of shape (n_items,)."""
-        return self._latent_offsets(self._item_table)
+        offsets = self._latent_offsets(self._item_table)
+        return self._in_ratings(offsets) if self._objective.logistic is None else offsets
+
+    @property
+    def noise_variance_(self):
+        """Variance of the noise in units of squared ratings."""
+        return self._in_ratings(self._in_ratings(self._noise_variance))
 
     @property
     def _n_features_out(self):
         return self._item_table.shape[1] - self._objective.has_offsets
 
-    def _make_objective(self):
-        logistic = self.rating_range_ if self.link == "logistic" else None
-        intercept = self.mean_
-        if logistic is not None:
-            low, high = logistic
-            if not low < high:
-                raise ValueError(
-                    f"link='logistic' needs a range of ratings, but all in X are {low:g}: give "
-                    "rating_scale=(lowest, highest), or use link='identity'."
-                )
-            # Ratings that are all at one end have an infinite latent mean.
-            intercept = float(logit(np.clip((self.mean_ - low) / (high - low), 0.01, 0.99)))
-        return Objective(intercept, self.l2, self.l2_exponent, self.fit_offsets, logistic)
+    def _make_objective(self, mean):
+        if self.link == "identity":
+            return Objective(mean, self.l2, self.l2_exponent, self.fit_offsets, None)
+        low, high = (end / self.rating_unit_ for end in self.rating_range_)
+        if not low < high:
+            raise ValueError(
+                f"link='logistic' needs a range of ratings, but all in X are "
+                f"{self.rating_range_[0]:g}: give rating_scale=(lowest, highest), or use "
+                "link='identity'."
+            )
+        # Ratings that are all at one end have an infinite latent mean.
+        intercept = float(logit(np.clip((mean - low) / (high - low), 0.01, 0.99)))
+        return Objective(intercept, self.l2, self.l2_exponent, self.fit_offsets, (low, high))
 
     def _alternate(self, by_user, by_item, items):
         """Make sweeps from given item weights, and return the weights of both sides."""
@@ -316,8 +328,8 @@ class PMF(
         unused = max(n_ratings, 1.0)
         for taken in (freedom, item_freedom):
             unused *= max(1 - taken / max(n_ratings, 1.0), SMALLEST_UNUSED_SHARE)
-        self.noise_variance_ = max(squares / unused, SMALLEST_NOISE)
-        self._item_covariances = covariances.cpu().numpy() * self.noise_variance_
+        self._noise_variance = max(squares / unused, SMALLEST_NOISE)
+        self._item_covariances = covariances.cpu().numpy() * self._noise_variance
 
     def _covariances(self, groups, weights, table, keep=True):
         """Degrees of freedom of one side's weights, and packed covariances over the noise's."""
@@ -349,7 +361,7 @@ class PMF(
         groups, table = self._prepare(X)
         users = fold_in(self._objective, groups, table, X.shape[0])
         _, covariances = self._covariances(groups, users, table)
-        return users.cpu().numpy(), covariances.cpu().numpy() * self.noise_variance_
+        return users.cpu().numpy(), covariances.cpu().numpy() * self._noise_variance
 
     def _score_rows(self, X):
         return self._ratings(self._latent(self._fold_in(X)))
@@ -400,7 +412,7 @@ class PMF(
     def _with_std(self, latent, variance):
         """Ratings and their standard deviations from latent values and variances."""
         slopes = self._objective.slopes(torch.from_numpy(latent)).numpy()
-        std = np.sqrt(self.noise_variance_ + variance * slopes**2)
+        std = np.sqrt(self._noise_variance + variance * slopes**2)
         return self._ratings(latent), std
 
     def _ratings(self, latent):

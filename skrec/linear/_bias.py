@@ -49,6 +49,8 @@ class BiasBaseline(RatingMixin, BaseRecommender):
         Mean of the ratings.
     item_offsets_ : ndarray of shape (n_items,)
         0 for items without ratings.
+    rating_unit_ : float
+        Standard deviation of the ratings, in units of which the offsets are computed.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
     n_features_in_ : int
@@ -115,22 +117,24 @@ class BiasBaseline(RatingMixin, BaseRecommender):
             X = self._check_ratings(X).astype(np.float64, copy=False)
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
             total = np.repeat(weight, np.diff(X.indptr)).sum()
-            self.mean_ = float(weight @ X.sum(axis=1) / total) if total > 0 else 0.0
-            self.item_offsets_ = _item_offsets(
-                _with_data(X, X.data - self.mean_), weight, self.l2_user, self.l2_item
+            self._mean = float(weight @ X.sum(axis=1) / total) if total > 0 else 0.0
+            self._item_offsets = _item_offsets(
+                _with_data(X, X.data - self._mean), weight, self.l2_user, self.l2_item
             )
+            self.mean_ = self._in_ratings(self._mean)
+            self.item_offsets_ = self._in_ratings(self._item_offsets)
         return self
 
     def _score_rows(self, X):
-        return self._user_states(X)[:, None] + (self.mean_ + self.item_offsets_)
+        return self._user_states(X)[:, None] + (self._mean + self._item_offsets)
 
     def _user_states(self, X):
         """Offset of each user."""
-        residual = X.data - self.mean_ - self.item_offsets_[X.indices]
+        residual = X.data - self._mean - self._item_offsets[X.indices]
         return _with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + self.l2_user)
 
     def _score_pairs(self, states, users, items):
-        return states[users] + (self.mean_ + self.item_offsets_)[items]
+        return states[users] + (self._mean + self._item_offsets)[items]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -180,3 +184,26 @@ def _item_offsets(centered, weight, l2_user, l2_item):
             stacklevel=3,
         )
     return offsets
+
+
+def less_offsets(X, offsets):
+    """Ratings less the offsets of all, of items, and of the users that fit them best.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+    offsets : tuple of (mean, item_offsets, l2)
+        The last is the penalty on a user's offset.
+
+    Returns
+    -------
+    residual : csr_array of shape (n_users, n_items)
+    user_offsets : ndarray of shape (n_users,)
+    """
+    mean, item_offsets, l2 = offsets
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    residual = X.data.astype(np.float64) - mean - item_offsets[X.indices]
+    sums = np.bincount(rows, residual, minlength=X.shape[0])
+    user_offsets = sums / (np.diff(X.indptr) + l2)
+    residual = residual - user_offsets[rows]
+    return sparse.csr_array((residual, X.indices, X.indptr), shape=X.shape), user_offsets

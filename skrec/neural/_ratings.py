@@ -7,7 +7,6 @@ from skrec._ratings import RatingMixin
 from skrec.metrics import rmse
 from skrec.neural._estimator import NeuralEstimatorMixin
 from skrec.neural._held_out import hold_out_entries
-from skrec.utils._validation import check_interactions
 
 
 class NeuralRatingMixin(
@@ -42,17 +41,16 @@ class NeuralRatingMixin(
         return self.item_embeddings_.shape[1]
 
     def _check_training_rows(self, X, reset):
-        if not reset:
-            check_interactions(X, estimator=self)
-        return self._check_ratings(X)
+        return self._check_ratings(X, reset)
 
     def _hold_out(self, X, seed):
         training, held_out = hold_out_entries(X, self.validation_fraction, seed)
         users = np.repeat(np.arange(held_out.shape[0]), np.diff(held_out.indptr))
+        ratings = self._in_ratings(held_out)
 
         def score(module):
-            ratings = self._rate_held_out(module, training, users, held_out.indices)
-            return -rmse(self._clip(ratings), held_out)
+            predicted = self._rate_held_out(module, training, users, held_out.indices)
+            return -rmse(self._as_answers(predicted), ratings)
 
         return training, score
 

@@ -7,6 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skrec._ratings import RatingMixin
 from skrec.neural._batches import RowStore
 from skrec.neural._estimator import NeuralEstimatorMixin, draw_seed
 from skrec.neural._held_out import hold_out_users
@@ -15,9 +16,11 @@ from skrec.utils._validation import check_interactions, check_k, keep_state_on_e
 
 
 class NeuralRecommenderMixin(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin
+    RatingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin
 ):
     """What an autoencoder of users' rows does around its module.
+
+    With a gaussian likelihood it predicts ratings, and is a rating model as others are.
 
     Beside what :class:`NeuralEstimatorMixin` asks for, the module offers
 
@@ -70,10 +73,7 @@ class NeuralRecommenderMixin(
             Outputs of the last layer, float32; larger is better. With a gaussian likelihood they
             are ratings, otherwise logarithms of odds.
         """
-        scores = super().predict(X)
-        if self._options.get("likelihood") == "gaussian" and self.clip:
-            np.clip(scores, *self.rating_range_, out=scores)
-        return scores
+        return super().predict(X)
 
     def transform(self, X):
         """Embed users.
@@ -143,6 +143,12 @@ class NeuralRecommenderMixin(
         return getattr(self, "likelihood", "multinomial")
 
     @property
+    def _predicts_ratings(self):
+        # As it was fitted, if it was: the parameter may have been changed since.
+        fitted = getattr(self, "_options", {})
+        return fitted.get("likelihood", self._likelihood) == "gaussian"
+
+    @property
     def _n_features_out(self):
         return self._options["n_components"]
 
@@ -159,19 +165,17 @@ class NeuralRecommenderMixin(
     def _draw_rows(self, outputs, totals, rng):
         likelihood = self._options.get("likelihood", "multinomial")
         if likelihood == "gaussian":
-            return outputs + rng.standard_normal(outputs.shape)
+            return self._in_ratings(outputs + rng.standard_normal(outputs.shape))
         if likelihood == "bernoulli":
             return rng.random_sample(outputs.shape) < expit(outputs)
         weights = softmax(outputs.astype(np.float64), axis=1)
         return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
 
     def _check_training_rows(self, X, reset):
+        if self._likelihood == "gaussian":
+            return self._check_ratings(X, reset)
         X = check_interactions(X, estimator=self, reset=reset)
         self._check_values(X)
-        if self._likelihood == "gaussian" and X.nnz:
-            earlier = () if reset else getattr(self, "rating_range_", ())
-            seen = np.append(X.data, earlier)
-            self.rating_range_ = (seen.min(), seen.max())
         return X
 
     def _check_values(self, X):
@@ -191,12 +195,16 @@ class NeuralRecommenderMixin(
 
     def _hold_out(self, X, seed):
         training, held_out = hold_out_users(X, self.validation_fraction, seed)
-        measure = held_out.neg_rmse if self._likelihood == "gaussian" else held_out.ndcg
-        return training, lambda module: measure(lambda rows: self._scores(module, rows))
+
+        def score(module):
+            if self._likelihood == "gaussian":
+                return self._in_ratings(held_out.neg_rmse(lambda rows: self._scores(module, rows)))
+            return held_out.ndcg(lambda rows: self._scores(module, rows))
+
+        return training, score
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.positive_only = self._likelihood != "gaussian"
-        tags.recommender_tags.predicts_ratings = self._likelihood == "gaussian"
+        tags.input_tags.positive_only = not self._predicts_ratings
         return tags

@@ -386,6 +386,37 @@ def check_clip(estimator):
     _assert_same(clipped, np.clip(free, *model.rating_range_))
 
 
+def check_rating_units(estimator):
+    """Ratings times a number get predictions, deviations and scores times that number."""
+    if not _tags(estimator).predicts_ratings:
+        return
+    X = _data(estimator)
+    if _has_rating_parameter(estimator, "rating_scale"):
+        estimator = clone(estimator).set_params(rating_scale=None)
+    model, _ = _fitted(estimator, X)
+    largest_error = 0.01 * X.data.std()
+    for c in (0.1, 20):
+        other, _ = _fitted(estimator, c * X)
+        expected = [model.predict(X), -model.score(X)]
+        found = [other.predict(c * X), -other.score(c * X)]
+        if _offers_std(estimator):
+            expected.append(model.predict(X, return_std=True)[1])
+            found.append(other.predict(c * X, return_std=True)[1])
+        for one, scaled in zip(expected, found, strict=True):
+            np.testing.assert_allclose(scaled / c, one, rtol=0, atol=largest_error)
+
+
+def check_recommended_scores(estimator):
+    """Scores beside recommendations are those of ``predict``, clipped where it clips."""
+    model, X = _fitted(estimator)
+    if _has_rating_parameter(estimator, "clip"):
+        free = model.set_params(clip=False).predict(X)
+        model.rating_range_ = tuple(np.quantile(free, [0.3, 0.7]).tolist())
+        model.set_params(clip=True)
+    indices, scores = model.recommend(X, k=5, exclude_seen=False, return_scores=True)
+    _assert_same(scores, np.take_along_axis(model.predict(X), indices, axis=1))
+
+
 def check_return_std(estimator):
     """Where ``predict`` has ``return_std``, a positive deviation by each rating, row by row."""
     if not _offers_std(estimator):
@@ -402,12 +433,12 @@ def check_return_std(estimator):
 
 def check_pairs_agree(estimator):
     """Single ratings, where a model has a way of its own, are those of the whole rows."""
-    if not isinstance(estimator, RatingMixin):
+    if not isinstance(estimator, RatingMixin) or not _tags(estimator).predicts_ratings:
         return
     model, X = _fitted(estimator)
     rng = np.random.default_rng(3)
     users, items = rng.integers(0, X.shape[0], 200), rng.integers(0, X.shape[1], 200)
-    states = model._user_states(X)
+    states = model._pair_states(X)
     _assert_same(model._rate_pairs(states, users, items), model.predict(X)[users, items])
     if _offers_std(estimator):
         _, std = model._rate_pairs(states, users, items, return_std=True)
@@ -443,6 +474,8 @@ CHECKS = [
     check_score,
     check_rating_scale,
     check_clip,
+    check_rating_units,
+    check_recommended_scores,
     check_return_std,
     check_pairs_agree,
 ]

@@ -25,7 +25,7 @@ def ratings(n_users=40, n_items=12, seed=0, density=0.5):
     taste = rng.normal(size=(n_users, 2)) @ rng.normal(size=(2, n_items))
     X = np.clip(np.round(3.2 + rng.normal(0, 0.5, n_items) + taste), 1, 5)
     X[rng.random(X.shape) > density] = 0
-    return sparse.csr_array(X)
+    return sparse.csr_array(X / X[X > 0].std())  # in the unit that is computed in
 
 
 def module_of(**options):
@@ -220,7 +220,7 @@ def test_uncertainty_covers_held_out_ratings():
     assert 0.8 < covered.mean() < 0.97
     assert (std**2 > model.noise_variance_).all()
     assert std.std() > 0
-    states = model._user_states(training)
+    states = model._pair_states(training)
     pairs = model._rate_pairs(states, users, items, return_std=True)
     np.testing.assert_allclose(pairs[0], mean[users, items], rtol=1e-5)
     np.testing.assert_allclose(pairs[1], std[users, items], rtol=1e-3)
@@ -232,7 +232,7 @@ def test_without_distributions_there_is_no_standard_deviation():
     with pytest.raises(ValueError, match="return_std=True needs .* variational=True"):
         model.predict(X, return_std=True)
     with pytest.raises(ValueError, match="return_std=True needs"):
-        model._rate_pairs(model._user_states(X), np.array([0]), np.array([1]), return_std=True)
+        model._rate_pairs(model._pair_states(X), np.array([0]), np.array([1]), return_std=True)
     model.set_params(variational=True)  # the fitted network is another
     assert model.predict(X).shape == X.shape
 
@@ -242,7 +242,7 @@ def test_pairs_are_entries_of_whole_rows():
     model = DeepLatentFactor(4, max_iter=5, **OPTIONS).fit(X)
     rng = np.random.default_rng(0)
     users, items = rng.integers(0, 40, 9000), rng.integers(0, 12, 9000)
-    pairs = model._rate_pairs(model._user_states(X), users, items)
+    pairs = model._rate_pairs(model._pair_states(X), users, items)
     np.testing.assert_allclose(pairs, model.predict(X)[users, items], rtol=1e-5)
     assert model.transform(X).shape == (40, 4)
     assert model.item_embeddings_.shape == (12, 4)

@@ -20,8 +20,8 @@ from skorch.callbacks import Callback
 
 from skrec import BiasBaseline, DeepLTRS, Reviews
 from skrec.autoencoders import _deep_ltrs_module
-from skrec.autoencoders._rated_pairs import less_offsets
 from skrec.datasets import make_ratings_reviews
+from skrec.linear._bias import less_offsets
 from skrec.metrics import rating_scorer, rmse
 from skrec.model_selection import fold_in_split, interaction_split
 
@@ -136,11 +136,11 @@ def test_single_pairs_and_uncertainty(X, reviews, model):
     rng = np.random.default_rng(0)
     users, items = rng.integers(0, X.shape[0], 50), rng.integers(0, X.shape[1], 50)
     for given in (reviews, reviews.entry_documents):
-        states = model._user_states(X, reviews=given)
+        states = model._pair_states(X, reviews=given)
         assert_allclose(model._rate_pairs(states, users, items), ratings[users, items], rtol=1e-5)
         got = model._rate_pairs(states, users, items, return_std=True)
         assert_allclose(got, (ratings[users, items], std[users, items]), rtol=1e-5)
-    plain = model._rate_pairs(model._user_states(X), users, items)
+    plain = model._rate_pairs(model._pair_states(X), users, items)
     assert_allclose(plain, model.predict(X)[users, items], rtol=1e-5)
     # the deviation is that of draws of the latents
     offsets, mean, variance = model._user_states(X[:5], reviews=reviews[:5])
@@ -178,7 +178,7 @@ def test_the_setting_of_the_paper(X, reviews):
     assert paper.mean_ == 0
     assert not paper.item_offsets_.any()
     embedded = paper.transform(X, reviews=reviews)
-    expected = embedded @ paper.item_embeddings_.T
+    expected = paper.rating_unit_ * embedded @ paper.item_embeddings_.T
     assert expected.min() < paper.rating_range_[0]
     assert_allclose(paper.predict(X, reviews=reviews), expected, rtol=1e-5, atol=1e-5)
     assert paper.topic_word_.shape == (7, len(paper.vocabulary_))
@@ -186,7 +186,7 @@ def test_the_setting_of_the_paper(X, reviews):
 
 def test_items_are_encoded_with_the_ratings_held_out_too(X):
     model = DeepLTRS(5, **SMALL).set_params(early_stopping=True, validation_fraction=0.5).fit(X)
-    residual, _ = less_offsets(X, model._offsets)
+    residual, _ = less_offsets(X / model.rating_unit_, model._offsets)
     item_encoder = _deep_ltrs_module.in_double(model._scoring_module().encoders["item"])
     mean, _ = _deep_ltrs_module.encode_rows(item_encoder, sparse.csr_array(residual.T))
     assert_allclose(model.item_embeddings_, mean, rtol=1e-4, atol=1e-6)

@@ -25,9 +25,9 @@ from skrec.autoencoders._rated_pairs import (
     PairStore,
     RatedPairs,
     encoder_rows,
-    less_offsets,
     sum_words,
 )
+from skrec.linear._bias import less_offsets
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import init_uniform
 
@@ -45,6 +45,7 @@ def pairs():
     ratings[2], ratings[:, 4] = 0, 0
     ratings = sparse.csr_array(ratings)
     ratings.data[3] = 0
+    ratings.data /= ratings.data.std()  # in the unit that is computed in
     words = sparse.csr_array(rng.poisson(0.7, (ratings.nnz, V)).astype(np.float32))
     return RatedPairs(ratings, words)
 

@@ -32,7 +32,7 @@ def X():
     ratings *= rng.random(ratings.shape) < 0.4
     ratings[7] = 0
     ratings[:, 3] = 0
-    return sparse.csr_array(ratings)
+    return sparse.csr_array(ratings / ratings[ratings > 0].std())  # in the unit computed in
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_predictions_are_products_of_means_that_the_encoder_gives(X):
         assert_allclose(ratings[user, item], draws.mean(), atol=5 * draws.std() / 300)
         assert_allclose(std[user, item], draws.std(), rtol=0.02)
     users, items = np.array([0, 4, 7, 0]), np.array([1, 9, 3, 23])
-    pairs = model._rate_pairs(model._user_states(X), users, items, return_std=True)
+    pairs = model._rate_pairs(model._pair_states(X), users, items, return_std=True)
     assert_allclose(pairs[0], ratings[users, items], rtol=1e-5)
     assert_allclose(pairs[1], std[users, items], rtol=1e-5)
 
@@ -156,6 +156,7 @@ def simulation():
     model = VAEBMF(
         4,
         hidden_layer_sizes=(40,),
+        l2=4.0,
         user_batch_size=50,
         item_batch_size=60,
         learning_rate=0.01,

@@ -17,11 +17,11 @@ CPU = torch.device("cpu")
 
 
 def ratings(n_users=40, n_items=25, density=0.4, seed=0):
-    """Ratings of 1 to 5, an empty row and an empty column among them."""
+    """Ratings of deviation 1, the unit that is computed in; with an empty row and column."""
     rng = np.random.default_rng(seed)
     X = rng.integers(1, 6, (n_users, n_items)) * (rng.random((n_users, n_items)) < density)
     X[3], X[:, 4] = 0, 0
-    return sparse.csr_array(X.astype(np.float64))
+    return sparse.csr_array(X / X[X > 0].std())
 
 
 def linear_regression(features, targets, noise_precision, mean, precision):

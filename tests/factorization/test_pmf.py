@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 from skrec import PMF
 from skrec.factorization import _pmf
-from skrec.factorization._alternating import Objective, fold_in, improve
+from skrec.factorization._alternating import SMALLEST_COUNT, Objective, fold_in, improve
 from skrec.factorization._least_squares import normal_equations
 from skrec.factorization._uncertainty import PairVariance, pack, pack_squares
 from skrec.utils._row_groups import gather, group_rows, pad
@@ -19,11 +19,11 @@ CPU = torch.device("cpu")
 
 
 def ratings(n_users=40, n_items=25, density=0.4, seed=0):
-    """Ratings of 1 to 5, an empty row and an empty column among them."""
+    """Ratings of deviation 1, the unit that is computed in; with an empty row and column."""
     rng = np.random.default_rng(seed)
     X = rng.integers(1, 6, (n_users, n_items)) * (rng.random((n_users, n_items)) < density)
     X[3], X[:, 4] = 0, 0
-    return sparse.csr_array(X.astype(np.float64))
+    return sparse.csr_array(X / X[X > 0].std())
 
 
 def objective(l2=0.7, l2_exponent=0.5, has_offsets=True, logistic=None, intercept=3.0):
@@ -47,7 +47,7 @@ def naive_loss(of, X, users, items):
             latent = low + (high - low) / (1 + np.exp(-latent))
         total += (rating - latent) ** 2
     for rows, axis in ((users, 1), (items, 0)):
-        counts = np.maximum(1, np.bincount(X.coords[1 - axis], minlength=len(rows)))
+        counts = np.maximum(SMALLEST_COUNT, np.bincount(X.coords[1 - axis], minlength=len(rows)))
         total += (of.l2 * counts**of.l2_exponent * (rows**2).sum(axis=1)).sum()
     return total / 2
 
@@ -79,7 +79,7 @@ def test_half_sweep_is_a_ridge_regression_of_each_row(has_offsets, l2_exponent):
         if not len(rated):
             assert_array_equal(users[user], 0)
             continue
-        ridge = Ridge(of.l2 * len(rated) ** l2_exponent, fit_intercept=False)
+        ridge = Ridge(of.l2 * max(SMALLEST_COUNT, len(rated)) ** l2_exponent, fit_intercept=False)
         ridge.fit(features[rated], X[[user]].data - of.intercept - offsets[rated])
         assert_allclose(users[user], ridge.coef_, atol=1e-10)
 
@@ -90,7 +90,7 @@ def test_losses_of_the_rows_add_up_to_the_objective(has_offsets, logistic):
     X, items = ratings(), table(25, 4)
     of = objective(has_offsets=has_offsets, logistic=logistic)
     users, losses = improve(of, group_rows(X, CPU), table(40, 4, seed=2), items)
-    counts = np.maximum(1, np.bincount(X.indices, minlength=25))
+    counts = np.maximum(SMALLEST_COUNT, np.bincount(X.indices, minlength=25))
     of_items = (of.l2 * np.sqrt(counts) * (items.numpy() ** 2).sum(axis=1)).sum() / 2
     expected = naive_loss(of, X, users.numpy(), items.numpy())
     assert float(losses.sum()) + of_items == pytest.approx(expected)
@@ -144,12 +144,13 @@ def test_fold_in_with_a_logistic_link_finds_the_minimum():
 @pytest.mark.parametrize("unit", [0.2, 1, 5])
 @pytest.mark.parametrize("fit_offsets", [True, False])
 def test_standard_deviation_against_draws(fit_offsets, unit):
-    X = ratings() * unit
+    X = ratings()
     # Converged, so that the users that the items' covariances stem from are those folded in.
     model = PMF(3, l2=1.0, fit_offsets=fit_offsets, clip=False, tol=0, max_iter=2000)
-    mean, std = model.set_params(random_state=0).fit(X).predict(X, return_std=True)
-    assert_allclose(mean, model.predict(X))
-    users, items, noise = model._fold_in(X), model._item_table, model.noise_variance_
+    mean, std = model.set_params(random_state=0).fit(unit * X).predict(unit * X, return_std=True)
+    assert_allclose(mean, model.predict(unit * X))
+    mean, std = mean / unit, std / unit
+    users, items, noise = model._fold_in(X), model._item_table, model.noise_variance_ / unit**2
     rng = np.random.default_rng(0)
     n_draws = 100_000
 
@@ -157,7 +158,7 @@ def test_standard_deviation_against_draws(fit_offsets, unit):
         features = table[rated].copy()
         if fit_offsets:
             features[:, -1] = 1
-        penalty = model.l2 * np.sqrt(max(1, len(rated)))
+        penalty = model.l2 * np.sqrt(max(SMALLEST_COUNT, len(rated)))
         precision = features.T @ features + penalty * np.eye(table.shape[1])
         return rng.multivariate_normal(center, noise * np.linalg.inv(precision), n_draws)
 
@@ -168,20 +169,18 @@ def test_standard_deviation_against_draws(fit_offsets, unit):
             drawn = (u[:, :-1] * v[:, :-1]).sum(axis=1) + u[:, -1] + v[:, -1]
         else:
             drawn = (u * v).sum(axis=1)
-        drawn += model.mean_ + np.sqrt(noise) * rng.standard_normal(n_draws)
+        drawn += model.mean_ / unit + np.sqrt(noise) * rng.standard_normal(n_draws)
         assert mean[user, item] == pytest.approx(drawn.mean(), abs=0.015 * drawn.std())
         assert std[user, item] == pytest.approx(drawn.std(), rel=0.02)
 
 
 def test_standard_deviation_does_not_depend_on_the_unit():
-    """The penalty has that of the ratings, since factors have its root."""
-
-    def std(X, l2):
-        model = PMF(1, l2=l2, fit_offsets=False, tol=0, max_iter=2000, random_state=0).fit(X)
+    def std(X):
+        model = PMF(1, fit_offsets=False, tol=0, max_iter=2000, random_state=0).fit(X)
         return model.predict(X, return_std=True)[1]
 
     X = ratings()
-    assert_allclose(std(100 * X, l2=100), 100 * std(X, l2=1), rtol=1e-6)
+    assert_allclose(std(100 * X), 100 * std(X), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("dtype", "l2"), [(np.float32, 1e-3), (np.float64, 1e-10)])
@@ -301,11 +300,11 @@ def test_scale_in_the_precision_of_the_ratings():
 def test_wrong_input():
     X = ratings()
     with pytest.raises(ValueError, match=r"rating_scale=\(1, 4\), got 5"):
-        PMF(rating_scale=(1, 4)).fit(X)
+        PMF(rating_scale=(1, 4)).fit([[1.0, 5], [2, 0]])
     with pytest.raises(ValueError, match="two finite numbers"):
         PMF(rating_scale=(5, 1)).fit(X)
     with pytest.raises(ValueError, match=r"rating_scale=\(1, 5\), got 50"):
-        PMF(rating_scale=(1, 5)).fit(X).predict(10 * X)
+        PMF(rating_scale=(1, 5)).fit([[1.0, 5], [2, 0]]).predict([[50.0, 0]])
     with pytest.raises(ValueError, match="has no double precision"):
         PMF(device="mps").fit(X)
     X.data[:] = 4
