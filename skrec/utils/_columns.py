@@ -1,6 +1,7 @@
 """Checks and encodings of the columns of an interaction table."""
 
 from contextlib import suppress
+from datetime import UTC, date, datetime
 from itertools import repeat
 from numbers import Number
 
@@ -99,7 +100,10 @@ def as_values(values):
 
 
 def as_timestamps(timestamps):
+    """Numbers, or datetimes as datetime64, in UTC where they have a time zone; without nulls."""
     timestamps = np.asarray(timestamps)
+    if timestamps.dtype.kind == "O":
+        timestamps = _unpacked(timestamps)
     if timestamps.dtype.kind not in "iufM":
         raise ValueError(
             f"timestamps must be numbers or datetimes, got dtype {timestamps.dtype}; parse them "
@@ -112,6 +116,33 @@ def as_timestamps(timestamps):
             f"{null.argmax()}; drop or fill those rows first"
         )
     return timestamps
+
+
+def _unpacked(timestamps):
+    """Array of the type of the objects in an array, if these are numbers or datetimes."""
+    known = [value for value in timestamps.flat if not _is_null(value)]
+    if all(isinstance(value, date | np.datetime64) for value in known):
+        zoned = {getattr(value, "tzinfo", None) is not None for value in known}
+        if len(zoned) > 1:
+            raise ValueError(
+                "timestamps must all have a time zone or none, got some of each; give all a zone"
+            )
+        found = [_as_datetime64(value) for value in timestamps.flat]
+        return np.array(found, dtype="M8" if known else "M8[us]").reshape(timestamps.shape)
+    if all(isinstance(value, Number) for value in known):
+        numbers = [np.nan if _is_null(value) else value for value in timestamps.flat]
+        return np.array(numbers).reshape(timestamps.shape)
+    return timestamps
+
+
+def _as_datetime64(moment):
+    if _is_null(moment):
+        return np.datetime64("NaT")
+    if hasattr(moment, "to_datetime64"):  # pandas, which may count nanoseconds; in UTC
+        return moment.to_datetime64()
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(moment)
 
 
 def as_texts(reviews):
