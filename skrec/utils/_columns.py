@@ -32,7 +32,7 @@ def read_only(array):
     return array
 
 
-def _is_null(value):
+def is_null(value):
     try:
         return value is None or bool(value != value)
     except TypeError:  # pandas.NA refuses to be true or false
@@ -53,13 +53,13 @@ def as_ids(values, name):
     kind = ids.dtype.kind
     if kind == "O":
         try:
-            has_null = any(map(_is_null, dict.fromkeys(ids.tolist())))
+            has_null = any(map(is_null, dict.fromkeys(ids.tolist())))
         except TypeError as error:
             raise ValueError(
                 f"{name} must be hashable, such as numbers or strings: {error}; "
                 "turn them into strings"
             ) from error
-        null = np.fromiter(map(_is_null, ids), bool, len(ids)) if has_null else None
+        null = np.fromiter(map(is_null, ids), bool, len(ids)) if has_null else None
     else:
         null = ids != ids if kind in "fmM" else None
     if null is not None and null.any():
@@ -120,7 +120,7 @@ def as_timestamps(timestamps):
 
 def _unpacked(timestamps):
     """Array of the type of the objects in an array, if these are numbers or datetimes."""
-    known = [value for value in timestamps.flat if not _is_null(value)]
+    known = [value for value in timestamps.flat if not is_null(value)]
     if all(isinstance(value, date | np.datetime64) for value in known):
         zoned = {getattr(value, "tzinfo", None) is not None for value in known}
         if len(zoned) > 1:
@@ -130,13 +130,13 @@ def _unpacked(timestamps):
         found = [_as_datetime64(value) for value in timestamps.flat]
         return np.array(found, dtype="M8" if known else "M8[us]").reshape(timestamps.shape)
     if all(isinstance(value, Number) for value in known):
-        numbers = [np.nan if _is_null(value) else value for value in timestamps.flat]
+        numbers = [np.nan if is_null(value) else value for value in timestamps.flat]
         return np.array(numbers).reshape(timestamps.shape)
     return timestamps
 
 
 def _as_datetime64(moment):
-    if _is_null(moment):
+    if is_null(moment):
         return np.datetime64("NaT")
     if hasattr(moment, "to_datetime64"):  # pandas, which may count nanoseconds; in UTC
         return moment.to_datetime64()
@@ -146,7 +146,7 @@ def _as_datetime64(moment):
 
 
 def as_texts(reviews):
-    texts = ["" if _is_null(text) else text for text in np.asarray(reviews, dtype=object)]
+    texts = ["" if is_null(text) else text for text in np.asarray(reviews, dtype=object)]
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(
