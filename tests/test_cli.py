@@ -266,6 +266,15 @@ def test_columns_that_nothing_needs(tmp_path, monkeypatch, backend, suffix, head
         assert run("recommend", path, "--min-rating", 1).exit_code == 0
 
 
+@pytest.mark.parametrize("backend", ["polars", "pyarrow", "pandas"])
+@pytest.mark.parametrize("odd", ["x" * 200_000, "a\rb"])
+def test_a_gap_behind_what_python_cannot_read(tmp_path, monkeypatch, backend, odd):
+    monkeypatch.setattr(table_module, "_FRAMES", (backend,))
+    path = tmp_path / "r.csv"
+    path.write_bytes(f"user,item,a\n1,2,{odd}\n1,,b\n".encode())
+    assert_refused(run("recommend", path, "--separator", "comma"), "r.csv: ", "line 2")
+
+
 def test_timestamps_that_decide(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("user,item,rating,date\n1,1,5,2024-01-02\n1,1,1,soon\n2,2,5,2024-01-01\n")

@@ -101,6 +101,8 @@ def read_interactions(
     for role, column in columns.items():
         try:
             converted[role] = _converted(table, chosen, role, column)
+        except csv.Error as error:  # Python reads less than some data frame libraries do
+            raise click.UsageError(f"{path}: cannot be read: {error}") from error
         except _WrongColumn as error:
             is_known = _plain(table.names[chosen[role]]) in _KNOWN_NAMES[role]
             if wanted[role] is None and (
@@ -211,7 +213,8 @@ def _records(path, separator):
         except UnicodeDecodeError as error:
             raise ValueError(f"line {lines.record}: {error}") from error
         except csv.Error as error:
-            raise csv.Error(f"line {lines.record}: {error}") from error
+            # Without Python's question about how the file was opened.
+            raise csv.Error(f"line {lines.record}: {str(error).partition(' - ')[0]}") from error
 
 
 def _find_separator(path, candidates):
