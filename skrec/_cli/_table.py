@@ -97,6 +97,8 @@ def read_interactions(
     chosen = _choose_columns(path, table.names, wanted)
     columns = {role: _stripped(table.columns[at]) for role, at in chosen.items()}
     columns = _without_blank_rows(columns)
+    if not len(columns["user"]):
+        raise click.UsageError(f"{path}: the table has no rows; at least one is needed")
     converted, faults = {}, {}
     for role, column in columns.items():
         try:
@@ -270,12 +272,15 @@ def _n_fields(fields):
 
 
 def _first_record(path, separator, header):
-    """Read the names of the columns, or number them."""
-    line, names = next(_records(path, separator), (1, []))
+    """Read the names of the columns, or number them, and see that a record follows them."""
+    records = _records(path, separator)
+    line, names = next(records, (1, []))
     if header and (line > 1 or any("\n" in name for name in names)):
         raise ValueError("its first line must hold the names of all columns")
     if len(names) < 2:
         raise ValueError(f"its first line has no {_named(separator)} between a user and an item")
+    if header and next(records, None) is None:
+        raise ValueError("the table has no rows; at least one is needed")
     return names if header else [str(number) for number in range(1, len(names) + 1)]
 
 

@@ -60,11 +60,12 @@ def get_data_home(data_home=None):
 
 
 def clear_data_home(data_home=None):
-    """Delete the archives that were downloaded to the folder of data sets, and nothing else.
+    """Delete what was downloaded to the folder of data sets, and nothing else.
 
-    Archives and unpacked archives that somebody else put there stay, and so does an archive that
-    was changed or replaced since its download. The folder itself is deleted if
-    :func:`get_data_home` made it and nothing is left in it.
+    That is the archives, and what downloads that were killed have left. Archives and unpacked
+    archives that somebody else put there stay, and so does an archive that was changed or
+    replaced since its download. The folder itself is deleted if :func:`get_data_home` made it
+    and nothing is left in it.
 
     Parameters
     ----------
