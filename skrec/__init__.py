@@ -1,5 +1,7 @@
 """scikit-learn estimators for recommendation."""
 
+from skrec import _interrupts as _interrupts  # isort: skip  # for the imports below, too
+
 import lazy_loader as _lazy
 
 from skrec import _import_scikit_learn as _import_scikit_learn

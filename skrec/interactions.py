@@ -48,7 +48,8 @@ class Interactions:
     item_names : array-like of shape (n_items,), default=None
         Names to show for the items, such as titles.
     timestamps : array-like of shape (n_entries,), default=None
-        Numbers or datetimes, aligned with ``X.data``.
+        Numbers or datetimes, aligned with ``X.data``. Dates and datetimes of Python become
+        ``datetime64``, as those of NumPy and pandas are; with a time zone, they become UTC.
     reviews : array-like of shape (n_entries,), default=None
         Texts, aligned with ``X.data``.
 
@@ -151,7 +152,7 @@ class Interactions:
         review : str, default=None
             Column of review texts; a missing text is read as "".
         timestamp : str, default=None
-            Column of numbers or datetimes.
+            Column of numbers, dates or datetimes; see :class:`Interactions`.
         item_ids : array-like of shape (n_items,), default=None
             The columns of `X`, in this order, such as the ``item_ids`` that a model was fitted
             on. Entries of other items are dropped; a user left without any keeps an empty row.
@@ -175,7 +176,8 @@ class Interactions:
         ------
         ValueError
             If a column is missing, an id is null, a value is not a finite number, or a pair of
-            user and item is repeated and `duplicates` is "error".
+            user and item is repeated and `duplicates` is "error". Where the message names a row
+            of the table, the first is row 0.
 
         Examples
         --------
@@ -246,7 +248,7 @@ class Interactions:
         reviews : array-like of shape (n_rows,), default=None
             Review texts; a missing text (None, NaN) is read as "".
         timestamps : array-like of shape (n_rows,), default=None
-            Numbers or datetimes.
+            Numbers, dates or datetimes; see :class:`Interactions`.
         item_ids : array-like of shape (n_items,), default=None
             The columns of `X`, in this order; see :meth:`from_frame`.
         item_names : mapping, default=None

@@ -176,7 +176,7 @@ class Reviews:
         value : str, default=None
             Column of the values. It matters for ``duplicates="max"`` only.
         timestamp : str, default=None
-            Column of numbers or datetimes. It matters for ``duplicates`` only.
+            Column of numbers, dates or datetimes. It matters for ``duplicates`` only.
         item_ids : array-like of shape (n_items,), default=None
             The columns, in this order. With None, the items of the table in ascending order.
         duplicates : {"error", "last", "max"}, default="error"

@@ -27,6 +27,7 @@ from skrec._cli._models import candidates, reasons, tune
 from skrec.datasets import load_movielens_small
 from skrec.metrics import ranking_scorer
 from skrec.model_selection import compare_recommenders
+from skrec.utils import _files
 
 N_USERS, N_ITEMS = 40, 25
 
@@ -166,6 +167,126 @@ def test_text_as_people_write_it(tmp_path, backend, monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["polars", "pyarrow", "pandas"])
+def test_ids_that_are_too_large_for_integers(tmp_path, backend, monkeypatch):
+    path = tmp_path / "r.csv"
+    path.write_text("user,item\n99999999999999999999,1\n3,2\n")
+    data, _ = read(path, backend=backend, monkeypatch=monkeypatch)
+    assert data.user_ids.tolist() == ["3", "99999999999999999999"]
+
+
+# What separates the columns: not what stands in the first line by chance.
+SEPARATED = {
+    "comma in a name": ("r.csv", "user;item;rating, stars\n1;2;3\n2;2;4\n"),
+    "comma in a quoted name": ("r.csv", '"user, id";"item";"rating"\n1;2;3\n2;2;4\n'),
+    "decimal commas": ("r.csv", "user;item;rating\n1;2;3,5\n2;2;4,0\n"),
+    "commas in tabs": ("r.csv", "user\titem\ta, b\n1\t2\tx\n2\t2\ty\n"),
+    "semicolons in commas": ("r.csv", "user,item,a;b\n1,2,x\n2,2,y\n"),
+    "spaces behind commas": ("r.txt", "user, item, rating\n1, 2, 3\n2, 2, 4\n"),
+    "spaces in tabs": ("r.txt", "user\titem\ta time\n1\t2\tnow\n2\t2\tthen\n"),
+    "spaces": ("r.txt", "user item rating\n1 2 3\n2 2 4\n"),
+    "line feeds in quotes": ("r.csv", 'user;item;a, b\n1;2;"x\n, y"\n\n2;2;"y"\n'),
+}
+
+
+@pytest.mark.parametrize("backend", ["polars", "pyarrow", "pandas"])
+@pytest.mark.parametrize("case", SEPARATED)
+def test_what_separates_the_columns(tmp_path, monkeypatch, backend, case):
+    name, content = SEPARATED[case]
+    path = tmp_path / name
+    path.write_text(content)
+    data, _ = read(path, backend=backend, monkeypatch=monkeypatch, user=None)
+    assert (data.user_ids.tolist(), data.item_ids.tolist()) == ([1, 2], [2])
+
+
+AMBIGUOUS = "user;item;rating, stars\n" + "".join(f"{user};1;3,5\n" for user in range(9))
+
+
+def test_columns_that_could_be_separated_in_two_ways(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text(AMBIGUOUS)
+    for command in ("evaluate", "recommend"):
+        assert_refused(run(command, path), "by comma or by semicolon", "--separator")
+    for separator in ("semicolon", ";"):
+        answer = run_json("recommend", path, "--separator", separator)
+        assert len(answer["recommendations"]) == 9
+    path.write_text(AMBIGUOUS.replace(";", "|").replace(",", "."))
+    assert_refused(run("evaluate", path), "no comma or semicolon or tab", "--separator")
+    assert len(run_json("recommend", path, "--separator", "|")["recommendations"]) == 9
+    assert_refused(run("evaluate", path, "--separator", ","), "no comma between a user and an")
+
+
+@pytest.mark.parametrize("separator", ["", "||", "x", '"', "\n", "§", "comm"])
+def test_wrong_separator(write, separator):
+    assert_refused(run("evaluate", write(), "--separator", separator), "--separator", "one ASCII")
+
+
+def test_no_separator_for_parquet(write):
+    assert_refused(run("evaluate", write("r.parquet"), "--separator", ","), "no --separator")
+
+
+@pytest.mark.parametrize("backend", ["polars", "pyarrow", "pandas"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("header", "last", "said"),
+    [
+        ("user,item,rating,date", "2,1,3,soon", "column 'date' holds 'soon' ({}), which is no ti"),
+        ("user,item,rating,date", "2,1,3,", "the timestamp is missing in 1 rows, the first of {}"),
+        ("user,item,rating,date", "2,1,good,4", "column 'rating' holds 'good' ({}), which is not"),
+        ("user,item,rating,date", "2,1,,4", "the rating is missing in 1 rows, the first of {}"),
+        ("user,item,rating,date", "2,1,1e300,4", "column 'rating' holds '1e300' ({}), which is n"),
+        ("user,item,rating,date", "2,1,nan,4", "column 'rating' holds 'nan' ({}), which is not f"),
+        ("a,b,c,d", "2,1,3,soon", "column 'd' holds 'soon' ({}), which is no timestamp"),
+    ],
+)
+def test_columns_that_nothing_needs(tmp_path, monkeypatch, backend, suffix, header, last, said):
+    monkeypatch.setattr(table_module, "_FRAMES", (backend,))
+    lines = [header, "1,1,2,3", "1,2,4,5", "", last]
+    path = tmp_path / f"r.{suffix}"
+    if suffix == "csv":
+        path.write_text("\n".join(lines))
+        place = "line 5"
+    else:
+        rows = [line.split(",") for line in lines[1:] if line]
+        pl.DataFrame(rows, header.split(","), orient="row").write_parquet(path)
+        place = "row 3"
+    said = said.format(place if "missing" not in said else f"them {place}")
+    result = run("recommend", path)
+    assert result.exit_code == 0
+    assert [(row["user"], row["item"]) for row in read_rows(result.stdout)] == [("2", "2")]
+    assert result.stderr.startswith("skrec: note: ") and result.stderr.count("\n") == 1
+    assert said in result.stderr and "is left out" in result.stderr
+    # What is asked for by an option is needed.
+    role = "timestamp" if "rating" not in said else "rating"
+    column = header.split(",")[3 if role == "timestamp" else 2]
+    columns = ("--user", header.split(",")[0], "--item", header.split(",")[1])
+    assert_refused(run("recommend", path, *columns, f"--{role}", column), said)
+    if role == "rating":
+        assert_refused(run("recommend", path, "--min-rating", 1), said)
+    else:
+        assert run("recommend", path, "--min-rating", 1).exit_code == 0
+
+
+@pytest.mark.parametrize("backend", ["polars", "pyarrow", "pandas"])
+@pytest.mark.parametrize("odd", ["x" * 200_000, "a\rb"])
+def test_a_gap_behind_what_python_cannot_read(tmp_path, monkeypatch, backend, odd):
+    monkeypatch.setattr(table_module, "_FRAMES", (backend,))
+    path = tmp_path / "r.csv"
+    path.write_bytes(f"user,item,a\n1,2,{odd}\n1,,b\n".encode())
+    assert_refused(run("recommend", path, "--separator", "comma"), "r.csv: ", "line 2")
+
+
+def test_timestamps_that_decide(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("user,item,rating,date\n1,1,5,2024-01-02\n1,1,1,soon\n2,2,5,2024-01-01\n")
+    options = ("recommend", path, "--min-rating", 4)
+    assert_refused(run(*options), "'soon' (line 3)", "latest of several", "--duplicates")
+    for rule in ("max", "mean", "sum"):
+        assert run(*options, "--duplicates", rule).exit_code == 0
+    # Without --min-rating, any rating counts the same.
+    assert run("recommend", path).exit_code == 0
+
+
+@pytest.mark.parametrize("backend", ["polars", "pyarrow", "pandas"])
 def test_file_without_header(write, ratings, backend, monkeypatch):
     path = write("u.tsv", header=None)
     data, _ = read(path, backend=backend, monkeypatch=monkeypatch, header=False)
@@ -217,21 +338,23 @@ def test_which_columns_are_taken(names, wanted, chosen):
         ("empty.csv", b"", ["is empty"]),
         ("rubbish.csv", b"\x00\x01\x02,\xff\n", ["cannot be read"]),
         ("zeros.csv", b"a,b\x00\n1,2\n", ["not a text file"]),
-        ("latin.csv", "user,item\nJos\xe9,1\n".encode("latin-1"), ["cannot be read"]),
+        ("latin.csv", "user,item\n1,1\nJos\xe9,1\n".encode("latin-1"), ["read: line 3: 'utf-8'"]),
         ("rubbish.parquet", b"PAR1 not really", ["cannot be read"]),
         ("rubbish.csv.gz", b"user,item\n1,2\n", ["cannot be read"]),
         ("cut.csv.gz", gzip.compress(b"user,item\n1,2\n" * 9999)[:-20], ["cannot be read"]),
         ("r.xlsx", b"user,item\n", [".csv, .tsv, .txt (each also with .gz) or .parquet"]),
         ("r.gz", b"user,item\n", ["must end in"]),
         ("one.csv", b"user\n1\n", ["no comma or semicolon or tab between a user and an item"]),
-        ("head.csv", b"user,item\n", ["head.csv"]),
-        ("ragged.csv", b"user,item\n1,2\n3,4,5\n", ["cannot be read"]),
+        ("head.csv", b"user,item,date\n\n", ["head.csv", "the table has no rows"]),
+        ("head.txt", b"user\titem\n", ["head.txt", "the table has no rows"]),
+        ("ragged.csv", b"user,item\n1,2\n3,4,5\n", ["cannot be read", "line 3 has 3 fields"]),
+        ("late.csv", b"user,item\n" + 300 * b'1,"2\n"\n' + b"1,2,3\n", ["line 602 has 3 fields"]),
+        ("top.csv", b"\nuser,item\n1,2\n", ["its first line must hold the names"]),
         ("bare.csv", b"1,2,4.5\n1,3,4\n", ["the number 1", "--no-header"]),
-        ("gap.csv", b"user,item\n1,2\n,4\n", ["the user is missing in 1 rows", "row 2"]),
-        ("short.csv", b"user,item,rating\n1,2,3\n1,4\n", ["short.csv"]),
-        ("word.csv", b"user,item,rating\n1,2,3\n1,4,good\n", ["'rating'", "'good'", "--rating"]),
-        ("nan.csv", b"user,item,rating\n1,2,3\n1,4,nan\n", ["finite"]),
-        ("when.csv", b"user,item,time\n1,2,soon\n", ["'time'", "'soon'", "--timestamp"]),
+        ("gap.csv", b"user,item\n1,2\n\n,4\n", ["the user is missing in 1 rows", "line 4"]),
+        ("short.csv", b"user,item,rating\n1,2,3\n1,4\n", ["line 3 has 2 fields", "line 1 has 3"]),
+        ("third.csv", b"a,b,c\n1,2,3\n1,4,good\n", ["'c'", "'good' (line 3)", "--rating"]),
+        ("cr.csv", b"user,item\r1,2\r", ["carriage returns"]),
         ("which.csv", b"user,x,y\n1,2,3\n", ["--item", "'user', 'x', 'y'"]),
     ],
 )
@@ -322,6 +445,15 @@ def test_programming_errors_are_not_hidden(write, monkeypatch):
     monkeypatch.setattr(EASE, "fit", fit)
     with pytest.raises(RuntimeError, match="a bug"):
         run("recommend", write())
+
+
+@pytest.mark.parametrize("command", ["evaluate", "recommend"])
+def test_what_a_model_refuses_is_one_line(write, monkeypatch, command):
+    def fit(self, X, y=None):
+        raise ValueError("X has too many items: 25. Leave some out.")
+
+    monkeypatch.setattr(EASE, "fit", fit)
+    assert_refused(run(command, write()), "X has too many items: 25. Leave some out.")
 
 
 def test_too_little_memory_is_one_line(write, monkeypatch):
@@ -514,6 +646,8 @@ def test_recommend_tune(write, ratings, monkeypatch):
         (["--k", 0], ["--k", "0"]),
         (["--l2", 0], ["--l2"]),
         (["--l2", "inf"], ["--l2", "finite"]),
+        (["--l2", "1e308"], ["--l2", "1e+308 is more than 3.4e+38"]),
+        (["--l2", "1e39"], ["--l2", "1e+39 is more than 3.4e+38"]),
         (["--dropout", 1], ["--dropout"]),
         (["--dropout", "nan"], ["--dropout", "finite"]),
         (["--model", "eaze"], ["--model", "'eaze'"]),
@@ -545,6 +679,17 @@ def test_recommend_with_a_penalty_that_is_no_penalty(tmp_path):
     path.write_text("user,item\n" + "".join(f"{user},x\n{user},y\n" for user in range(4)))
     result = run("recommend", path, "--l2", 1e-30)
     assert_refused(result, "--l2 1e-30", "not positive definite", "a larger l2")
+
+
+def test_what_a_killed_command_left_is_swept(write, tmp_path):
+    out = tmp_path / "recs.csv"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f"recs.csv.part-{_files._machine()}-{ended.pid}-abcdefgh"
+    left.mkdir()
+    (left / "recs.csv").write_text("user,rank")
+    assert run("recommend", write(), "--out", out).exit_code == 0
+    assert sorted(os.listdir(tmp_path)) == ["ratings.csv", "recs.csv"]
 
 
 def test_failed_write_leaves_the_old_file(write, tmp_path, monkeypatch):

@@ -143,6 +143,83 @@ def test_datetimes(frame, moments):
     )
 
 
+@pytest.mark.parametrize("frame", FRAMES)
+def test_dates_of_a_table(frame):
+    days = [datetime.date(2020, 1, 2), datetime.date(1999, 1, 1)]
+    table = FRAMES[frame]({"user": [2, 1], "item": [1, 1], "when": days})
+    found = Interactions.from_frame(table, timestamp="when").timestamps
+    np.testing.assert_array_equal(found, np.array(days[::-1], dtype="M8[D]"))
+
+
+NOON = datetime.datetime(2020, 1, 2, 12)
+EAST = datetime.timezone(datetime.timedelta(hours=2))
+
+
+@pytest.mark.parametrize("kind", [list, lambda values: np.array(values, dtype=object), pd.Series])
+@pytest.mark.parametrize(
+    ("moments", "expected", "dtype"),
+    [
+        ([NOON.date(), datetime.date.min], ["2020-01-02", "0001-01-01"], "M8[D]"),
+        ([NOON, datetime.datetime.max], ["2020-01-02T12", str(datetime.datetime.max)], "M8[us]"),
+        ([NOON, NOON.date()], ["2020-01-02T12", "2020-01-02"], "M8[us]"),
+        (
+            [NOON.replace(tzinfo=EAST), NOON.replace(tzinfo=datetime.UTC)],
+            ["2020-01-02T10", "2020-01-02T12"],
+            "M8[us]",
+        ),
+        (
+            [pd.Timestamp("2020-01-02T12:00:00.000000001", tz=EAST), pd.Timestamp(1, tz="UTC")],
+            ["2020-01-02T10:00:00.000000001", "1970-01-01T00:00:00.000000001"],
+            "M8[ns]",
+        ),
+        ([np.datetime64("2020"), NOON.date()], ["2020-01-01", "2020-01-02"], "M8[D]"),
+    ],
+)
+def test_datetimes_of_python(kind, moments, expected, dtype):
+    timestamps = kind(moments)
+    found = Interactions.from_arrays([0, 1], [0, 0], timestamps=timestamps).timestamps
+    np.testing.assert_array_equal(found, np.array(expected, dtype=dtype))
+    assert found.dtype.kind == "M"
+    if kind is not pd.Series:
+        assert found.dtype == dtype
+    of_fields = Interactions(sp.csr_array([[1.0], [2.0]]), [0, 1], [0], timestamps=timestamps)
+    np.testing.assert_array_equal(of_fields.timestamps, found)
+
+
+def test_the_latest_of_datetimes_of_python():
+    moments = [NOON, NOON.replace(hour=13), NOON.replace(hour=11)]
+    found = Interactions.from_arrays(
+        [0, 0, 0], [0, 0, 0], [1, 2, 3], timestamps=moments, duplicates="last"
+    )
+    assert found.X.data.tolist() == [2]
+    assert found.timestamps.tolist() == [moments[1]]
+
+
+def test_timestamps_that_are_objects_of_numbers():
+    numbers = np.array([3, 2], dtype=object)
+    found = Interactions.from_arrays([0, 1], [0, 0], timestamps=numbers).timestamps
+    assert found.tolist() == [3, 2] and found.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("moments", "message"),
+    [
+        ([NOON, None], "null, but 1 of 2 are, the first at row 1"),
+        ([pd.NaT, NOON], "null, but 1 of 2 are, the first at row 0"),
+        ([None, None], "null, but 2 of 2"),
+        ([3, None], "null, but 1 of 2 are, the first at row 1"),
+        ([NOON, NOON.replace(tzinfo=EAST)], "must all have a time zone or none"),
+        ([NOON, 3], "must be numbers or datetimes"),
+        ([NOON, "2020-01-02"], "must be numbers or datetimes"),
+        ([datetime.time(3), datetime.time(4)], "must be numbers or datetimes"),
+        ([datetime.timedelta(3)] * 2, "must be numbers or datetimes"),
+    ],
+)
+def test_objects_that_are_no_timestamps(moments, message):
+    with pytest.raises(ValueError, match=f"timestamps .*{message}"):
+        Interactions.from_arrays([0, 1], [0, 0], timestamps=moments)
+
+
 @pytest.mark.parametrize(
     "users",
     [

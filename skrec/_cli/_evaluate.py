@@ -2,7 +2,7 @@
 
 import click
 
-from skrec._cli._options import load, rated, table_options, without_zeros
+from skrec._cli._options import load, rated, refusals, table_options, without_zeros
 from skrec._cli._output import on_terminal, print_json, table_rows, without_times
 
 
@@ -35,6 +35,8 @@ def evaluate(file, min_rating, min_items_per_user, folds, metrics, as_json, **ta
     FILE is a table of user, item[, rating[, timestamp]]: .csv, .tsv or .txt (each also with
     .gz), or .parquet. Columns are known by usual names (user, userId, item, movieId, rating,
     timestamp, ...); if neither the user nor the item column is, they are taken in that order.
+    Timestamps, and ratings that are known by their name, are left out with a note if they cannot
+    be used and are not needed. Messages name lines of the file, or rows of a .parquet, from 1.
 
     Each model learns from the users of all folds but one. Of each user in that one, a fifth of
     the items is hidden and has to be recommended from the rest.
@@ -47,10 +49,8 @@ def evaluate(file, min_rating, min_items_per_user, folds, metrics, as_json, **ta
     from skrec.metrics import ranking_scorer
     from skrec.model_selection import compare_recommenders
 
-    try:
+    with refusals("--metric"):
         scoring = ranking_scorer(metrics)
-    except ValueError as error:
-        raise click.UsageError(f"--metric: {error}") from error
     data, X = load(file, min_rating, **table)
     X = without_zeros(X)
     X = X[X.sum(axis=1) >= min_items_per_user]
@@ -61,9 +61,10 @@ def evaluate(file, min_rating, min_items_per_user, folds, metrics, as_json, **ta
             f"{min_items_per_user} items{rated(min_rating)}, too few for {folds} folds; lower "
             "--min-items-per-user, --min-rating or --folds"
         )
-    comparison = compare_recommenders(
-        candidates(), X, cv=folds, scoring=scoring, verbose=int(on_terminal())
-    )
+    with refusals(file):
+        comparison = compare_recommenders(
+            candidates(), X, cv=folds, scoring=scoring, verbose=int(on_terminal())
+        )
     if as_json:
         print_json(
             {

@@ -1,11 +1,15 @@
 """The options that say how to read a file, and what they lead to."""
 
 import math
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from skrec._cli._output import status
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
+_LARGEST = 3.4e38  # models compute in float32
 
 
 def finite(context, param, value):
@@ -13,6 +17,38 @@ def finite(context, param, value):
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number")
     return value
+
+
+def in_float32(context, param, value):
+    """Refuse what is not finite in the precision in which models compute."""
+    if not abs(finite(context, param, value)) <= _LARGEST:
+        raise click.BadParameter(f"{value} is more than {_LARGEST:g}, the most that models hold")
+    return value
+
+
+@contextmanager
+def refusals(what):
+    """Answer in one line what a model says against its parameters and data within the block."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(f"{what}: {error}") from error
+
+
+def as_separator(context, param, value):
+    """Turn the name of a separator into the character, and refuse what cannot be one."""
+    character = SEPARATORS.get(value, value)
+    if character is not None and (
+        len(character) != 1
+        or not character.isascii()
+        or character.isalnum()
+        or character in '"\r\n\0'
+    ):
+        raise click.BadParameter(
+            f"{value!r} is neither one of {', '.join(SEPARATORS)} nor one ASCII character "
+            "that is no letter, digit or quote"
+        )
+    return character
 
 
 def table_options(command):
@@ -23,8 +59,26 @@ def table_options(command):
         ),
         click.option("--user", metavar="COL", help="Column of the user ids."),
         click.option("--item", metavar="COL", help="Column of the item ids."),
-        click.option("--rating", metavar="COL", help="Column of the ratings."),
-        click.option("--timestamp", metavar="COL", help="Column of numbers or dates."),
+        click.option(
+            "--rating",
+            metavar="COL",
+            help="Column of the ratings. One that is found by its name, but holds other things "
+            "than numbers, is left out with a note unless --min-rating needs it.",
+        ),
+        click.option(
+            "--timestamp",
+            metavar="COL",
+            help="Column of numbers or dates. One that is found, but holds other things, is left "
+            "out with a note unless it decides which of several ratings counts.",
+        ),
+        click.option(
+            "--separator",
+            metavar="CHAR",
+            callback=as_separator,
+            help="What separates the columns of a text file: comma, semicolon, tab, space or "
+            "another character. Without it, the one that cuts all of the first lines into as many "
+            "columns.",
+        ),
         click.option(
             "--header/--no-header",
             default=True,
@@ -60,7 +114,7 @@ def load(file, min_rating, **table):
     from skrec._cli._table import read_interactions
 
     status(f"reading {file}")
-    data, has_ratings = read_interactions(file, **table)
+    data, has_ratings = read_interactions(file, needs_ratings=min_rating is not None, **table)
     if min_rating is not None and not has_ratings:
         raise click.UsageError(
             f"{file} has no column of ratings for --min-rating; name it with --rating"

@@ -1,12 +1,11 @@
-"""What the commands print: JSON, progress, and files that are there whole or not at all."""
+"""What the commands print: JSON, progress, notes, and files."""
 
 import json
-import os
 import sys
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
+
+from skrec.utils._files import written_whole
 
 
 def on_terminal():
@@ -18,6 +17,11 @@ def status(message):
     """Say what goes on, if somebody watches."""
     if on_terminal():
         click.echo(message, err=True)
+
+
+def note(message):
+    """Say in one line, to anybody, what was done otherwise than the file suggests."""
+    click.echo(f"skrec: note: {' '.join(message.split())}", err=True)
 
 
 def print_json(content):
@@ -52,11 +56,7 @@ def write_whole(path, write):
         Is given the open file.
     """
     try:
-        # A folder rather than a temporary file, so that the result gets the usual permissions.
-        with TemporaryDirectory(prefix=f"{path.name}.part-", dir=path.parent) as folder:
-            part = Path(folder) / path.name
-            with open(part, "w", encoding="utf-8", newline="") as file:
-                write(file)
-            os.replace(part, path)
+        with written_whole(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+            write(file)
     except OSError as error:
         raise click.UsageError(f"cannot write {path}: {error.strerror or error}") from error

@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from skrec._cli._options import finite, load, rated, table_options, without_zeros
+from skrec._cli._options import (
+    finite,
+    in_float32,
+    load,
+    rated,
+    refusals,
+    table_options,
+    without_zeros,
+)
 from skrec._cli._output import print_json, status, write_whole
 
 
@@ -32,7 +40,7 @@ from skrec._cli._output import print_json, status, write_whole
 @click.option(
     "--l2",
     type=click.FloatRange(min=0, min_open=True),
-    callback=finite,
+    callback=in_float32,
     default=500,
     show_default=True,
     help="Penalty of EASE, in units of users.",
@@ -74,6 +82,8 @@ def recommend(
     FILE is a table of user, item[, rating[, timestamp]]: .csv, .tsv or .txt (each also with
     .gz), or .parquet. Columns are known by usual names (user, userId, item, movieId, rating,
     timestamp, ...); if neither the user nor the item column is, they are taken in that order.
+    Timestamps, and ratings that are known by their name, are left out with a note if they cannot
+    be used and are not needed. Messages name lines of the file, or rows of a .parquet, from 1.
 
     The result has the columns user, rank, item and score. Items that the user has in FILE are
     left out, whatever their rating; so are users without any item to learn from.
@@ -82,8 +92,6 @@ def recommend(
     Example:
       skrec recommend ratings.csv --k 10 --out recs.csv --min-rating 4 --tune
     """
-    import numpy as np
-
     from skrec import EASE, Popularity
 
     given = [
@@ -108,15 +116,14 @@ def recommend(
 
     model = Popularity() if model_name == "popularity" else EASE(l2, dropout=dropout)
     if tuned:
-        model = _tuned(model, known, file)
+        with refusals(f"{file}: --tune"):
+            model = _tuned(model, known, file)
         status(f"tuned: {model}")
     status(f"fitting {model} on {known.shape[0]} users x {known.shape[1]} items")
-    try:
+    with refusals(file if model_name == "popularity" else f"--l2 {model.l2:g}"):
         model.fit(known)
-    except np.linalg.LinAlgError as error:
-        raise click.UsageError(f"--l2 {model.l2:g}: {error}") from error
-    # Entries of value 0 add nothing to a score, but count as seen.
-    indices, scores = model.recommend(X[rows], min(k, X.shape[1]), return_scores=True)
+        # Entries of value 0 add nothing to a score, but count as seen.
+        indices, scores = model.recommend(X[rows], min(k, X.shape[1]), return_scores=True)
 
     lists = _lists(data.item_ids[items], indices, scores)
     user_ids = data.user_ids[rows].tolist()

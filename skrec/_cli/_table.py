@@ -2,12 +2,21 @@
 
 import csv
 import gzip
+import math
 import sys
 import warnings
 import zlib
+from datetime import datetime
 from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
 
 import click
+
+from skrec._cli._options import SEPARATORS
+from skrec._cli._output import note
+from skrec.utils._files import Lines
 
 # Names without case, spaces and punctuation, in the order in which the roles take columns.
 _KNOWN_NAMES = {
@@ -17,14 +26,44 @@ _KNOWN_NAMES = {
     "rating": {"rating", "ratings", "score", "stars", "value", "count", "plays", "overall"},
     "timestamp": {"timestamp", "time", "date", "datetime", "unixreviewtime"},
 }
-# Of these, the first that occurs in the first line separates the columns.
-_SEPARATORS = {".csv": ",;\t", ".tsv": "\t", ".txt": "\t,; "}
+# What may separate the columns, by the end of the name; see `_find_separator`.
+_CANDIDATES = {".csv": ",;\t", ".tsv": "\t", ".txt": "\t,; "}
 _FRAMES = ("polars", "pyarrow", "pandas")
 _INSTALL = 'pip install "skrec[frames]"'
 _LONGEST_LINE = 1 << 20
+_N_TRIED = 100
 
 
-def read_interactions(path, *, user, item, rating, timestamp, header, duplicates):
+class _Table(NamedTuple):
+    """What a file holds: text as strings, and empty ones or None where something is missing."""
+
+    path: Path
+    names: list
+    columns: list
+    separator: str | None  # None for Parquet
+    header: bool
+
+
+class _WrongColumn(click.UsageError):
+    """A column that cannot be used; whether it has to be, is for `read_interactions` to know."""
+
+    def __init__(self, fault, fix):
+        super().__init__(fault + fix)
+        self.fault = fault
+
+
+def read_interactions(
+    path,
+    *,
+    user,
+    item,
+    rating,
+    timestamp,
+    header,
+    duplicates,
+    separator=None,
+    needs_ratings=False,
+):
     """Read a table of user, item[, rating[, timestamp]].
 
     Parameters
@@ -37,6 +76,12 @@ def read_interactions(path, *, user, item, rating, timestamp, header, duplicates
         Whether the first line of a text file has names. Without, the columns are "1", "2", ...
     duplicates : str
         As for ``Interactions.from_frame``.
+    separator : str, default=None
+        What separates the columns of a text file; None finds it.
+    needs_ratings : bool, default=False
+        Whether there is a use for the ratings. If not, a column of ratings that was found by its
+        name but cannot be used is left out with a note; so is one of timestamps that was found,
+        unless they decide which of several ratings counts.
 
     Returns
     -------
@@ -47,35 +92,51 @@ def read_interactions(path, *, user, item, rating, timestamp, header, duplicates
     """
     from skrec import Interactions
 
-    names, columns = _read(path, header)
+    table = _read(path, header, separator)
     wanted = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
-    chosen = _choose_columns(path, names, wanted)
-    columns = {role: _stripped(columns[at]) for role, at in chosen.items()}
+    chosen = _choose_columns(path, table.names, wanted)
+    columns = {role: _stripped(table.columns[at]) for role, at in chosen.items()}
     columns = _without_blank_rows(columns)
+    if not len(columns["user"]):
+        raise click.UsageError(f"{path}: the table has no rows; at least one is needed")
+    converted, faults = {}, {}
     for role, column in columns.items():
-        missing = _is_missing(column)
-        if missing.any():
-            row = missing.to_list().index(True) + 1
-            raise click.UsageError(
-                f"{path}: the {role} is missing in {missing.sum()} rows, the first of them row "
-                f"{row}; fill it in or drop those rows"
-            )
-        convert = {"rating": _as_numbers, "timestamp": _as_times}.get(role, _as_ids)
-        columns[role] = convert(column, f"{path}: column {names[chosen[role]]!r}")
+        try:
+            converted[role] = _converted(table, chosen, role, column)
+        except csv.Error as error:  # Python reads less than some data frame libraries do
+            raise click.UsageError(f"{path}: cannot be read: {error}") from error
+        except _WrongColumn as error:
+            is_known = _plain(table.names[chosen[role]]) in _KNOWN_NAMES[role]
+            if wanted[role] is None and (
+                role == "timestamp" or (role == "rating" and is_known and not needs_ratings)
+            ):
+                faults[role] = error.fault
+            else:
+                raise
     try:
         data = Interactions.from_arrays(
-            columns["user"].to_numpy(),
-            columns["item"].to_numpy(),
-            columns["rating"].to_numpy() if "rating" in columns else None,
-            timestamps=columns["timestamp"].to_numpy() if "timestamp" in columns else None,
+            converted["user"],
+            converted["item"],
+            converted.get("rating"),
+            timestamps=converted.get("timestamp"),
             duplicates=duplicates,
         )
     except ValueError as error:
         raise click.UsageError(f"{path}: {error}") from error
-    return data, "rating" in columns
+    has_ratings = "rating" in converted
+    is_repeated = data.X.nnz < len(converted["user"])
+    if "timestamp" in faults and needs_ratings and duplicates == "last" and is_repeated:
+        raise click.UsageError(
+            f"{faults['timestamp']}; the latest of several ratings of one user and item counts, "
+            "so repair the column, or choose another rule with --duplicates"
+        )
+    without = {"rating": "and every row counts", "timestamp": "as nothing needs it"}
+    for role, fault in faults.items():
+        note(f"{fault}; the column is left out, {without[role]}")
+    return data, has_ratings
 
 
-def _read(path, header):
+def _read(path, header, separator):
     """Read the names of the columns, and the columns as series; those of text as strings."""
     import narwhals as nw
 
@@ -83,23 +144,26 @@ def _read(path, header):
     compressed = suffixes[-1:] == [".gz"]
     kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])
     is_parquet = kind == ".parquet" and not compressed
-    if not is_parquet and kind not in _SEPARATORS:
+    if not is_parquet and kind not in _CANDIDATES:
         raise click.UsageError(
             f"{path}: a name must end in .csv, .tsv, .txt (each also with .gz) or .parquet to "
             "tell what the file is"
         )
+    if is_parquet and separator is not None:
+        raise click.UsageError(f"{path}: a Parquet file has no --separator; leave it out")
     frame_library = next((name for name in _FRAMES if find_spec(name)), None)
     if frame_library is None:
         raise click.UsageError(
             f"reading a file needs a data frame library, such as polars: {_INSTALL}"
         )
+    names = []
     try:
         if is_parquet:
             frame = nw.read_parquet(str(path), backend=frame_library)
-            return frame.columns, list(frame.iter_columns())
-        names, separator = _first_line(path, compressed, _SEPARATORS[kind])
-        if not header:
-            names = [str(number) for number in range(1, len(names) + 1)]
+            return _Table(path, frame.columns, list(frame.iter_columns()), None, header)
+        _check_text(path)
+        separator = separator or _find_separator(path, _CANDIDATES[kind])
+        names = _first_record(path, separator, header)
         with warnings.catch_warnings():
             # pandas only warns when it leaves out a column that the header lacks.
             warnings.filterwarnings("error", message="Length of header")
@@ -111,28 +175,124 @@ def _read(path, header):
             )
     except ImportError as error:
         raise click.UsageError(f"{path}: {frame_library} cannot read this: {_INSTALL}") from error
-    except (*_data_errors(), EOFError, OSError, Warning, zlib.error) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    except (*_read_errors(), Warning) as error:
+        reason = _ragged(path, separator, len(names)) if names else None
+        reason = reason or str(error).strip().partition("\n")[0] or type(error).__name__
         raise click.UsageError(f"{path}: cannot be read: {reason}") from error
     if header:
         _check_names(path, names)
-    return names, list(frame.iter_columns())
+    return _Table(path, names, list(frame.iter_columns()), separator, header)
 
 
-def _first_line(path, compressed, separators):
-    """Read the fields of the first line, and find what separates them."""
-    with (gzip.open if compressed else open)(path, "rt", encoding="utf-8-sig") as file:
+def _open(path):
+    return (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb")
+
+
+def _check_text(path):
+    with _open(path) as file:
         line = file.readline(_LONGEST_LINE)
     if not line:
         raise ValueError("it is empty")
-    if "\0" in line or len(line) == _LONGEST_LINE:
+    if b"\0" in line or len(line) == _LONGEST_LINE:
         raise ValueError("it is not a text file")
-    separator = next((separator for separator in separators if separator in line), None)
-    if separator is None:
-        names = {",": "comma", ";": "semicolon", "\t": "tab", " ": "space"}
-        known = " or ".join(names[separator] for separator in separators)
-        raise ValueError(f"its first line has no {known} between a user and an item")
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator))], separator
+    if b"\r" in line.rstrip(b"\r\n"):
+        raise ValueError("its lines must end with line feeds, not with carriage returns alone")
+
+
+def _records(path, separator):
+    """Yield the line at which each record of a text file begins, and its fields.
+
+    A record that spans several lines, as a quoted field may, counts once; one in which there is
+    nothing is left out.
+    """
+    with _open(path) as file:
+        lines = Lines(file)
+        try:
+            for fields in lines.each(csv.reader(lines, delimiter=separator)):
+                fields = [field.strip() for field in fields]
+                if any(fields):
+                    yield lines.record, fields
+        except UnicodeDecodeError as error:
+            raise ValueError(f"line {lines.record}: {error}") from error
+        except csv.Error as error:
+            # Without Python's question about how the file was opened.
+            raise csv.Error(f"line {lines.record}: {str(error).partition(' - ')[0]}") from error
+
+
+def _find_separator(path, candidates):
+    """Find the one that cuts each of the first records into as many fields, two at least."""
+    found, faults = [], []
+    for separator in candidates:
+        try:
+            records = list(islice(_records(path, separator), _N_TRIED))
+        except csv.Error as error:
+            faults.append(f"by {_named(separator)}, {error}")
+            continue
+        first, fields = records[0] if records else (1, [])
+        other = next((record for record in records if len(record[1]) != len(fields)), None)
+        if len(fields) < 2 or (
+            # Such as "1, 2, 3", where the space belongs to the comma.
+            separator == " " and any(field[-1:] in (",", ";") for field in fields[:-1])
+        ):
+            continue
+        if other is None:
+            found.append(separator)
+        else:
+            line, others = other
+            faults.append(
+                f"by {_named(separator)}, line {line} has {_n_fields(others)} and line {first} "
+                f"has {len(fields)}"
+            )
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(
+            f"its columns may be separated by {' or by '.join(map(_named, found))}; say by which "
+            "with --separator"
+        )
+    if faults:
+        raise ValueError(
+            "no separator cuts its first lines into the same number of fields: "
+            f"{'; '.join(faults)}; repair these lines, or name the separator with --separator"
+        )
+    known = " or ".join(map(_named, candidates))
+    raise ValueError(
+        f"its first line has no {known} between a user and an item; if something else is there, "
+        "name it with --separator"
+    )
+
+
+def _named(separator):
+    names = {character: name for name, character in SEPARATORS.items()}
+    return names.get(separator, repr(separator))
+
+
+def _n_fields(fields):
+    return f"{len(fields)} field{'s' if len(fields) > 1 else ''}"
+
+
+def _first_record(path, separator, header):
+    """Read the names of the columns, or number them, and see that a record follows them."""
+    records = _records(path, separator)
+    line, names = next(records, (1, []))
+    if header and (line > 1 or any("\n" in name for name in names)):
+        raise ValueError("its first line must hold the names of all columns")
+    if len(names) < 2:
+        raise ValueError(f"its first line has no {_named(separator)} between a user and an item")
+    if header and next(records, None) is None:
+        raise ValueError("the table has no rows; at least one is needed")
+    return names if header else [str(number) for number in range(1, len(names) + 1)]
+
+
+def _ragged(path, separator, n_columns):
+    """Say which record has not as many fields as there are columns, if one has not."""
+    try:
+        for line, fields in _records(path, separator):
+            if len(fields) != n_columns:
+                return f"line {line} has {_n_fields(fields)} instead of {n_columns}"
+    except _read_errors() as error:
+        return str(error)
+    return None
 
 
 def _as_strings(frame_library, n_columns, skip_rows):
@@ -167,7 +327,13 @@ def _data_errors():
     from narwhals.exceptions import NarwhalsError
 
     polars = sys.modules.get("polars")
-    return (ValueError, NarwhalsError, *([polars.exceptions.PolarsError] if polars else []))
+    errors = (ValueError, OverflowError, NarwhalsError)
+    return (*errors, *([polars.exceptions.PolarsError] if polars else []))
+
+
+def _read_errors():
+    """List what is raised for files that cannot be read."""
+    return (*_data_errors(), csv.Error, EOFError, OSError, zlib.error)
 
 
 def _check_names(path, names):
@@ -234,7 +400,9 @@ def _stripped(column):
 def _is_missing(column):
     import narwhals as nw
 
-    return column.fill_null("") == "" if column.dtype == nw.String else column.is_null()
+    if column.dtype == nw.String:
+        return column.fill_null("") == ""
+    return column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
 
 
 def _without_blank_rows(columns):
@@ -246,7 +414,61 @@ def _without_blank_rows(columns):
     return {role: column.filter(~blank) for role, column in columns.items()}
 
 
-def _as_ids(column, what):
+def _converted(table, chosen, role, column):
+    """Make an array of a column, or refuse it, naming the first line that is wrong."""
+    missing = _is_missing(column)
+    if missing.any():
+        place, _ = _first(table, chosen, role, lambda text: not text)
+        raise _WrongColumn(
+            f"{table.path}: the {role} is missing in {missing.sum()} rows, the first of them "
+            f"{place}",
+            "; fill it in or drop those rows",
+        )
+    convert = {"rating": _as_numbers, "timestamp": _as_times}.get(role)
+    if convert is None:
+        return _as_ids(column).to_numpy()
+    values, is_wrong, rule = convert(column)
+    if values is None:
+        place, bad = _first(table, chosen, role, is_wrong)
+        name = table.names[chosen[role]]
+        raise _WrongColumn(
+            f"{table.path}: column {name!r} holds {bad!r} ({place}), which is {rule}",
+            f": name the column of the {role}s with --{role}; a file without one needs --user and "
+            "--item",
+        )
+    return values
+
+
+def _first(table, chosen, role, is_wrong):
+    """Find the first line, in a Parquet file the first row from 1, with a wrong entry.
+
+    Returns
+    -------
+    place : str
+    entry : str
+        As it is written, "" if there is none. If no entry is wrong by itself, the first.
+    """
+    from skrec.utils._columns import is_null
+
+    if table.separator is None:
+        rows = zip(*(table.columns[at].to_list() for at in chosen.values()), strict=True)
+        rows = (["" if is_null(entry) else str(entry).strip() for entry in row] for row in rows)
+        places = ((f"row {number}", row) for number, row in enumerate(rows, 1))
+    else:
+        records = islice(_records(table.path, table.separator), int(table.header), None)
+        n_columns = len(table.names)
+        padded = ((line, [*fields, *[""] * n_columns]) for line, fields in records)
+        places = ((f"line {n}", [fields[at] for at in chosen.values()]) for n, fields in padded)
+    column = list(chosen).index(role)
+    # As in `_without_blank_rows`.
+    entries = ((place, row[column]) for place, row in places if any(row))
+    first = next(entries)
+    if is_wrong(first[1]):
+        return first
+    return next((entry for entry in entries if is_wrong(entry[1])), first)
+
+
+def _as_ids(column):
     """Convert to integers if all are written as integers are, so that "007" stays as it is."""
     import narwhals as nw
 
@@ -259,41 +481,52 @@ def _as_ids(column, what):
         return column
 
 
-def _as_numbers(column, what):
+def _as_numbers(column):
+    """Convert to numbers, which are None if one is wrong; also what is wrong, and the rule."""
     import narwhals as nw
+    import numpy as np
 
-    if column.dtype.is_numeric():
-        return column.cast(nw.Float64)
     try:
-        return column.cast(nw.Float64)
-    except _data_errors() as error:
-        values = [str(value) for value in column.to_list()]
-        bad = next((value for value in values if not _is_number(value)), values[0])
-        raise click.UsageError(
-            f"{what} holds {bad!r}, which is not a number: name the column of the ratings with "
-            "--rating; a file without one needs --user and --item"
-        ) from error
+        values = column.cast(nw.Float64).to_numpy()
+    except _data_errors():
+        return None, lambda text: not _is_number(text), "not a number"
+    largest = float(np.finfo(np.float32).max)
+    if not (abs(values) <= largest).all():
+        return None, lambda text: not _is_number(text, largest), "not finite in float32"
+    return values, None, None
 
 
-def _as_times(column, what):
+def _as_times(column):
+    """Convert to numbers or datetimes, as `_as_numbers` does."""
     import narwhals as nw
 
-    if column.dtype != nw.String:
-        return column
-    for convert in (lambda: column.cast(nw.Float64), column.str.to_datetime):
+    from skrec.utils._columns import as_timestamps
+
+    conversions = [lambda: column]
+    if column.dtype == nw.String:
+        conversions = [lambda: column.cast(nw.Float64), column.str.to_datetime]
+    for convert in conversions:
         try:
-            return convert()
-        except (*_data_errors(), NotImplementedError):  # the latter for dates in a pyarrow table
+            with warnings.catch_warnings():
+                # pandas only warns when it takes each entry for what it looks like by itself.
+                warnings.filterwarnings("error", message="Could not infer format")
+                return as_timestamps(convert().to_numpy()), None, None
+        except (*_data_errors(), Warning, NotImplementedError):  # the latter of pyarrow for dates
             continue
-    raise click.UsageError(
-        f"{what} holds neither numbers nor dates (its first entry is {column[0]!r}): name the "
-        "column of the timestamps with --timestamp; a file without one needs --user and --item"
-    )
+    is_right = _is_number if _is_number(str(column[0])) else _is_date
+    return None, lambda text: not is_right(text), "no timestamp (all numbers or all dates)"
 
 
-def _is_number(text):
+def _is_number(text, largest=math.inf):
     try:
-        float(text)
+        return abs(float(text)) <= largest
+    except ValueError:
+        return False
+
+
+def _is_date(text):
+    try:
+        datetime.fromisoformat(text)
     except ValueError:
         return False
     return True

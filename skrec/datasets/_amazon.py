@@ -10,8 +10,9 @@ from os import PathLike
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skrec.datasets._base import archive_fault, download_archive, get_data_home
+from skrec.datasets._base import archive_fault, download_archive, get_data_home, published
 from skrec.interactions import Interactions
+from skrec.utils._files import Lines
 
 REVIEWS_URL = "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"
 FINE_FOODS_URL = "https://snap.stanford.edu/data/finefoods.txt.gz"
@@ -23,6 +24,7 @@ _DOWNLOAD = {
     "delay": [Interval(Real, 0.0, None, closed="left")],
     "progress": ["boolean", StrOptions({"auto"})],
 }
+_LARGEST = float(np.finfo(np.float32).max)
 _SNAP_FIELDS = {
     "product/productId": "item",
     "review/userId": "user",
@@ -206,48 +208,52 @@ def _read(path, text):
     # The text file of 2012 is in Latin-1; the others are in UTF-8.
     encoding = "latin-1" if name.endswith(".txt") else "utf-8"
     open_file = gzip.open if path.name.endswith(".gz") else open
-    # Texts may hold a lone "\r", which ends no line.
-    with open_file(path, "rt", encoding=encoding, newline="\n") as file:
-        try:
-            rows = list(parse(file))
-            if not rows:
-                raise ValueError("it has no reviews")
-            return Interactions.from_arrays(
-                [row["user"] for row in rows],
-                [row["item"] for row in rows],
-                np.array([row["rating"] for row in rows], dtype=np.float32),
-                timestamps=np.array([row["time"] for row in rows], dtype=np.int64),
-                reviews=[row.get(text, "") for row in rows],
-                duplicates="last",
-            )
-        except (KeyError, TypeError, ValueError, EOFError, gzip.BadGzipFile) as error:
-            raise OSError(
-                f"{path} does not hold the data as published: {error}; delete it and fetch it "
-                "again"
-            ) from error
+    with open_file(path, "rb") as file:
+        # Of bytes, only "\n" ends a line: texts may hold a lone "\r".
+        lines = Lines(file, encoding)
+        with published(path, lines):
+            rows = list(parse(lines))
+    with published(path):
+        if not rows:
+            raise ValueError("it has no reviews")
+        return Interactions.from_arrays(
+            [row["user"] for row in rows],
+            [row["item"] for row in rows],
+            np.array([row["rating"] for row in rows], dtype=np.float32),
+            timestamps=np.array([row["time"] for row in rows], dtype=np.int64),
+            reviews=[row.get(text, "") for row in rows],
+            duplicates="last",
+        )
 
 
-def parse_json_lines(file):
-    """Yield reviews of lines with one JSON object each, as dicts."""
-    for line in file:
+def parse_json_lines(lines):
+    """Yield reviews of `Lines` with one JSON object each, as dicts."""
+    for line in lines.each(lines):
         if line.strip():
-            yield _renamed(json.loads(line), _JSON_FIELDS)
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"a line is no JSON object: {line[:200]!r}")
+            yield _review(row, _JSON_FIELDS)
 
 
-def parse_csv(file):
-    """Yield reviews of a table with a header, as dicts."""
-    for row in csv.DictReader(file):
-        yield _renamed(row, _CSV_FIELDS)
+def parse_csv(lines):
+    """Yield reviews of `Lines` of a table with a header, as dicts."""
+    rows = (row for row in lines.each(csv.reader(lines)) if row)
+    header = next(rows, [])
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"a row has {len(row)} fields, the header has {len(header)}")
+        yield _review(dict(zip(header, row, strict=True)), _CSV_FIELDS)
 
 
-def parse_snap(file):
-    """Yield reviews of the format of SNAP, as dicts: lines of ``field: value``, an empty line.
+def parse_snap(lines):
+    """Yield reviews of `Lines` in the format of SNAP, as dicts: ``field: value``, an empty line.
 
     A line that begins with no field goes on with the value before. So does an empty line, unless
     the next review begins after it, which it does with a field of the product.
     """
-    review, last, is_after_empty = {}, None, False
-    for line in file:
+    review, first, last, is_after_empty = {}, 1, None, False
+    for line in lines.each(lines):
         line = line.rstrip("\r\n")
         if not line:
             is_after_empty = True
@@ -256,24 +262,35 @@ def parse_snap(file):
         field = field.rstrip(":")
         is_field = field.startswith(("product/", "review/")) and (separator or line.endswith(":"))
         if review and is_after_empty and is_field and field.startswith("product/"):
-            yield _renamed(review, _SNAP_FIELDS)
+            lines.record = first
+            yield _review(review, _SNAP_FIELDS)
             review = {}
         is_after_empty = False
         if is_field:
             if field in review:
                 raise ValueError(f"a review has {field!r} twice: {str(review)[:200]}")
+            first = first if review else lines.number
             review[field], last = value, field
         elif not review:
             raise ValueError(f"a review begins with {line[:40]!r} instead of a field")
         else:
             review[last] += " " + line
     if review:
-        yield _renamed(review, _SNAP_FIELDS)
+        lines.record = first
+        yield _review(review, _SNAP_FIELDS)
 
 
-def _renamed(row, names):
+def _review(row, names):
+    """Rename and check the fields of a review, and make numbers of its rating and time."""
     review = {name: row[field] for field, name in names.items() if field in row}
     for name in ("user", "item", "rating", "time"):
         if review.get(name) in (None, ""):
             raise ValueError(f"a review has no {name}: {str(row)[:200]}")
+    for name in {"user", "item", "summary", "text"} & set(review):
+        if not isinstance(review[name], str):
+            raise ValueError(f"a review's {name} is no text: {str(review[name])[:200]}")
+    review["rating"] = float(review["rating"])
+    if not abs(review["rating"]) <= _LARGEST:
+        raise ValueError(f"a review's rating is {review['rating']}, which is no finite number")
+    review["time"] = int(np.int64(int(review["time"])))
     return review

@@ -1,18 +1,28 @@
 """Where data sets are stored, and how they get there."""
 
+import csv
 import gzip
 import logging
 import os
-import shutil
 import sys
 import time
 import zipfile
 import zlib
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from skrec.utils._files import abandoned_parts, remove_part, written_whole
 
 logger = logging.getLogger(__name__)
+
+# In a data home: a line for each archive that was written to it, as `_record` has it, and one if
+# the folder itself was made. Lines are only ever added, so that processes need not wait.
+_RECORDS = ".skrec-wrote"
+_MADE_FOLDER = "this folder"
+
+# What parsers and conversions raise when a file is damaged.
+_DAMAGE = (ValueError, TypeError, LookupError, OverflowError, RecursionError, EOFError)
+_DAMAGE += (csv.Error, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error)
 
 
 def get_data_home(data_home=None):
@@ -37,27 +47,112 @@ def get_data_home(data_home=None):
     ...     get_data_home(folder + "/new").is_dir()
     True
     """
-    if data_home is None:
-        data_home = os.environ.get("SKREC_DATA") or "~/skrec_data"
-    data_home = Path(data_home).expanduser()
-    data_home.mkdir(parents=True, exist_ok=True)
+    data_home = _data_home(data_home)
+    if not data_home.is_dir():
+        data_home.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            data_home.mkdir()
+        except FileExistsError:  # a file of that name, or made by another process just now
+            data_home.mkdir(exist_ok=True)
+        else:
+            _add_record(data_home, _MADE_FOLDER)
     return data_home
 
 
 def clear_data_home(data_home=None):
-    """Delete the folder in which data sets are stored, with everything in it.
+    """Delete what was downloaded to the folder of data sets, and nothing else.
+
+    That is the archives, and what downloads that were killed have left. Archives and unpacked
+    archives that somebody else put there stay, and so does an archive that was changed or
+    replaced since its download. The folder itself is deleted if :func:`get_data_home` made it
+    and nothing is left in it.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder, as for :func:`get_data_home`.
+        The folder, as for :func:`get_data_home`; it need not exist.
+
+    Returns
+    -------
+    removed : list of pathlib.Path
+        What was deleted. Each is also logged, at level INFO.
 
     Examples
     --------
-    >>> from skrec.datasets import clear_data_home
-    >>> clear_data_home()  # doctest: +SKIP
+    >>> import tempfile
+    >>> from skrec.datasets import clear_data_home, get_data_home
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     new = get_data_home(folder + "/new")
+    ...     clear_data_home(new) == [new], clear_data_home(folder)
+    (True, [])
     """
-    shutil.rmtree(get_data_home(data_home))
+    data_home = _data_home(data_home)
+    if not data_home.is_dir():
+        return []
+    records = data_home / _RECORDS
+    known = records.read_text(encoding="ascii", errors="replace") if records.is_file() else ""
+    known = set(known.splitlines())
+    doomed = [path for path in data_home.iterdir() if path.is_file() and _record(path) in known]
+    doomed += abandoned_parts(data_home)
+    for path in sorted(doomed):
+        remove_part(path) if path.is_dir() else path.unlink()
+    records.unlink(missing_ok=True)
+    if _MADE_FOLDER in known:
+        if any(data_home.iterdir()):
+            _add_record(data_home, _MADE_FOLDER)
+        else:
+            data_home.rmdir()
+            doomed.append(data_home)
+    removed = [path for path in sorted(doomed) if not path.exists()]
+    for path in removed:
+        logger.info("deleted %s", path)
+    return removed
+
+
+def _data_home(data_home):
+    if data_home is None:
+        data_home = os.environ.get("SKREC_DATA") or "~/skrec_data"
+    return Path(data_home).expanduser()
+
+
+def _record(path):
+    """The line that tells this file from another of the same name, such as a user's own."""
+    found = path.lstat()
+    return f"{found.st_size} {found.st_mtime_ns} {path.name!a}"
+
+
+def _add_record(data_home, line):
+    with open(data_home / _RECORDS, "a", encoding="ascii") as file:
+        file.write(line + "\n")
+
+
+@contextmanager
+def published(source, lines=None, member=""):
+    """Turn whatever is raised for a damaged file within the block into one kind of error.
+
+    Parameters
+    ----------
+    source : path-like or str
+        What is read.
+    lines : Lines, default=None
+        Where the reader is, to be named in the message.
+    member : str, default=""
+        Which file of `source` it reads, if that has several.
+
+    Raises
+    ------
+    OSError
+        In place of any error that a parser or a conversion raises.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        line = "" if lines is None else f"line {lines.record}"
+        place = ", ".join(filter(None, [member, line]))
+        reason = ": ".join(filter(None, [place, str(error) or type(error).__name__]))
+        raise OSError(
+            f"{source} does not hold the data as published: {reason}; delete it and fetch it again"
+        ) from error
 
 
 def archive_fault(path, md5):
@@ -105,7 +200,7 @@ def download_archive(url, path, *, md5=None, n_retries=3, delay=1.0, progress="a
         Address of the archive.
     path : pathlib.Path
         The file to write, replaced in one step; an interrupted or damaged download leaves it
-        as it was.
+        as it was. :func:`clear_data_home` of its folder deletes it.
     md5 : str, default=None
         MD5 sum of the archive; with None, only its integrity is checked.
     n_retries : int, default=3
@@ -128,9 +223,7 @@ def download_archive(url, path, *, md5=None, n_retries=3, delay=1.0, progress="a
         progress = sys.stderr is not None and sys.stderr.isatty()
     cause = fault = None
     with ExitStack() as stack:
-        # A folder rather than a temporary file, so that the archive gets the usual permissions.
-        folder = TemporaryDirectory(prefix=f"{path.name}.part-", dir=path.parent)
-        part = Path(stack.enter_context(folder)) / path.name
+        part = stack.enter_context(written_whole(path))
 
         def close_in_the_end(response, **_):  # pooch leaves the connection of a failure open
             stack.callback(response.close)
@@ -152,9 +245,10 @@ def download_archive(url, path, *, md5=None, n_retries=3, delay=1.0, progress="a
                 continue
             cause, fault = None, archive_fault(part, md5)
             if fault is None:
-                os.replace(part, path)
+                # Before it gets its name, as a moment later it may be another process's.
+                _add_record(path.parent, _record(part))
                 return
-    raise OSError(
-        f"could not download {url} to {path} in {attempt + 1} attempt(s): {fault}; put the "
-        "archive there by hand, or pass the data_home= where it or its unpacked folder is"
-    ) from cause
+        raise OSError(
+            f"could not download {url} to {path} in {attempt + 1} attempt(s): {fault}; put the "
+            "archive there by hand, or pass the data_home= where it or its unpacked folder is"
+        ) from cause

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skrec.datasets._base import archive_fault, download_archive, get_data_home
+from skrec.datasets._base import archive_fault, download_archive, get_data_home, published
 from skrec.interactions import Interactions
+from skrec.utils._files import Lines
 
 BASE_URL = "https://files.grouplens.org/datasets/movielens/"
 
@@ -112,7 +113,7 @@ def load_movielens_small():
     def open_member(name):
         return gzip.GzipFile(fileobj=io.BytesIO((folder / f"{name}.gz").read_bytes()))
 
-    return _read(release, open_member)
+    return _read(release, open_member, folder)
 
 
 @validate_params(
@@ -221,13 +222,17 @@ def fetch_movielens(
         return _read(release, lambda member: packed.open(f"{release.folder}/{member}"), archive)
 
 
-def _read(release, open_member, source=None):
+def _read(release, open_member, source):
     """Make `Interactions` of a release's two files, which `open_member` opens by name."""
-    try:
-        with io.TextIOWrapper(open_member(release.movies), release.encoding, newline="") as file:
-            titles = parse_titles(file, release.movies)
-        with open_member(release.ratings) as file:
-            ratings = parse_ratings(file, has_header=release.ratings.endswith(".csv"))
+    with published(source), open_member(release.movies) as file:
+        lines = Lines(file, release.encoding)
+        with published(source, lines, release.movies):
+            titles = parse_titles(lines, release.movies)
+    with published(source), open_member(release.ratings) as file:
+        lines = Lines(file)
+        with published(source, lines, release.ratings):
+            ratings = parse_ratings(lines, has_header=release.ratings.endswith(".csv"))
+    with published(source):
         if release.n_ratings not in (None, len(ratings)):
             raise ValueError(
                 f"{release.ratings} has {len(ratings)} ratings instead of {release.n_ratings}"
@@ -239,19 +244,15 @@ def _read(release, open_member, source=None):
             timestamps=ratings["timestamp"],
             item_names=titles,
         )
-    except (KeyError, IndexError, ValueError) as error:
-        raise OSError(
-            f"{source} does not hold the data as published: {error}; delete it and fetch it again"
-        ) from error
 
 
-def parse_ratings(file, *, has_header):
+def parse_ratings(lines, *, has_header):
     """Read lines of user, movie, rating and timestamp, separated by "::", "," or tab.
 
     Parameters
     ----------
-    file : binary file
-        The lines.
+    lines : Lines
+        Its ``record`` is the line at fault where there is one.
     has_header : bool
         Whether the first line names the columns.
 
@@ -266,24 +267,43 @@ def parse_ratings(file, *, has_header):
         If a line is not of this form, or there is none.
     """
     if has_header:
-        file.readline()
-    chunks = []
+        next(lines, None)
+    found = []
     # Whole lines, a few megabytes at a time, so that a file of 32 million needs no copy of itself.
-    while chunk := file.read(_CHUNK):
-        lines = (chunk + file.readline()).translate(_SPACES)
-        chunks.append(np.loadtxt(io.BytesIO(lines), dtype=_ROW, comments=None, ndmin=1))
-    if not chunks:
+    for chunk in lines.each(lines.chunks(_CHUNK)):
+        try:
+            found.append(_as_ratings(chunk))
+        except ValueError:
+            for line in chunk.split(b"\n"):
+                _as_ratings(line)
+                lines.record += 1
+            raise
+    if not found:
         raise ValueError("it has no ratings")
-    return np.concatenate(chunks)
+    return np.concatenate(found)
 
 
-def parse_titles(file, name):
+def _as_ratings(lines):
+    if not lines.strip():
+        return np.empty(0, dtype=_ROW)
+    file = io.BytesIO(lines.translate(_SPACES))
+    try:
+        ratings = np.loadtxt(file, dtype=_ROW, comments=None, ndmin=1)
+    except ValueError as error:
+        # NumPy goes on with the row, counted from where it began to read.
+        raise ValueError(str(error).partition(" at row ")[0]) from error
+    if not np.isfinite(ratings["rating"]).all():
+        raise ValueError("a rating is not finite")
+    return ratings
+
+
+def parse_titles(lines, name):
     """Read the titles of movies.
 
     Parameters
     ----------
-    file : text file
-        Lines that begin with the movie's id and its title.
+    lines : Lines
+        They begin with the movie's id and its title.
     name : str
         Name of the file, which tells its format: ``movies.csv``, ``movies.dat`` or ``u.item``.
 
@@ -293,9 +313,14 @@ def parse_titles(file, name):
         Title by movie id.
     """
     if name.endswith(".csv"):
-        rows = csv.reader(file)
+        rows = lines.each(csv.reader(lines))
         next(rows, None)
     else:
         separator = "::" if name.endswith(".dat") else "|"
-        rows = (line.split(separator) for line in file if line.strip())
-    return {int(row[0]): row[1] for row in rows}
+        rows = (line.split(separator) for line in lines.each(lines) if line.strip())
+    titles = {}
+    for row in filter(None, rows):
+        if len(row) < 2:
+            raise ValueError(f"a movie has no title: {row[0][:200]!r}")
+        titles[int(row[0])] = row[1]
+    return titles

@@ -1,6 +1,7 @@
 """Checks and encodings of the columns of an interaction table."""
 
 from contextlib import suppress
+from datetime import UTC, date, datetime
 from itertools import repeat
 from numbers import Number
 
@@ -31,7 +32,7 @@ def read_only(array):
     return array
 
 
-def _is_null(value):
+def is_null(value):
     try:
         return value is None or bool(value != value)
     except TypeError:  # pandas.NA refuses to be true or false
@@ -52,13 +53,13 @@ def as_ids(values, name):
     kind = ids.dtype.kind
     if kind == "O":
         try:
-            has_null = any(map(_is_null, dict.fromkeys(ids.tolist())))
+            has_null = any(map(is_null, dict.fromkeys(ids.tolist())))
         except TypeError as error:
             raise ValueError(
                 f"{name} must be hashable, such as numbers or strings: {error}; "
                 "turn them into strings"
             ) from error
-        null = np.fromiter(map(_is_null, ids), bool, len(ids)) if has_null else None
+        null = np.fromiter(map(is_null, ids), bool, len(ids)) if has_null else None
     else:
         null = ids != ids if kind in "fmM" else None
     if null is not None and null.any():
@@ -99,7 +100,10 @@ def as_values(values):
 
 
 def as_timestamps(timestamps):
+    """Numbers, or datetimes as datetime64, in UTC where they have a time zone; without nulls."""
     timestamps = np.asarray(timestamps)
+    if timestamps.dtype.kind == "O":
+        timestamps = _unpacked(timestamps)
     if timestamps.dtype.kind not in "iufM":
         raise ValueError(
             f"timestamps must be numbers or datetimes, got dtype {timestamps.dtype}; parse them "
@@ -114,8 +118,35 @@ def as_timestamps(timestamps):
     return timestamps
 
 
+def _unpacked(timestamps):
+    """Array of the type of the objects in an array, if these are numbers or datetimes."""
+    known = [value for value in timestamps.flat if not is_null(value)]
+    if all(isinstance(value, date | np.datetime64) for value in known):
+        zoned = {getattr(value, "tzinfo", None) is not None for value in known}
+        if len(zoned) > 1:
+            raise ValueError(
+                "timestamps must all have a time zone or none, got some of each; give all a zone"
+            )
+        found = [_as_datetime64(value) for value in timestamps.flat]
+        return np.array(found, dtype="M8" if known else "M8[us]").reshape(timestamps.shape)
+    if all(isinstance(value, Number) for value in known):
+        numbers = [np.nan if is_null(value) else value for value in timestamps.flat]
+        return np.array(numbers).reshape(timestamps.shape)
+    return timestamps
+
+
+def _as_datetime64(moment):
+    if is_null(moment):
+        return np.datetime64("NaT")
+    if hasattr(moment, "to_datetime64"):  # pandas, which may count nanoseconds; in UTC
+        return moment.to_datetime64()
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(moment)
+
+
 def as_texts(reviews):
-    texts = ["" if _is_null(text) else text for text in np.asarray(reviews, dtype=object)]
+    texts = ["" if is_null(text) else text for text in np.asarray(reviews, dtype=object)]
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(

@@ -146,7 +146,8 @@ def check(found):
 
 
 def files(folder):
-    return sorted(path.name for path in folder.rglob("*"))
+    """Names of the files and folders but for the hidden list of what was written."""
+    return sorted(path.name for path in folder.rglob("*") if path.name[0] != ".")
 
 
 def test_download_once(server, tmp_path, capfd):
@@ -348,6 +349,7 @@ def test_a_killed_process_leaves_nothing_to_trust(server, tmp_path, kill):
     with pytest.raises(OSError, match="is not there"):
         fetch(data_home=tmp_path, download_if_missing=False)
     check(fetch(data_home=tmp_path))
+    assert files(tmp_path) == ["ml-1m.zip"]
     assert (tmp_path / "ml-1m.zip").read_bytes() == GOOD
 
 
@@ -421,12 +423,49 @@ def test_fetch_uses_the_environment(tmp_path, monkeypatch):
     check(fetch())
 
 
-def test_clear_data_home(tmp_path):
-    (tmp_path / "home" / "ml-1m").mkdir(parents=True)
-    (tmp_path / "home" / "ml-1m" / "ratings.dat").touch()
-    (tmp_path / "kept").touch()
-    clear_data_home(tmp_path / "home")
-    assert files(tmp_path) == ["kept"]
+def test_clear_data_home_deletes_what_was_downloaded(server, tmp_path, caplog):
+    server.answers = [good]
+    home = tmp_path / "new"
+    fetch(data_home=home)
+    with caplog.at_level("INFO", "skrec"):
+        assert clear_data_home(home) == [home, home / "ml-1m.zip"]
+    assert f"deleted {home / 'ml-1m.zip'}" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+    assert clear_data_home(home) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["argument", "environment", "empty", "dot"])
+def test_clear_data_home_leaves_what_others_put_there(server, tmp_path, monkeypatch, way):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SKREC_DATA", str(tmp_path))
+    home = {"argument": tmp_path, "environment": None, "empty": "", "dot": "."}[way]
+    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "ml-100k").mkdir()
+    (tmp_path / "ml-100k" / "u.data").touch()
+    (tmp_path / "ml-1m.zip").write_bytes(GOOD)
+    (tmp_path / "recs.csv.part-2").mkdir()
+    mine = files(tmp_path)
+    check(fetch(data_home=home))
+    assert clear_data_home(home) == []
+    assert files(tmp_path) == mine
+    (tmp_path / "ml-1m.zip").unlink()
+    server.answers = [good]
+    check(fetch(data_home=home))
+    assert [path.name for path in clear_data_home(home)] == ["ml-1m.zip"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted({*mine} - {"ml-1m.zip"})
+
+
+def test_clear_data_home_leaves_an_archive_replaced_by_hand(server, tmp_path):
+    server.answers = [good]
+    home = tmp_path / "new"
+    fetch(data_home=home)
+    (home / "ml-1m.zip").unlink()
+    (home / "ml-1m.zip").write_bytes(GOOD)
+    assert clear_data_home(home) == []
+    assert files(home) == ["ml-1m.zip"]
+    (home / "ml-1m.zip").unlink()
+    assert clear_data_home(home) == [home]
 
 
 def test_the_bundled_data_needs_no_data_home(monkeypatch):
