@@ -82,7 +82,7 @@ class ReadsReviews(RatingMixin, BaseRecommender):
         return np.bincount(rows, reviews[:, [0]].toarray()[:, 0], minlength=X.shape[0])
 
     def _score_pairs(self, states, users, items):
-        return states[users] - items
+        return (states[users] - items) / self.rating_unit_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -365,12 +365,12 @@ def test_reviews_go_to_models_that_read_them(container):
     assert sparse.issparse(front.fit_transform(frame)) == (container == "sparse")
     fitted = model[-1].estimator_
     # ann: x, y, then bob: x, y
-    assert_array_equal(fitted.ratings_.data, [1, 3, 2, 4])
+    assert_allclose(fitted.ratings_.data, [1, 3, 2, 4], rtol=1e-6)
     words = [[0, 2, 1], [0, 0, 1], [1, 1, 0], [2, 0, 1]]
     assert_array_equal(fitted.reviews_.toarray(), words)
     # The words at hand when predicting are those of training, never those of the pair.
     asked = frame.assign(review="good " * 9)
-    assert_array_equal(model.predict(asked), np.array([3, 0, 3, 0]) - [1, 1, 0, 0])
+    assert_allclose(model.predict(asked), np.array([3, 0, 3, 0]) - [1, 1, 0, 0])
     unknown = asked.assign(user="eve" if container == "objects" else 5)
     assert_array_equal(model.predict(unknown), [-1, -1, 0, 0])
 

@@ -40,6 +40,10 @@ class NeuralRatingMixin(
     def _n_features_out(self):
         return self.item_embeddings_.shape[1]
 
+    def _in_units(self, X):
+        # In double precision: offsets are taken off before the module gets what is left.
+        return super()._in_units(X.astype(np.float64, copy=False))
+
     def _check_training_rows(self, X, reset):
         return self._check_ratings(X, reset)
 

@@ -140,8 +140,10 @@ def check_permutations(estimator):
 
 
 def check_recommend_sorts(estimator):
-    """All items, best first, ties by lower index, in the order of ``predict``."""
+    """All items, best first, ties by lower index, in the order of ``predict`` unclipped."""
     model, X = _fitted(estimator)
+    if _has_rating_parameter(estimator, "clip"):
+        model.set_params(clip=False)
     n_users, n_items = X.shape
     indices, scores = model.recommend(X, k=n_items, exclude_seen=False, return_scores=True)
     assert indices.shape == scores.shape == X.shape
