@@ -461,7 +461,7 @@ class EASE(BaseRecommender):
 
 
 class _Solution(NamedTuple):
-    """Weights, what is kept for the next chunk of users, and whether the weights can be trusted."""
+    """Weights, what is kept for the next chunk of users, and what speaks against the weights."""
 
     weights: PrimalWeights | DualWeights
     rows: sparse.csr_array | None

@@ -4,7 +4,7 @@ import numpy as np
 
 # Floating-point operations of a dense product in float64 that take as long as one multiply-add of
 # a sparse x dense product, and of a sparse x sparse one. Measured on one thread of an AMD EPYC of
-# family 26; benchmarks/ease_methods.py shows what the choice is worth.
+# family 25; benchmarks/ease_methods.py shows what the choice is worth.
 SPARSE_DENSE = 16
 SPARSE_SPARSE = 160
 
