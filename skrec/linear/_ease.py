@@ -1,16 +1,21 @@
 """EASE: a linear item-item model with a closed form."""
 
+import warnings
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import LinAlgWarning
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skrec.base import BaseRecommender
+from skrec.linear._ease_accuracy import N_PLACES, TOLERATED, misplaced
+from skrec.linear._ease_method import costs, memory
 from skrec.linear._ease_weights import DualWeights, PrimalWeights
-from skrec.linear._gram import check_memory, gram_upper
+from skrec.linear._gram import available_memory, check_memory, gram_upper, symmetric_product
 from skrec.utils._blocks import (
     effective_n_threads,
     map_blocks,
@@ -51,7 +56,9 @@ class EASE(BaseRecommender):
     method : {"auto", "primal", "dual"}, default="auto"
         "primal" inverts an items x items matrix. "dual" inverts a users x users matrix and never
         forms an items x items one, neither in ``fit`` nor for scores. Both give the same scores.
-        "auto" takes the dual where users are fewer than items. The dual computes in float64
+        "auto" takes the one that fits in memory and needs fewer operations for a fit and for
+        scoring the training users once, which mostly is the dual where users are far fewer than
+        items; and the other one where the first would lose digits. The dual computes in float64
         whatever the `dtype`, as it takes differences of nearly equal numbers.
     n_jobs : int, default=None
         Number of threads of the sparse products and of scoring. None means all cores, less where
@@ -82,6 +89,11 @@ class EASE(BaseRecommender):
     The primal fit costs about ``n_items ** 3`` multiply-adds in LAPACK beside the sparse product,
     and one items x items buffer, which becomes ``coef_``. Scoring costs ``n_items`` multiply-adds
     for each entry of the user's history.
+
+    Where rounding errors could matter (a small `l2`, entries that are large or of very different
+    sizes), ``fit`` refines the scores of up to 256 training users once. A
+    :class:`scipy.linalg.LinAlgWarning` says if more than 0.5 % of their first ten places then go
+    to other items, or if the condition number leaves no digit, and what helps.
 
     ``fit`` keeps a copy of the training rows: the dual scores with them, and ``partial_fit``
     continues from them. They are part of a pickled model.
@@ -156,10 +168,12 @@ class EASE(BaseRecommender):
         ------
         MemoryError
             If the matrix to invert does not fit in the available memory.
+        LinAlgError
+            If rounding errors leave nothing to invert.
         """
         with keep_state_on_error(self):
             rows = self._weighted_rows(X, sample_weight, reset=True)
-            self._learn(rows, gram=None)
+            self._learn(rows)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -167,7 +181,8 @@ class EASE(BaseRecommender):
         """Add users and solve again: the result is that of one ``fit`` on all users so far.
 
         The Gram matrix is additive. From the second primal call on it is kept instead of the
-        users' rows, which takes a second items x items array.
+        users' rows, which takes a second items x items array. "auto" chooses anew as long as there
+        are rows.
 
         Parameters
         ----------
@@ -191,14 +206,12 @@ class EASE(BaseRecommender):
             rows = self._weighted_rows(X, sample_weight, reset=False)
             if self._gram is None:
                 rows = sparse.vstack([self._rows, rows], format="csr", dtype=rows.dtype)
-            if self._gram is None and self._choose_method(rows.shape) == "dual":
-                self._learn(rows, gram=None)
+                self._learn(rows, keep_gram=True)
             else:
                 self._check_memory("primal", rows.shape[0], rows.dtype, n_matrices=2)
                 gram = gram_upper(rows, effective_n_threads(self.n_jobs))
-                if self._gram is not None:
-                    gram += self._gram
-                self._learn(None, gram)
+                gram += self._gram
+                self._learn(rows, gram, keep_gram=True)
         return self
 
     def similar_items(self, items, k=10, *, return_scores=False):
@@ -321,52 +334,122 @@ class EASE(BaseRecommender):
             _check_cuda()
         return rows
 
-    def _choose_method(self, shape):
+    def _methods(self, rows, n_matrices):
+        """Methods to try one after the other, as long as digits are lost."""
         if self.method != "auto":
-            return self.method
-        return "dual" if shape[0] < shape[1] else "primal"
+            return [self.method]
+        n_users, n_items = rows.shape
+        itemsize = rows.dtype.itemsize
+        lengths = np.diff(rows.indptr), np.bincount(rows.indices, minlength=n_items)
+        cost = costs(*lengths, itemsize, self.device)
+        first, second = sorted(cost, key=cost.get)
+        if not self._fits(first, rows, n_matrices) and self._fits(second, rows, n_matrices):
+            return [second]
+        # With as many users as items, the leverages are near to 1 wherever digits are short.
+        return [first] if second == "dual" and n_users >= n_items else [first, second]
 
-    def _learn(self, rows, gram):
-        """Solve from the users' rows, or from the Gram matrix where that has replaced them."""
+    def _learn(self, rows, gram=None, *, keep_gram=False):
+        """Solve from the users' rows, or from the Gram matrix where that has replaced them.
+
+        `rows` are then those of the last chunk, and only judge the result.
+        """
+        n_matrices = 1 + keep_gram
+        methods = ["primal"] if gram is not None else self._methods(rows, n_matrices)
+        solutions, error = [], None
+        for method in methods:
+            if method != methods[0] and not self._fits(method, rows, n_matrices):
+                break
+            try:
+                solutions.append(self._solve(method, rows, gram, keep_gram))
+            except np.linalg.LinAlgError as failed:
+                error = failed if error is None or method == "primal" else error
+                continue
+            if solutions[-1].doubt is None:
+                break
+        if not solutions:
+            raise error
+        best = min(solutions, key=lambda found: (found.doubt is not None, found.misplaced))
+        if best.doubt is not None:
+            warnings.warn(best.doubt, LinAlgWarning, stacklevel=4)
+        self._weights, self._rows, self._gram = best.weights, best.rows, best.gram
+        self.method_ = self._weights.method
+        self._dtype = self._weights.dtype
+
+    def _solve(self, method, rows, gram, keep_gram):
         n_threads = effective_n_threads(self.n_jobs)
-        method = "primal" if rows is None else self._choose_method(rows.shape)
+        users = rows
+        dual_may_help = gram is None and rows.shape[0] < self.n_features_in_
         if method == "dual":
             self._check_memory("dual", rows.shape[0], rows.dtype)
-            penalty = self._penalty(rows.multiply(rows).sum(axis=0, dtype=np.float64))
+            diagonal = rows.multiply(rows).sum(axis=0, dtype=np.float64)
+            penalty = self._penalty(diagonal, rows.dtype)
             weights = DualWeights(rows, penalty, n_threads, self.device)
             rows = weights.rows
         else:
             if gram is None:
-                self._check_memory("primal", rows.shape[0], rows.dtype)
-                matrix = gram_upper(rows, n_threads)
-            else:
-                matrix = gram.copy()
-            diagonal = np.einsum("ii->i", matrix)
-            diagonal += self._penalty(diagonal)
-            weights = PrimalWeights(matrix, n_threads, self.device)
+                self._check_memory("primal", rows.shape[0], rows.dtype, 1 + keep_gram)
+                gram = gram_upper(rows, n_threads)
+            diagonal = gram.diagonal().astype(np.float64)
+            penalty = self._penalty(diagonal, rows.dtype)
+            matrix = gram.copy() if keep_gram else gram
+            weights = PrimalWeights(matrix, penalty, n_threads, self.device)
             # A copy, as the caller may change X in place later on.
-            rows = None if rows is None else rows.copy()
-        self.method_ = method
-        self._weights, self._rows, self._gram = weights, rows, gram
-        self._dtype = weights.dtype
+            rows, gram = (None, gram) if keep_gram else (rows.copy(), None)
 
-    def _penalty(self, gram_diagonal):
-        if not np.isfinite(gram_diagonal).all():
-            raise ValueError(
-                f"The squares of X overflow in {gram_diagonal.dtype}: scale X down, or use "
-                "dtype='float64'."
+        def gram_product(left):
+            return (left @ users.T) @ users if gram is None else symmetric_product(left, gram)
+
+        share = misplaced(weights, users, diagonal, penalty, gram_product, n_threads)
+        return _Solution(weights, rows, gram, share, self._doubt(weights, share, dual_may_help))
+
+    def _doubt(self, weights, share, dual_may_help):
+        """Why the weights are not to be trusted and what helps, or None."""
+        dtype = weights.working_dtype
+        if weights.reciprocal_condition < np.finfo(dtype).eps:
+            condition = f"reciprocal condition number {weights.reciprocal_condition:.1e}"
+            reason = f"The penalised Gram matrix is ill-conditioned ({condition}) in {dtype}"
+        elif share > TOLERATED:
+            reason = (
+                f"Rounding errors of method='{weights.method}' in {dtype} give {share:.1%} of the "
+                f"first {N_PLACES} places to other items"
             )
-        return self.l2 + self.dropout / (1 - self.dropout) * gram_diagonal
+        else:
+            return None
+        fixes = ["dtype='float64'"] if dtype == np.float32 else []
+        if self.method == "dual":
+            fixes.append("method='primal'")
+        elif self.method == "primal" and dual_may_help:
+            fixes.append("method='dual'")
+        return f"{reason}: use {' or '.join([*fixes, 'a larger l2'])}."
+
+    def _penalty(self, gram_diagonal, dtype):
+        largest = gram_diagonal.max()
+        if not np.isfinite(largest):
+            raise ValueError(
+                f"The squares of X overflow in {dtype}: scale X down, or use dtype='float64'."
+            )
+        penalty = self.l2 + self.dropout / (1 - self.dropout) * gram_diagonal
+        # No weight is larger than the largest entry of the Gram matrix over the penalty.
+        smallest_normal = float(np.finfo(dtype).tiny)
+        if 0 < largest < self.l2 * smallest_normal:
+            fix = " or dtype='float64'" if dtype == np.float32 else ""
+            raise ValueError(
+                f"l2={self.l2:g} makes every weight smaller than {dtype} can hold beside this X: "
+                f"use an l2 of at most {largest / smallest_normal:.1g}{fix}."
+            )
+        return penalty
+
+    def _fits(self, method, rows, n_matrices):
+        needed = memory(rows.shape[0], self.n_features_in_, rows.dtype.itemsize)[method]
+        return (n_matrices if method == "primal" else 1) * needed <= available_memory()
 
     def _check_memory(self, method, n_users, dtype, n_matrices=1):
         """Raise a MemoryError that says what would fit, before anything large is allocated."""
-        size = {"primal": self.n_features_in_, "dual": n_users}
-        # The dual computes in float64. Beside the matrix there are its Gram product's panels.
-        itemsizes = {"primal": np.dtype(dtype).itemsize, "dual": 8}
-        needed = {name: 1.3 * n**2 * itemsizes[name] for name, n in size.items()}
+        itemsize = np.dtype(dtype).itemsize
+        needed = memory(n_users, self.n_features_in_, itemsize)
         other = "dual" if method == "primal" else "primal"
         fixes = ["drop rare items (Interactions.filter(min_users_per_item=...))"]
-        if method == "primal" and itemsizes[method] == 8:
+        if method == "primal" and itemsize == 8:
             fixes.insert(0, "dtype='float32' needs half")
         if needed[other] < needed[method]:
             fixes.insert(0, f"method='{other}' needs {needed[other] / 2**30:.3g} GiB")
@@ -375,6 +458,16 @@ class EASE(BaseRecommender):
             f"EASE(method='{method}') on {n_users} users x {self.n_features_in_} items",
             ", or ".join(fixes),
         )
+
+
+class _Solution(NamedTuple):
+    """Weights, what is kept for the next chunk of users, and what speaks against the weights."""
+
+    weights: PrimalWeights | DualWeights
+    rows: sparse.csr_array | None
+    gram: np.ndarray | None
+    misplaced: float
+    doubt: str | None
 
 
 def _check_cuda():

@@ -1,9 +1,28 @@
 """The two closed forms of EASE's item weights, with the same three verbs."""
 
 import numpy as np
+from scipy import sparse
 
-from skrec.linear._gram import gram_upper, invert_upper, mirror_upper
+from skrec.linear._gram import gram_upper, invert_upper, mirror_upper, scale_upper
 from skrec.utils._blocks import map_blocks, row_blocks
+
+
+def _invert_scaled(matrix, diagonal, n_threads, device):
+    """Invert a matrix given by its upper triangle and its diagonal, scaled to a unit diagonal.
+
+    Scaling does not change the accuracy. But the condition number is then that which decides about
+    it, whatever the units of rows and columns, and no penalty overflows the matrix's precision.
+
+    Returns
+    -------
+    scale : ndarray of shape (n,)
+        float64. The inverse is ``scale[:, None] * matrix * scale``.
+    reciprocal_condition : float
+    """
+    scale = 1 / np.sqrt(diagonal)
+    scale_upper(matrix, scale, n_threads)
+    np.fill_diagonal(matrix, 1)
+    return scale, invert_upper(matrix, device)
 
 
 class PrimalWeights:
@@ -11,22 +30,38 @@ class PrimalWeights:
 
     Parameters
     ----------
-    matrix : ndarray of shape (n_items, n_items)
-        Upper triangle of the penalised Gram matrix; becomes `coef` in place.
+    gram : ndarray of shape (n_items, n_items)
+        Upper triangle of the Gram matrix; becomes `coef` in place.
+    penalty : ndarray of shape (n_items,)
+        float64.
     n_threads : int
     device : {"cpu", "cuda"}
+
+    Attributes
+    ----------
+    precision : ndarray of shape (n_items,)
+        Diagonal of `P`.
+    reciprocal_condition : float
+        Of the scaled matrix that was inverted, in `working_dtype`.
     """
 
-    def __init__(self, matrix, n_threads, device):
-        invert_upper(matrix, device)
-        mirror_upper(matrix, -1 / matrix.diagonal(), n_threads)
-        np.fill_diagonal(matrix, 0)
-        self.coef = matrix
-        self.dtype = matrix.dtype
+    method = "primal"
+
+    def __init__(self, gram, penalty, n_threads, device):
+        self.dtype = self.working_dtype = gram.dtype
+        scale, self.reciprocal_condition = _invert_scaled(
+            gram, gram.diagonal() + penalty, n_threads, device
+        )
+        diagonal = gram.diagonal().astype(np.float64)
+        self.precision = diagonal * scale**2
+        mirror_upper(gram, -1 / (diagonal * scale), n_threads, scale)
+        np.fill_diagonal(gram, 0)
+        self.coef = gram
 
     def scores(self, X):
         # By columns of X, each row of coef is read once per block of users, not once per entry.
-        return X.astype(self.dtype, copy=False).tocsc() @ self.coef
+        X = X.tocsc() if sparse.issparse(X) else X
+        return X.astype(self.dtype, copy=False) @ self.coef
 
     def between(self, history, items):
         return self.coef[np.ix_(history, items)]
@@ -49,19 +84,29 @@ class DualWeights:
     penalty : ndarray of shape (n_items,)
     n_threads : int
     device : {"cpu", "cuda"}
+
+    Attributes
+    ----------
+    precision : ndarray of shape (n_items,)
+        Diagonal of `P`.
+    reciprocal_condition : float
+        Of the scaled matrix that was inverted, in `working_dtype`.
     """
+
+    method = "dual"
+    # 1 - q cancels for popular items and a small penalty: float32 would not do.
+    working_dtype = np.dtype(np.float64)
 
     def __init__(self, rows, penalty, n_threads, device):
         self.dtype = rows.dtype
-        # 1 - q cancels for popular items and a small penalty: float32 would not do.
-        self.rows = rows = rows.astype(np.float64)
+        self.rows = rows = rows.astype(self.working_dtype)
         self.penalty = penalty
         scaled = rows.multiply(1 / np.sqrt(self.penalty)).T.tocsr()
         inner = gram_upper(scaled, n_threads)
-        diagonal = np.einsum("ii->i", inner)
-        diagonal += 1
-        invert_upper(inner, device)
-        mirror_upper(inner, n_threads=n_threads)
+        scale, self.reciprocal_condition = _invert_scaled(
+            inner, inner.diagonal() + 1, n_threads, device
+        )
+        mirror_upper(inner, scale, n_threads, scale)
         self.inner = inner
         self.items = rows.T.tocsr()
 
@@ -73,10 +118,16 @@ class DualWeights:
 
         blocks = row_blocks(rows.shape[1], 8 * len(inner), n_threads)
         q = np.concatenate(map_blocks(leverage, blocks, n_threads)) / self.penalty
+        if not (q < 1).all():
+            raise np.linalg.LinAlgError(
+                "method='dual' takes differences of nearly equal numbers, and nothing is left of "
+                f"that of item {np.argmin(q < 1)}: use method='primal' or a larger l2."
+            )
         self.leverage = q
+        self.precision = (1 - q) / penalty
 
     def scores(self, X):
-        X = X.astype(np.float64, copy=False)
+        X = sparse.csr_array(X).astype(np.float64, copy=False)
         users = (X.multiply(1 / self.penalty) @ self.items).toarray()
         scores = np.ascontiguousarray((users @ self.inner) @ self.rows)
         lines = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))

@@ -1,11 +1,9 @@
 """Gram matrices of sparse data and their inverses, in place."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import psutil
-from scipy.linalg import LinAlgWarning
 from scipy.linalg.lapack import get_lapack_funcs
 from scipy.sparse import csc_array
 
@@ -66,24 +64,31 @@ def invert_upper(matrix, device="cpu"):
         C-ordered; only its upper triangle is read, and becomes that of the inverse.
     device : {"cpu", "cuda"}, default="cpu"
         "cpu": LAPACK. Otherwise torch's Cholesky factorisation there.
+
+    Returns
+    -------
+    reciprocal_condition : float
+        Of the matrix, in the 1-norm.
+
+    Raises
+    ------
+    LinAlgError
+        If the matrix is not positive definite in its precision.
     """
+    norm = _norm_1(matrix)
     if device == "cpu":
         _invert_upper_lapack(matrix)
     else:
         _invert_upper_torch(matrix, device)
+    return 1 / (norm * _norm_1(matrix))
 
 
 def _invert_upper_lapack(matrix):
     lower = matrix.T  # Fortran-ordered, so LAPACK works on the buffer itself
-    potrf, potri, pocon = get_lapack_funcs(("potrf", "potri", "pocon"), (lower,))
-    norm = _norm_1(matrix)
+    potrf, potri = get_lapack_funcs(("potrf", "potri"), (lower,))
     lower, info = potrf(lower, lower=True, overwrite_a=True, clean=False)
     if info != 0:
-        raise np.linalg.LinAlgError(_conditioning_message(matrix.dtype, "not positive definite"))
-    reciprocal_condition, _ = pocon(lower, norm, uplo="L")
-    if reciprocal_condition < np.finfo(matrix.dtype).eps:
-        reason = f"ill-conditioned (reciprocal condition number {reciprocal_condition:.1e})"
-        warnings.warn(_conditioning_message(matrix.dtype, reason), LinAlgWarning, stacklevel=2)
+        raise np.linalg.LinAlgError(_not_positive_definite(matrix.dtype))
     potri(lower, lower=True, overwrite_c=True)
 
 
@@ -94,13 +99,13 @@ def _invert_upper_torch(matrix, device):
     full += full.triu(1).T
     factor, info = torch.linalg.cholesky_ex(full)
     if info.item() != 0:
-        raise np.linalg.LinAlgError(_conditioning_message(matrix.dtype, "not positive definite"))
+        raise np.linalg.LinAlgError(_not_positive_definite(matrix.dtype))
     matrix[:] = torch.cholesky_inverse(factor).cpu().numpy()
 
 
-def _conditioning_message(dtype, reason):
+def _not_positive_definite(dtype):
     fix = "dtype='float64' or a larger l2" if dtype == np.float32 else "a larger l2"
-    return f"The penalised Gram matrix is {reason} in {dtype}: use {fix}."
+    return f"The penalised Gram matrix is not positive definite in {dtype}: use {fix}."
 
 
 def _norm_1(matrix):
@@ -116,28 +121,74 @@ def _norm_1(matrix):
     return sums.max()
 
 
-def mirror_upper(matrix, column_scale=None, n_threads=1):
-    """Fill the lower triangle from the upper one in place, then scale the columns.
+def scale_upper(matrix, scale, n_threads=1):
+    """Multiply row and column `i` of the upper triangle by ``scale[i]``, in place.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, n)
+    scale : ndarray of shape (n,)
+        float64, so that no product overflows on the way.
+    n_threads : int, default=1
+    """
+
+    def fill(start):
+        rows = slice(start, start + _TILE)
+        for left in range(start, len(matrix), _TILE):
+            columns = slice(left, left + _TILE)
+            matrix[rows, columns] = matrix[rows, columns] * scale[rows, None] * scale[columns]
+
+    map_blocks(fill, range(0, len(matrix), _TILE), n_threads)
+
+
+def mirror_upper(matrix, column_scale=None, n_threads=1, row_scale=None):
+    """Fill the lower triangle from the upper one in place, then scale columns and rows.
 
     Parameters
     ----------
     matrix : ndarray of shape (n, n)
     column_scale : ndarray of shape (n,), default=None
     n_threads : int, default=1
+    row_scale : ndarray of shape (n,), default=None
     """
     n = len(matrix)
-    scale = np.ones(n, dtype=matrix.dtype) if column_scale is None else column_scale
+    columns = np.ones(n, dtype=matrix.dtype) if column_scale is None else column_scale
+    rows = np.ones((n, 1), dtype=matrix.dtype) if row_scale is None else row_scale[:, None]
 
     def fill(start):
-        stop = min(start + _TILE, n)
-        square = np.triu(matrix[start:stop, start:stop])
-        matrix[start:stop, start:stop] = (square + np.triu(square, 1).T) * scale[start:stop]
-        for left in range(stop, n, _TILE):
-            tile = matrix[start:stop, left : left + _TILE]
-            matrix[left : left + _TILE, start:stop] = tile.T * scale[start:stop]
-            tile *= scale[left : left + _TILE]
+        here = slice(start, min(start + _TILE, n))
+        square = np.triu(matrix[here, here])
+        matrix[here, here] = (square + np.triu(square, 1).T) * (rows[here] * columns[here])
+        for left in range(here.stop, n, _TILE):
+            there = slice(left, left + _TILE)
+            tile = matrix[here, there]
+            matrix[there, here] = tile.T * (rows[there] * columns[here])
+            tile[:] = tile * (rows[here] * columns[there])
 
     map_blocks(fill, range(0, n, _TILE), n_threads)
+
+
+def symmetric_product(left, upper):
+    """``left @ A`` in float64, for a symmetric `A` that is given by its upper triangle.
+
+    Parameters
+    ----------
+    left : ndarray of shape (n_rows, n)
+    upper : ndarray of shape (n, n)
+
+    Returns
+    -------
+    product : ndarray of shape (n_rows, n)
+    """
+    product = np.zeros(left.shape)
+    for start in range(0, len(upper), _TILE):
+        stop = min(start + _TILE, len(upper))
+        panel = upper[start:stop, start:].astype(np.float64)
+        panel[:, : stop - start] = np.triu(panel[:, : stop - start])
+        product[:, start:] += left[:, start:stop] @ panel
+        np.fill_diagonal(panel, 0)
+        product[:, start:stop] += left[:, start:] @ panel.T
+    return product
 
 
 def check_memory(n_bytes, what, fix):
@@ -152,7 +203,7 @@ def check_memory(n_bytes, what, fix):
     fix : str
         Which option needs less, for the message.
     """
-    available = _available_memory()
+    available = available_memory()
     if n_bytes > available:
         raise MemoryError(
             f"{what} needs {n_bytes / 2**30:.3g} GiB, {available / 2**30:.3g} GiB are available: "
@@ -160,7 +211,7 @@ def check_memory(n_bytes, what, fix):
         )
 
 
-def _available_memory():
+def available_memory():
     """Bytes that can still be allocated, by the machine's memory and the container's limit."""
     available = psutil.virtual_memory().available
     try:

@@ -4,6 +4,8 @@ import itertools
 import subprocess
 import sys
 import tracemalloc
+import warnings
+from decimal import Decimal, localcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +17,9 @@ from sklearn.linear_model import Ridge
 
 from skrec import EASE
 from skrec.linear import _gram
+from skrec.linear._ease_method import costs, memory
 from skrec.linear._gram import gram_upper, invert_upper, mirror_upper
+from skrec.utils._blocks import top_k
 
 
 @pytest.fixture
@@ -70,10 +74,41 @@ def test_primal_dual_and_partial_fit_agree(X, dropout, weighted):
         np.testing.assert_allclose(chunked.predict(new_users), expected, atol=1e-6)
 
 
-def test_auto_takes_the_smaller_side():
+def test_auto_takes_what_costs_less_for_a_fit_and_scores():
     rng = np.random.default_rng(0)
-    assert EASE().fit(rng.random((5, 8))).method_ == "dual"
-    assert EASE().fit(rng.random((8, 8))).method_ == "primal"
+
+    def cheaper(n_users, n_items, density=0.02, **options):
+        lengths = [np.full(n, density * m) for n, m in [(n_users, n_items), (n_items, n_users)]]
+        cost = costs(*lengths, **options)
+        return min(cost, key=cost.get)
+
+    assert cheaper(400, 4000) == "dual"
+    assert cheaper(3900, 4000) == cheaper(4000, 4000) == cheaper(40_000, 4000) == "primal"
+    # The dual's matrix is one of float64 whatever the dtype, and its scores are not on the GPU.
+    assert cheaper(2500, 4000, 0.001) == "dual"
+    assert cheaper(2500, 4000, 0.001, itemsize=4) == "primal"
+    assert cheaper(2500, 4000, 0.001, device="cuda") == "primal"
+    assert cheaper(100, 4000, device="cuda") == "dual"
+    assert EASE().fit(rng.random((5, 80))).method_ == "dual"
+    assert EASE().fit(rng.random((78, 80))).method_ == "primal"
+
+
+def test_auto_takes_what_fits_in_memory(monkeypatch):
+    X = sparse.random_array((70, 80), density=0.2, rng=np.random.default_rng(0), format="csr")
+    needed = memory(*X.shape)
+    assert needed["dual"] < needed["primal"]
+    expected = EASE().fit(X)
+    assert expected.method_ == "primal"
+    memory_left = SimpleNamespace(available=memory(72, 80)["dual"])
+    monkeypatch.setattr(_gram, "psutil", SimpleNamespace(virtual_memory=lambda: memory_left))
+    model = EASE().fit(X)
+    assert model.method_ == "dual"
+    np.testing.assert_allclose(model.predict(X), expected.predict(X), atol=1e-12)
+    model.partial_fit(X[:1])
+    assert model.method_ == "dual"
+    memory_left.available = needed["dual"] / 2
+    with pytest.raises(MemoryError, match="method='dual' needs"):
+        model.fit(X)
 
 
 def test_weight_of_a_user_is_its_number_of_copies(X):
@@ -246,6 +281,122 @@ def test_precision_that_does_not_suffice_is_reported():
     with pytest.raises(np.linalg.LinAlgError, match="not positive definite in float32"):
         EASE(l2=1e-12, dtype="float32").fit(X)
     EASE(l2=1e-6).fit(X)
+
+
+def play_counts(n_users, n_items, largest, seed=0):
+    """Counts whose sizes are log-normal, of popular and of rare items."""
+    rng = np.random.default_rng(seed)
+    share = np.outer(rng.lognormal(sigma=0.7, size=n_users), rng.lognormal(size=n_items))
+    chosen = rng.random(share.shape) < np.minimum(share * 0.1 / share.mean(), 0.9)
+    sizes = rng.lognormal(sigma=0.27 * np.log(largest), size=share.shape)
+    X = chosen * np.minimum(np.ceil(sizes), largest)
+    X[np.unravel_index(X.argmax(), X.shape)] = largest
+    return X
+
+
+def exact_scores(X, l2):
+    """Scores by Gauss-Jordan elimination with 60 decimal digits."""
+    with localcontext(prec=60):
+        rows = np.vectorize(Decimal, otypes=[object])(X)
+        n_items = X.shape[1]
+        identity = np.vectorize(Decimal, otypes=[object])(np.eye(n_items, dtype=int).tolist())
+        both = np.hstack([rows.T @ rows + Decimal(l2) * identity, identity])
+        for pivot in range(n_items):
+            both[pivot] /= both[pivot, pivot]
+            factors = both[:, pivot].copy()
+            factors[pivot] = Decimal(0)
+            both -= np.outer(factors, both[pivot])
+        coef = -both[:, n_items:] / np.diagonal(both[:, n_items:])
+        np.fill_diagonal(coef, Decimal(0))
+        return (rows @ coef).astype(float)
+
+
+def first_ten(scores, X):
+    return top_k(np.where(X != 0, -np.inf, scores), 10)[0]
+
+
+@pytest.mark.parametrize("largest", [1, 1_000, 1_000_000])
+@pytest.mark.parametrize("shape", [(30, 60), (57, 60), (120, 60)])
+@pytest.mark.parametrize("l2", [1e-9, 1e-3, 1.0, 500.0])
+def test_first_ten_are_exact_or_a_warning_says_that_they_are_not(shape, largest, l2):
+    X = play_counts(*shape, largest)
+    exact = first_ten(exact_scores(X, l2), X)
+    for method, dtype in itertools.product(["primal", "dual", "auto"], ["float32", "float64"]):
+        model = EASE(l2=l2, method=method, dtype=dtype)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                model.fit(X)
+            except np.linalg.LinAlgError as error:
+                assert "larger l2" in str(error)
+                continue
+        if caught:
+            assert all(issubclass(warning.category, LinAlgWarning) for warning in caught)
+            assert "larger l2" in str(caught[0].message)
+            continue
+        found = first_ten(model.predict(X).astype(float), X)
+        same = [len(np.intersect1d(*lists)) for lists in zip(exact, found, strict=True)]
+        assert np.mean(same) >= 9.9
+
+
+@pytest.mark.parametrize("method", ["primal", "dual", "auto"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_warning_where_there_are_digits_enough(method, dtype):
+    for shape, largest, l2 in [((90, 60), 1, 1.0), ((40, 60), 1_000, 500.0), ((40, 60), 5, 10.0)]:
+        EASE(l2=l2, method=method, dtype=dtype).fit(play_counts(*shape, largest))
+
+
+def test_dual_names_what_it_has_lost_and_auto_takes_the_primal():
+    X = play_counts(20, 60, 1_000_000)
+    with pytest.warns(LinAlgWarning, match="of the first 10 places.* use method='primal' or"):
+        EASE(l2=1e-3, method="dual").fit(X)
+    assert EASE(l2=0.1).fit(X).method_ == "dual"
+    assert EASE(l2=1e-3).fit(X).method_ == "primal"
+    chunked = EASE(l2=1e-3)
+    for chunk in np.split(X, [1, 15]):
+        chunked.partial_fit(chunk)
+    expected = first_ten(exact_scores(X, 1e-3), X)
+    np.testing.assert_array_equal(first_ten(chunked.predict(X), X), expected)
+    with pytest.raises(np.linalg.LinAlgError, match=r"of item \d+: use method='primal' or"):
+        EASE(l2=1e-3, method="dual").fit(play_counts(57, 60, 1_000_000))
+
+
+def test_auto_takes_the_dual_where_float32_does_not_suffice():
+    X = play_counts(50, 60, 1)
+    with pytest.warns(LinAlgWarning, match="dtype='float64' or method='dual' or a larger l2"):
+        EASE(l2=1e-5, dtype="float32", method="primal").fit(X)
+    model = EASE(l2=1e-5, dtype="float32").fit(X)
+    assert model.method_ == "dual"
+
+
+@pytest.mark.parametrize("method", ["primal", "dual"])
+def test_a_large_l2_gives_small_weights_or_is_refused(X, method):
+    weights = EASE(l2=1e300, method=method).fit(X)
+    gram = (X.T @ X).toarray()
+    np.fill_diagonal(gram, 0)
+    np.testing.assert_allclose(weights.predict(X) * 1e300, X @ gram, rtol=1e-10)
+    X = X.astype(np.float32)
+    np.testing.assert_allclose(
+        EASE(l2=1e35, method=method).fit(X).predict(X) * 1e35, X @ gram, rtol=1e-5
+    )
+    with pytest.raises(ValueError, match=r"l2=1e\+300 makes every weight .* dtype='float64'"):
+        EASE(l2=1e300, method=method).fit(X)
+
+
+def test_a_small_l2_does_not_overflow(X):
+    X = X.astype(np.float32)
+    empty = sparse.csr_array((X.shape[0], 1), dtype=np.float32)
+    with_empty = sparse.hstack([X, empty], format="csr")
+    model = EASE(l2=1e-300, method="primal").fit(with_empty)
+    assert np.isfinite(model.coef_).all()
+
+
+def test_symmetric_product_against_dense():
+    rng = np.random.default_rng(0)
+    matrix = rng.random((300, 300))
+    left = rng.random((7, 300))
+    expected = left @ (np.triu(matrix) + np.triu(matrix, 1).T)
+    np.testing.assert_allclose(_gram.symmetric_product(left, matrix), expected)
 
 
 @pytest.mark.parametrize(
