@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrec.reviews import as_reviews
 from skrec.utils._blocks import (
+    distinct_rows,
     effective_n_threads,
     map_blocks,
     recommend_rows,
@@ -80,7 +81,11 @@ class BaseRecommender(BaseEstimator):
         scores : ndarray of shape (n_users, n_items)
             Larger is better. This is dense: prefer :meth:`recommend` for many users.
         """
-        X, read = self._check_input(X, reviews)
+        X, read, positions = distinct_rows(*self._check_input(X, reviews))
+        scores = self._score_all_rows(X, read)
+        return scores if positions is None else scores[positions]
+
+    def _score_all_rows(self, X, read):
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
         first = score_block(self._score_rows, blocks[0], X, read)
