@@ -15,6 +15,7 @@ from skrec.neural._divergences import LOG_2PI, draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
 from skrec.neural._likelihoods import multinomial_nll_, output_nll
 from skrec.neural._observed import observed_products
+from skrec.neural._process import torch_state
 from skrec.neural._trainer import Trainer
 from skrec.utils._blocks import row_blocks
 
@@ -81,8 +82,8 @@ def dropped_out(x, probability, generator):
     """Drop elements at random, by a private generator."""
     if generator is None or probability == 0:
         return x
-    kept = torch.rand(x.shape, generator=generator, device=x.device) >= probability
-    return x * kept / (1 - probability)
+    draws = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    return x * (draws >= probability) / (1 - probability)
 
 
 class PosteriorEncoder(nn.Module):
@@ -244,10 +245,10 @@ class DeepLTRSModule(nn.Module):
 
     def start_posteriors(self, generator):
         """Begin with noise, from which the first phase learns."""
-        device = self.log_noise.device
+        like = {"dtype": self.log_noise.dtype, "device": self.log_noise.device}
         for side, n_rows in self.n_rows.items():
             shape = n_rows, self.n_components
-            mean, log_var = torch.randn(2, *shape, generator=generator, device=device)
+            mean, log_var = torch.randn(2, *shape, generator=generator, **like)
             if self.has_offsets:
                 log_var = torch.full_like(log_var, INITIAL_LOG_VARIANCE)
             self.posteriors[side] = mean, log_var
@@ -404,7 +405,7 @@ def encode_rows(encoder, rows):
     """Means and log variances of all rows: two arrays of shape (n_rows, n_components)."""
     weight = encoder.mean.weight
     parts = []
-    with torch.inference_mode():
+    with torch_state():
         for block in row_blocks(rows.shape[0], 64 * encoder.mean.in_features):
             batch = RowStore(rows[block], weight.device).cut()
             batch = replace(batch, values=batch.values.to(weight.dtype))

@@ -10,13 +10,14 @@ import torch
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from tqdm.auto import tqdm
 
 from skrec.neural._batches import RowStore
 from skrec.neural._callback_support import CallbackSupportMixin
 from skrec.neural._devices import place, resolve_device
+from skrec.neural._process import torch_state
 from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation, without_state
 from skrec.neural._weights import as_arrays, as_tensors, load_optimizer, optimizer_arrays
+from skrec.utils._progress import progress_bar
 from skrec.utils._validation import keep_state_on_error
 
 TRAINING_CONSTRAINTS = {
@@ -98,6 +99,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
                 context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
         return self
 
+    @torch_state(training=True)
     def _train(self, X, *, n_epochs, hold_out, resume, keep_optimizer, context=None):
         """Train a module and take its weights over."""
         placement = place(self.device)
@@ -118,7 +120,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         X = self._training_part(X)
 
         options = self._module_options(X)
-        module = self._module_class(X.shape[1], **options)
+        # Whatever the process's default dtype is.
+        module = self._module_class(X.shape[1], **options).to(torch.float32)
         if resume:
             self._check_same_network(module, options)
             module.load_state_dict(as_tensors(self._weights))
@@ -131,7 +134,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
         self._options = options
         silent = not (self.verbose and placement.process == 0)
-        with tqdm(total=n_epochs, desc=type(self).__name__, unit="epoch", disable=silent) as bar:
+        name = type(self).__name__
+        with progress_bar(total=n_epochs, desc=name, unit="epoch", silent=silent) as bar:
             report = {"estimator": self, "X": X}
             callbacks = [
                 *([("validation", validation)] if validation else []),
@@ -211,7 +215,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             warnings.warn(
                 f"Training was interrupted in epoch {len(trainer.history)}: the model so far is "
                 "kept.",
-                stacklevel=4,
+                stacklevel=5,
             )
         vars(self).update(snapshot(trainer))
         self.loss_curve_ = (self.loss_curve_ if start else []) + [
@@ -239,6 +243,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         rng = check_random_state(self.random_state)
         return draw_seed(rng), [draw_seed(rng)]
 
+    @torch_state(training=True)  # the module outlives the state in which it is asked for
     def _scoring_module(self):
         device = resolve_device(self.device, missing_ok=True)
         with _MODULES_LOCK:  # rows are scored from several threads

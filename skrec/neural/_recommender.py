@@ -7,9 +7,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skrec.neural._batches import RowStore
+from skrec.neural._batches import RowStore, check_float32
 from skrec.neural._estimator import NeuralEstimatorMixin, draw_seed
 from skrec.neural._held_out import hold_out_users
+from skrec.neural._process import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
 
@@ -91,7 +92,7 @@ class NeuralRecommenderMixin(
         X = self._check_rows(X)
         blocks = row_blocks(X.shape[0], 4 * (X.shape[1] + 8 * self._n_features_out))
         module = self._scoring_module()
-        with torch.inference_mode():
+        with torch_state():
             codes = [self._encode(module, X[block]).cpu() for block in blocks]
         return torch.cat(codes).numpy()
 
@@ -127,7 +128,7 @@ class NeuralRecommenderMixin(
         for block in row_blocks(X.shape[0], 16 * X.shape[1]):
             batch = RowStore(X[block], device).cut()
             for sample in samples:
-                with torch.inference_mode():
+                with torch_state():
                     outputs = module.output(module.hidden(module.draw(batch, generator)))
                 sample[block] = self._draw_rows(outputs.cpu().numpy(), totals[block], rng)
         return samples
@@ -150,7 +151,7 @@ class NeuralRecommenderMixin(
         return self._scores(self._scoring_module(), X)
 
     def _scores(self, module, X):
-        with torch.inference_mode():
+        with torch_state():
             return module.output(module.hidden(self._encode(module, X))).cpu().numpy()
 
     def _encode(self, module, X):
@@ -174,7 +175,13 @@ class NeuralRecommenderMixin(
             self.rating_range_ = (seen.min(), seen.max())
         return X
 
+    def _check_rows(self, X):
+        X = super()._check_rows(X)
+        check_float32(X)
+        return X
+
     def _check_values(self, X):
+        check_float32(X)
         likelihood = self._likelihood
         if likelihood != "gaussian" and X.nnz and X.data.min() < 0:
             raise ValueError(
