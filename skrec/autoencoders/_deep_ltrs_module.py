@@ -29,7 +29,11 @@ LOGIT_BYTES = 20
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation; fewer than two rows, which have no variance, take the running one."""
+    """Batch normalisation; fewer than two rows, which have no variance, take the running one.
+
+    The layer before it has no bias: normalisation takes it off again, so that its gradient would
+    be nothing but rounding errors, which Adam scales up to steps like all others.
+    """
 
     def forward(self, x):
         if self.training and len(x) < 2:
@@ -47,6 +51,7 @@ class BatchNorm(nn.BatchNorm1d):
         Parameters
         ----------
         layer : torch.nn.Linear
+            Without a bias.
         x : tensor of shape (n_rows, n_inputs)
             All rows that are normalised by each other.
 
@@ -55,19 +60,19 @@ class BatchNorm(nn.BatchNorm1d):
         folded : LinearWeights
         """
         dtype = layer.weight.dtype
-        weight, bias, x = (part.to(widest_float(x.device)) for part in (*layer.parameters(), x))
+        weight, x = (part.to(widest_float(x.device)) for part in (layer.weight, x))
         mean, var = self.running_mean, self.running_var
         if self.training:
             mean_x = x.mean(dim=0)
             covariance = (x - mean_x).t() @ (x - mean_x) / len(x)
-            mean = weight @ mean_x + bias
+            mean = weight @ mean_x
             var = (weight @ covariance * weight).sum(dim=1)
             with torch.no_grad():
                 self.num_batches_tracked += 1
                 self.running_mean.lerp_(mean.to(dtype), self.momentum)
                 self.running_var.lerp_((var * len(x) / (len(x) - 1)).to(dtype), self.momentum)
         scale = (var + self.eps).rsqrt()
-        weight, bias = weight * scale[:, None], (bias - mean) * scale
+        weight, bias = weight * scale[:, None], -mean * scale
         return LinearWeights(weight.to(dtype), bias.to(dtype))
 
 
@@ -102,8 +107,8 @@ class PosteriorEncoder(nn.Module):
         self.dropout = dropout
         self.first = SparseLinear(n_inputs, hidden_layer_sizes[0])
         self.others = nn.ModuleList(linear(*sizes) for sizes in pairwise(hidden_layer_sizes))
-        self.mean = linear(hidden_layer_sizes[-1], n_components)
-        self.log_var = linear(hidden_layer_sizes[-1], n_components)
+        self.mean = linear(hidden_layer_sizes[-1], n_components, bias=False)
+        self.log_var = linear(hidden_layer_sizes[-1], n_components, bias=False)
         self.mean_norm = BatchNorm(n_components)
         self.log_var_norm = BatchNorm(n_components)
 
@@ -137,7 +142,7 @@ class WordDecoder(nn.Module):
         self.users = linear(n_components, n_hidden)
         self.items = linear(n_components, n_hidden)
         self.topics = linear(n_hidden, n_topics)
-        self.words = linear(n_topics, n_words)
+        self.words = linear(n_topics, n_words, bias=False)
         self.norm = BatchNorm(n_words, affine=False)
         self.offsets = nn.Parameter(torch.zeros(n_words)) if offsets else None
 
