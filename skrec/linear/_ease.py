@@ -10,13 +10,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skrec.base import BaseRecommender
 from skrec.linear._ease_weights import DualWeights, PrimalWeights
-from skrec.linear._gram import check_memory, gram_upper
+from skrec.linear._gram import gram_upper
 from skrec.utils._blocks import (
     effective_n_threads,
     map_blocks,
     row_blocks,
     top_k,
 )
+from skrec.utils._memory import check_memory
 from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
 
 

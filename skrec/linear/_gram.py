@@ -1,10 +1,8 @@
 """Gram matrices of sparse data and their inverses, in place."""
 
 import warnings
-from pathlib import Path
 
 import numpy as np
-import psutil
 from scipy.linalg import LinAlgWarning
 from scipy.linalg.lapack import get_lapack_funcs
 from scipy.sparse import csc_array
@@ -12,7 +10,6 @@ from scipy.sparse import csc_array
 from skrec.utils._blocks import map_blocks
 
 _TILE = 128
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def gram_upper(X, n_threads=1):
@@ -138,33 +135,3 @@ def mirror_upper(matrix, column_scale=None, n_threads=1):
             tile *= scale[left : left + _TILE]
 
     map_blocks(fill, range(0, n, _TILE), n_threads)
-
-
-def check_memory(n_bytes, what, fix):
-    """Raise a MemoryError before a large allocation that cannot succeed.
-
-    Parameters
-    ----------
-    n_bytes : int
-        Bytes about to be allocated.
-    what : str
-        What needs them, for the message.
-    fix : str
-        Which option needs less, for the message.
-    """
-    available = _available_memory()
-    if n_bytes > available:
-        raise MemoryError(
-            f"{what} needs {n_bytes / 2**30:.3g} GiB, {available / 2**30:.3g} GiB are available: "
-            f"{fix}."
-        )
-
-
-def _available_memory():
-    """Bytes that can still be allocated, by the machine's memory and the container's limit."""
-    available = psutil.virtual_memory().available
-    try:
-        limit, used = ((_CGROUP / name).read_text() for name in ("memory.max", "memory.current"))
-        return min(available, int(limit) - int(used))
-    except (OSError, ValueError):  # not in a container; "max" stands for no limit
-        return available

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 
 from skrec.neural._batches import RowStore
 from skrec.neural._callback_support import CallbackSupportMixin
+from skrec.neural._cost import check_cost, training_cost
 from skrec.neural._devices import place, resolve_device
 from skrec.neural._process import torch_state
 from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation, without_state
@@ -122,6 +123,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         options = self._module_options(X)
         # Whatever the process's default dtype is.
         module = self._module_class(X.shape[1], **options).to(torch.float32)
+        self._check_cost(module, X.shape, n_copies=2 if validation else 1, placement=placement)
         if resume:
             self._check_same_network(module, options)
             module.load_state_dict(as_tensors(self._weights))
@@ -162,6 +164,29 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
         self._take_over(trainer, validation, snapshot)
         self._optimizer_state = optimizer_arrays(trainer.optimizer_) if keep_optimizer else None
+
+    def _check_cost(self, module, shape, n_copies, placement):
+        """Say what training costs before it begins."""
+        batch_bytes, n_rows = self._batch_cost(*shape)
+        cost = training_cost(module, n_copies=n_copies, batch_bytes=batch_bytes, n_rows=n_rows)
+        parameters = [
+            name
+            for name in ("hidden_layer_sizes", "n_components", "batch_size")
+            if hasattr(self, name)
+        ]
+        fixes = (
+            f"smaller {', '.join(parameters)} need less, and so do fewer items "
+            "(Interactions.filter(min_users_per_item=...))"
+        )
+        what = f"{type(self).__name__} on {shape[0]} users x {shape[1]} items"
+        check_cost(cost, what, fixes, placement.device)
+
+    def _batch_cost(self, n_users, n_items):
+        """Bytes of a batch's buffers, and rows that pass the dense layers in an epoch.
+
+        Zeros where both are small beside the weights, or grow with the ratings alone.
+        """
+        return 0, 0
 
     def _training_part(self, X):
         """Rows to train on; an empty row says nothing."""

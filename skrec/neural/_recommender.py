@@ -166,6 +166,15 @@ class NeuralRecommenderMixin(
         weights = softmax(outputs.astype(np.float64), axis=1)
         return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
 
+    def _batch_cost(self, n_users, n_items):
+        n_buffers = 2 if self._likelihood == "bernoulli" else 1
+        return 4 * n_buffers * min(self.batch_size, n_users) * n_items, self._n_passes * n_users
+
+    @property
+    def _n_passes(self):
+        """Passes over the users in an epoch."""
+        return 1
+
     def _check_training_rows(self, X, reset):
         X = check_interactions(X, estimator=self, reset=reset)
         self._check_values(X)
