@@ -58,6 +58,8 @@ class BaseRecommender(BaseEstimator):
     -----
     ``_score_rows(X)`` receives a validated ``csr_array`` and returns a new C-ordered float array
     of shape (n_rows, n_items). A row's scores may depend on nothing but that row.
+    ``predict`` and ``recommend`` hand over each distinct row of a call once, so that equal rows
+    tie to the last digit, which no product of matrices promises by itself.
 
     A model that reads reviews says so in its tags and writes ``_read_reviews(reviews)``, which
     makes of validated :class:`~skrec.Reviews` something that is cut by rows, such as a sparse

@@ -53,8 +53,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     - ``_hold_out(X, seed)``: the part of `X` to train on, and a function that gives the score of
       a module on the rest;
 
-    and where the defaults do not do, ``_training_part``, ``_refill``, ``_store``,
-    ``_trainer_options`` and ``_fitted_state``.
+    and where the defaults do not do, ``_training_part``, ``_batch_cost``, ``_refill``, ``_store``,
+    ``_trainer_options`` and ``_fitted_state``. Training runs within :func:`torch_state`, and so
+    must whatever the estimator computes with torch when it predicts.
     """
 
     _trainer_class = Trainer
