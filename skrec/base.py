@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrec.reviews import as_reviews
 from skrec.utils._blocks import (
+    distinct_rows,
     effective_n_threads,
     map_blocks,
     recommend_rows,
@@ -57,6 +58,8 @@ class BaseRecommender(BaseEstimator):
     -----
     ``_score_rows(X)`` receives a validated ``csr_array`` and returns a new C-ordered float array
     of shape (n_rows, n_items). A row's scores may depend on nothing but that row.
+    ``predict`` and ``recommend`` hand over each distinct row of a call once, so that equal rows
+    tie to the last digit, which no product of matrices promises by itself.
 
     A model that reads reviews says so in its tags and writes ``_read_reviews(reviews)``, which
     makes of validated :class:`~skrec.Reviews` something that is cut by rows, such as a sparse
@@ -80,7 +83,11 @@ class BaseRecommender(BaseEstimator):
         scores : ndarray of shape (n_users, n_items)
             Larger is better. This is dense: prefer :meth:`recommend` for many users.
         """
-        X, read = self._check_input(X, reviews)
+        X, read, positions = distinct_rows(*self._check_input(X, reviews))
+        scores = self._score_all_rows(X, read)
+        return scores if positions is None else scores[positions]
+
+    def _score_all_rows(self, X, read):
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
         first = score_block(self._score_rows, blocks[0], X, read)

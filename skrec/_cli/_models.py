@@ -2,9 +2,9 @@
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid
-from tqdm import tqdm
 
 from skrec import EASE, Popularity
+from skrec.utils._progress import progress_bar
 
 EASE_GRID = {"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]}
 N_FOLDS = 5
@@ -38,7 +38,9 @@ def tune(estimator, X, scorer, refit):
     """
     grid = EASE_GRID if isinstance(estimator, EASE) else {}
     n_fits = N_FOLDS * len(ParameterGrid(grid))
-    with tqdm(desc="grid search", total=n_fits, unit="fit", leave=False, disable=None) as bar:
+    with progress_bar(
+        desc="grid search", total=n_fits, unit="fit", leave=False, disable=None
+    ) as bar:
 
         def scoring(estimator, X, y=None):
             scores = scorer(estimator, X, y)

@@ -11,7 +11,7 @@ from skrec._ratings import RATING_CONSTRAINTS
 from skrec.base import BaseRecommender
 from skrec.linear import BiasBaseline
 from skrec.linear._bias import less_offsets
-from skrec.neural._batches import map_rows
+from skrec.neural._batches import map_rows, to_tensor
 from skrec.neural._devices import resolve_device
 from skrec.neural._estimator import TRAINING_CONSTRAINTS
 from skrec.neural._layers import SparseLinear, init_glorot, linear
@@ -267,7 +267,7 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
 
     def _refill(self, module):
         if self.based_on == "item":
-            module.row_offsets.copy_(torch.from_numpy(self._offsets[1]))
+            module.row_offsets.copy_(to_tensor(self._offsets[1], "cpu"))
 
     def _trainer_options(self, X):
         # The trainer takes the mean over rows, and Adam adds weight_decay * W to the gradient.

@@ -9,10 +9,11 @@ from sklearn.utils import gen_batches
 from torch import nn
 
 from skrec._ratings import SMALLEST_NOISE
-from skrec.neural._batches import map_rows
+from skrec.neural._batches import map_rows, to_tensor
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
 from skrec.neural._pairs import PairStore
+from skrec.neural._process import torch_state
 
 # Codes start this sure: with the prior's variance, their products would be all noise.
 INITIAL_LOG_VARIANCE = -4.0
@@ -193,13 +194,13 @@ def rate_pairs(module, user_outputs, item_outputs, users, items, draws=None):
         Only if `draws` are given.
     """
     device = module.rating[0].weight.device
-    outputs = [torch.from_numpy(codes).to(device) for codes in (user_outputs, item_outputs)]
-    draws = None if draws is None else torch.from_numpy(draws).to(device)
+    outputs = [to_tensor(codes, device) for codes in (user_outputs, item_outputs)]
+    draws = None if draws is None else to_tensor(draws, device)
     ratings, variance = np.empty((2, len(users)), dtype=np.float32)
-    with torch.inference_mode():
+    with torch_state():
         for block in gen_batches(len(users), N_PAIRS):
             pair = [
-                codes[torch.from_numpy(rows[block].astype(np.int64)).to(device)]
+                codes[to_tensor(rows[block].astype(np.int64), device)]
                 for codes, rows in zip(outputs, (users, items), strict=True)
             ]
             ratings[block] = module.rate(*(module.moments(code)[0] for code in pair)).cpu()
@@ -240,10 +241,10 @@ def noise_variance(module, X, draws):
         Positive.
     """
     device = module.rating[0].weight.device
-    draws = torch.from_numpy(draws).to(device)
+    draws = to_tensor(draws, device)
     order = np.random.default_rng(0).permutation(X.nnz)[:N_RESIDUALS]
     left = 0.0
-    with torch.inference_mode():
+    with torch_state():
         for batch in PairStore(X, device).batches(N_PAIRS, order):
             pair = [
                 module.user_encoder.leave_one_out(batch.users),

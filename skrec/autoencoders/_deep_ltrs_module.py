@@ -15,6 +15,7 @@ from skrec.neural._divergences import LOG_2PI, draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
 from skrec.neural._likelihoods import multinomial_nll_, output_nll
 from skrec.neural._observed import observed_products
+from skrec.neural._process import torch_state
 from skrec.neural._trainer import Trainer
 from skrec.utils._blocks import row_blocks
 
@@ -28,7 +29,11 @@ LOGIT_BYTES = 20
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation; fewer than two rows, which have no variance, take the running one."""
+    """Batch normalisation; fewer than two rows, which have no variance, take the running one.
+
+    The layer before it has no bias: normalisation takes it off again, so that its gradient would
+    be nothing but rounding errors, which Adam scales up to steps like all others.
+    """
 
     def forward(self, x):
         if self.training and len(x) < 2:
@@ -46,6 +51,7 @@ class BatchNorm(nn.BatchNorm1d):
         Parameters
         ----------
         layer : torch.nn.Linear
+            Without a bias.
         x : tensor of shape (n_rows, n_inputs)
             All rows that are normalised by each other.
 
@@ -54,19 +60,19 @@ class BatchNorm(nn.BatchNorm1d):
         folded : LinearWeights
         """
         dtype = layer.weight.dtype
-        weight, bias, x = (part.to(widest_float(x.device)) for part in (*layer.parameters(), x))
+        weight, x = (part.to(widest_float(x.device)) for part in (layer.weight, x))
         mean, var = self.running_mean, self.running_var
         if self.training:
             mean_x = x.mean(dim=0)
             covariance = (x - mean_x).t() @ (x - mean_x) / len(x)
-            mean = weight @ mean_x + bias
+            mean = weight @ mean_x
             var = (weight @ covariance * weight).sum(dim=1)
             with torch.no_grad():
                 self.num_batches_tracked += 1
                 self.running_mean.lerp_(mean.to(dtype), self.momentum)
                 self.running_var.lerp_((var * len(x) / (len(x) - 1)).to(dtype), self.momentum)
         scale = (var + self.eps).rsqrt()
-        weight, bias = weight * scale[:, None], (bias - mean) * scale
+        weight, bias = weight * scale[:, None], -mean * scale
         return LinearWeights(weight.to(dtype), bias.to(dtype))
 
 
@@ -81,8 +87,8 @@ def dropped_out(x, probability, generator):
     """Drop elements at random, by a private generator."""
     if generator is None or probability == 0:
         return x
-    kept = torch.rand(x.shape, generator=generator, device=x.device) >= probability
-    return x * kept / (1 - probability)
+    draws = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    return x * (draws >= probability) / (1 - probability)
 
 
 class PosteriorEncoder(nn.Module):
@@ -101,8 +107,8 @@ class PosteriorEncoder(nn.Module):
         self.dropout = dropout
         self.first = SparseLinear(n_inputs, hidden_layer_sizes[0])
         self.others = nn.ModuleList(linear(*sizes) for sizes in pairwise(hidden_layer_sizes))
-        self.mean = linear(hidden_layer_sizes[-1], n_components)
-        self.log_var = linear(hidden_layer_sizes[-1], n_components)
+        self.mean = linear(hidden_layer_sizes[-1], n_components, bias=False)
+        self.log_var = linear(hidden_layer_sizes[-1], n_components, bias=False)
         self.mean_norm = BatchNorm(n_components)
         self.log_var_norm = BatchNorm(n_components)
 
@@ -136,7 +142,7 @@ class WordDecoder(nn.Module):
         self.users = linear(n_components, n_hidden)
         self.items = linear(n_components, n_hidden)
         self.topics = linear(n_hidden, n_topics)
-        self.words = linear(n_topics, n_words)
+        self.words = linear(n_topics, n_words, bias=False)
         self.norm = BatchNorm(n_words, affine=False)
         self.offsets = nn.Parameter(torch.zeros(n_words)) if offsets else None
 
@@ -244,10 +250,10 @@ class DeepLTRSModule(nn.Module):
 
     def start_posteriors(self, generator):
         """Begin with noise, from which the first phase learns."""
-        device = self.log_noise.device
+        like = {"dtype": self.log_noise.dtype, "device": self.log_noise.device}
         for side, n_rows in self.n_rows.items():
             shape = n_rows, self.n_components
-            mean, log_var = torch.randn(2, *shape, generator=generator, device=device)
+            mean, log_var = torch.randn(2, *shape, generator=generator, **like)
             if self.has_offsets:
                 log_var = torch.full_like(log_var, INITIAL_LOG_VARIANCE)
             self.posteriors[side] = mean, log_var
@@ -404,7 +410,7 @@ def encode_rows(encoder, rows):
     """Means and log variances of all rows: two arrays of shape (n_rows, n_components)."""
     weight = encoder.mean.weight
     parts = []
-    with torch.inference_mode():
+    with torch_state():
         for block in row_blocks(rows.shape[0], 64 * encoder.mean.in_features):
             batch = RowStore(rows[block], weight.device).cut()
             batch = replace(batch, values=batch.values.to(weight.dtype))

@@ -161,7 +161,9 @@ class EnhancedVAEModule(nn.Module):
             return gaussian_log_density(z, z.new_zeros(()), z.new_zeros(())).sum(dim=1)
         inputs = self.pseudo_inputs.clamp(0, 1)
         if generator is not None and self.dropout > 0:
-            draws = torch.rand(inputs.shape, generator=generator, device=inputs.device)
+            draws = torch.rand(
+                inputs.shape, generator=generator, dtype=inputs.dtype, device=inputs.device
+            )
             inputs = inputs * (draws >= self.dropout) / (1 - self.dropout)
         return vamp_log_density(z, *self.top_encoder(inputs))
 

@@ -272,7 +272,8 @@ class NestedBlocks:
 
     def _draw_kept(self, n):
         device = self.generator.device
-        return torch.rand(n, generator=self.generator, device=device) >= self.dropout
+        like = {"dtype": torch.float32, "device": device}
+        return torch.rand(n, generator=self.generator, **like) >= self.dropout
 
     def _encoded(self, batch, entries, is_kept):
         return batch.select(is_kept[entries]) if self.dropout > 0 else batch

@@ -356,6 +356,10 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
             "layer_norm_eps": self.layer_norm_eps,
         }
 
+    @property
+    def _n_passes(self):
+        return self.n_encoder_passes + self.n_decoder_passes
+
     def _init_module(self, module, X, generator):
         init_uniform(module, generator)
 

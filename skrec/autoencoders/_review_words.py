@@ -8,6 +8,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.autoencoders._rated_pairs import sum_words
+from skrec.neural._batches import to_tensor
+from skrec.neural._process import torch_state
 from skrec.reviews import as_reviews
 from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_items, check_k
@@ -163,14 +165,14 @@ class ReviewWordsMixin:
         decoder = self._scoring_module().word_decoder
         device = decoder.words.weight.device
         _, users, _ = self._encode_users(X, read)
-        of_items = torch.from_numpy(self.item_embeddings_[items]).to(device)
+        of_items = to_tensor(self.item_embeddings_[items], device)
         words = np.empty((X.shape[0], len(items), n_words), dtype=self.vocabulary_.dtype)
         for block in row_blocks(X.shape[0], 12 * len(items) * len(self.vocabulary_)):
-            of_users = torch.from_numpy(users[block].astype(np.float32)).to(device)
+            of_users = to_tensor(users[block].astype(np.float32), device)
             pairs = torch.cartesian_prod(
                 torch.arange(len(of_users), device=device), torch.arange(len(items), device=device)
             ).T
-            with torch.inference_mode():
+            with torch_state():
                 best = decoder(of_users, of_items, pairs).topk(n_words, dim=1).indices
             words[block] = self.vocabulary_[best.cpu().numpy()].reshape(-1, len(items), n_words)
         return words
@@ -198,8 +200,10 @@ class ReviewWordsMixin:
         if not hasattr(self, "vocabulary_"):
             raise AttributeError("topic_word_ needs a model that was fitted with reviews")
         decoder = self._scoring_module().word_decoder
-        with torch.inference_mode():
-            pure = torch.eye(decoder.topics.out_features, device=decoder.words.weight.device)
+        with torch_state():
+            weight = decoder.words.weight
+            n_topics = decoder.topics.out_features
+            pure = torch.eye(n_topics, dtype=weight.dtype, device=weight.device)
             return torch.softmax(decoder.logits(pure), dim=1).cpu().numpy()
 
     def _check_training_rows(self, X, reset):

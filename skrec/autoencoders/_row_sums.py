@@ -153,5 +153,5 @@ def global_attention(queries, embeddings, norm):
 
 
 def _away_from_zero(values, smallest):
-    floor = torch.where(values < 0, -smallest, smallest).to(values.dtype)
+    floor = torch.full_like(values, smallest).masked_fill_(values < 0, -smallest)
     return torch.where(values.abs() < smallest, floor, values)

@@ -15,6 +15,7 @@ from skrec.metrics import rmse
 from skrec.neural._batches import RowStore
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._held_out import hold_out_entries
+from skrec.neural._process import torch_state
 from skrec.neural._ratings import NeuralRatingMixin
 from skrec.neural._weights import as_tensors
 from skrec.utils._blocks import row_blocks
@@ -426,7 +427,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         encoder = self._scoring_module()
         device = encoder.embeddings.device
         blocks = row_blocks(X.shape[0], 32 * sum(self._options["hidden_layer_sizes"]))
-        with torch.inference_mode():
+        with torch_state():
             posteriors = [encoder(RowStore(X[block], device).cut()) for block in blocks]
             return as_moments(*(torch.cat(parts) for parts in zip(*posteriors, strict=True)))
 

@@ -10,14 +10,15 @@ import torch
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from tqdm.auto import tqdm
 
 from skrec._ratings import RATING_CONSTRAINTS, UncertainRatingMixin, blocks_of_pairs
 from skrec.base import BaseRecommender
 from skrec.factorization._gibbs import NormalWishart, weights_given
 from skrec.factorization._uncertainty import pack, pack_squares
+from skrec.neural._batches import to_tensor
 from skrec.neural._devices import resolve_device
 from skrec.utils._products import pair_products
+from skrec.utils._progress import progress_bar
 from skrec.utils._row_groups import gather, group_rows, map_groups, pad
 from skrec.utils._validation import keep_state_on_error
 
@@ -198,7 +199,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         items = torch.as_tensor(items.astype(dtype), device=device)
         precision = self.noise_precision or 2.0
         n_draws = self.n_burn_in + self.n_samples
-        with tqdm(total=n_draws, desc="BayesianPMF", disable=not self.verbose) as bar:
+        with progress_bar(total=n_draws, desc="BayesianPMF", silent=not self.verbose) as bar:
             for number in range(n_draws):
                 users, _ = self._draw_side(by_user, items, precision, user_prior, rng)
                 item_prior = hyperprior.given(items.double().cpu().numpy()).draw(rng)
@@ -258,9 +259,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         X.data -= np.asarray(self._mean, X.dtype)
         groups = group_rows(X, device)
         for items, mean, precision, noise_precision in zip(*samples, strict=True):
-            table, mean, precision = (
-                torch.as_tensor(part, device=device) for part in (items, mean, precision)
-            )
+            table, mean, precision = (to_tensor(part, device) for part in (items, mean, precision))
             features, offsets = self._features(table), self._offsets(table)
             means = table.new_empty(X.shape[0], table.shape[1])
             n_packed = table.shape[1] * (table.shape[1] + 1) // 2

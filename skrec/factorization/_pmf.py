@@ -10,7 +10,6 @@ from scipy.special import logit
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
 
 from skrec._ratings import (
     RATING_CONSTRAINTS,
@@ -21,8 +20,10 @@ from skrec._ratings import (
 from skrec.base import BaseRecommender
 from skrec.factorization._alternating import Objective, fold_in, improve, precision_factors
 from skrec.factorization._uncertainty import PairVariance, pack
+from skrec.neural._batches import to_tensor
 from skrec.neural._devices import resolve_device
 from skrec.utils._products import pair_products
+from skrec.utils._progress import progress_bar
 from skrec.utils._row_groups import gather, group_rows, map_groups
 from skrec.utils._validation import keep_state_on_error
 
@@ -277,7 +278,7 @@ class PMF(
         item_penalty = _penalty(objective, by_item, items)
         self.loss_curve_, self.n_iter_ = [], 0
         try:
-            with tqdm(total=self.max_iter, desc="PMF", disable=not self.verbose) as bar:
+            with progress_bar(total=self.max_iter, desc="PMF", silent=not self.verbose) as bar:
                 for _ in range(self.max_iter):
                     new_users, losses = improve(objective, by_user, users, items)
                     user_loss = float(losses.sum()) + item_penalty
@@ -354,7 +355,7 @@ class PMF(
 
     def _prepare(self, X):
         device = resolve_device(self.device, missing_ok=True, needs_float64=True)
-        table = torch.as_tensor(self._item_table, device=device)
+        table = to_tensor(self._item_table, device)
         return group_rows(X.astype(self._item_table.dtype, copy=False), device), table
 
     def _fold_in_with_covariances(self, X):

@@ -21,7 +21,7 @@ def pack(matrices):
     """
     size = matrices.shape[-1]
     row, column = torch.tril_indices(size, size, device=matrices.device)
-    scale = torch.where(row == column, 1.0, 2.0**0.5).to(matrices.dtype)
+    scale = torch.ones_like(row, dtype=matrices.dtype).masked_fill_(row != column, 2.0**0.5)
     return matrices[:, row, column] * scale
 
 

@@ -15,13 +15,14 @@ from skrec.base import BaseRecommender
 from skrec.linear._ease_accuracy import N_PLACES, TOLERATED, misplaced
 from skrec.linear._ease_method import costs, memory
 from skrec.linear._ease_weights import DualWeights, PrimalWeights
-from skrec.linear._gram import available_memory, check_memory, gram_upper, symmetric_product
+from skrec.linear._gram import gram_upper, symmetric_product
 from skrec.utils._blocks import (
     effective_n_threads,
     map_blocks,
     row_blocks,
     top_k,
 )
+from skrec.utils._memory import available_memory, check_memory
 from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
 
 

@@ -1,16 +1,12 @@
 """Gram matrices of sparse data and their inverses, in place."""
 
-from pathlib import Path
-
 import numpy as np
-import psutil
 from scipy.linalg.lapack import get_lapack_funcs
 from scipy.sparse import csc_array
 
 from skrec.utils._blocks import map_blocks
 
 _TILE = 128
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def gram_upper(X, n_threads=1):
@@ -189,33 +185,3 @@ def symmetric_product(left, upper):
         np.fill_diagonal(panel, 0)
         product[:, start:stop] += left[:, start:] @ panel.T
     return product
-
-
-def check_memory(n_bytes, what, fix):
-    """Raise a MemoryError before a large allocation that cannot succeed.
-
-    Parameters
-    ----------
-    n_bytes : int
-        Bytes about to be allocated.
-    what : str
-        What needs them, for the message.
-    fix : str
-        Which option needs less, for the message.
-    """
-    available = available_memory()
-    if n_bytes > available:
-        raise MemoryError(
-            f"{what} needs {n_bytes / 2**30:.3g} GiB, {available / 2**30:.3g} GiB are available: "
-            f"{fix}."
-        )
-
-
-def available_memory():
-    """Bytes that can still be allocated, by the machine's memory and the container's limit."""
-    available = psutil.virtual_memory().available
-    try:
-        limit, used = ((_CGROUP / name).read_text() for name in ("memory.max", "memory.current"))
-        return min(available, int(limit) - int(used))
-    except (OSError, ValueError):  # not in a container; "max" stands for no limit
-        return available

@@ -12,6 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skrec.metrics import ranking_scorer, standard_error
 from skrec.reviews import as_reviews, reviews_option
+from skrec.utils._progress import progress_bar
 from skrec.utils._validation import check_interactions
 
 _COLUMNS = (
@@ -134,9 +135,9 @@ def compare_recommenders(
         for name, fold in tasks
     )
     if verbose:
-        from tqdm import tqdm
-
-        outcomes = tqdm(outcomes, desc="compare_recommenders", total=len(tasks), unit="fit")
+        outcomes = progress_bar(
+            outcomes, desc="compare_recommenders", total=len(tasks), unit="fit"
+        )
     by_model = {name: [] for name in estimators}
     for (name, _), outcome in zip(tasks, outcomes, strict=True):
         by_model[name].append(outcome)

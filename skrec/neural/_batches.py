@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
+from skrec.neural._process import torch_state
 from skrec.utils._blocks import row_blocks
 
 
@@ -117,7 +118,12 @@ class SparseBatch:
         """Drop entries at random and scale those that stay by ``1 / (1 - probability)``."""
         if probability == 0:
             return self
-        draws = torch.rand(len(self.items), generator=generator, device=self.items.device)
+        draws = torch.rand(
+            len(self.items),
+            generator=generator,
+            dtype=self.values.dtype,
+            device=self.items.device,
+        )
         kept = draws >= probability
         values = self.values / (1 - probability)
         if self.items.device.type != "cpu":
@@ -220,7 +226,7 @@ def map_rows(function, X, device, row_bytes):
     -------
     outputs : ndarray of shape (n_rows, n_outputs)
     """
-    with torch.inference_mode():
+    with torch_state():
         outputs = [
             function(RowStore(X[block], device).cut()).cpu().numpy()
             for block in row_blocks(X.shape[0], row_bytes)
@@ -228,19 +234,42 @@ def map_rows(function, X, device, row_bytes):
     return np.concatenate(outputs)
 
 
+def check_float32(X):
+    """Raise an error that names the first entry of a matrix beyond single precision.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+        All rows that the caller has given, so that the row's number means something to them.
+    """
+    position = _first_overflow(X.data)
+    if position is not None:
+        row = np.searchsorted(X.indptr, position, side="right") - 1
+        raise ValueError(_overflow(X.data[position], f" (row {row}, item {X.indices[position]})"))
+
+
 def _to_float32(values):
+    position = _first_overflow(values)
+    if position is not None:
+        raise ValueError(_overflow(values[position]))
+    return values.astype(np.float32, copy=False)
+
+
+def _first_overflow(values):
     with np.errstate(over="ignore"):
-        converted = values.astype(np.float32, copy=False)
-    if not np.isfinite(converted).all():
-        raise ValueError(
-            f"X contains {np.abs(values).max():.3g}, which overflows float32, in which the model "
-            "computes: scale X down."
-        )
-    return converted
+        is_finite = np.isfinite(values.astype(np.float32, copy=False))
+    return None if is_finite.all() else int(np.argmin(is_finite))
+
+
+def _overflow(value, where=""):
+    return (
+        f"X contains {value:.3g}{where}, which overflows float32, in which the model computes: "
+        f"entries must lie within {np.finfo(np.float32).max:.3g}. Scale X down."
+    )
 
 
 def to_tensor(array, device):
     """Copy or share a NumPy array as a tensor; torch refuses to share read-only memory."""
     if not array.flags.writeable:
-        array = array.copy()
+        return torch.tensor(array, device=device)
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)

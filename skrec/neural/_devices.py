@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from skrec.neural._process import compute_after_fork
+
 
 def resolve_device(name, missing_ok=False, needs_float64=False):
     """Turn a ``device`` parameter into a torch device.
@@ -24,6 +26,7 @@ def resolve_device(name, missing_ok=False, needs_float64=False):
     -------
     device : torch.device
     """
+    compute_after_fork()  # whatever computes with torch asks for its device first
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device("cuda" if available["cuda"] else "cpu")

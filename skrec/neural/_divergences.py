@@ -93,5 +93,5 @@ def vamp_log_density(z, means, log_vars):
 
 def draw_gaussian(mean, log_var, generator):
     """Draw from N(mean, exp(log_var)), differentiably."""
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+    noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
     return mean + noise * torch.exp(log_var / 2)

@@ -10,13 +10,15 @@ import torch
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from tqdm.auto import tqdm
 
 from skrec.neural._batches import RowStore
 from skrec.neural._callback_support import CallbackSupportMixin
+from skrec.neural._cost import check_cost, training_cost
 from skrec.neural._devices import place, resolve_device
+from skrec.neural._process import torch_state
 from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation, without_state
 from skrec.neural._weights import as_arrays, as_tensors, load_optimizer, optimizer_arrays
+from skrec.utils._progress import progress_bar
 from skrec.utils._validation import keep_state_on_error
 
 TRAINING_CONSTRAINTS = {
@@ -51,8 +53,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     - ``_hold_out(X, seed)``: the part of `X` to train on, and a function that gives the score of
       a module on the rest;
 
-    and where the defaults do not do, ``_training_part``, ``_refill``, ``_store``,
-    ``_trainer_options`` and ``_fitted_state``.
+    and where the defaults do not do, ``_training_part``, ``_batch_cost``, ``_refill``, ``_store``,
+    ``_trainer_options`` and ``_fitted_state``. Training runs within :func:`torch_state`, and so
+    must whatever the estimator computes with torch when it predicts.
     """
 
     _trainer_class = Trainer
@@ -98,6 +101,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
                 context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
         return self
 
+    @torch_state(training=True)
     def _train(self, X, *, n_epochs, hold_out, resume, keep_optimizer, context=None):
         """Train a module and take its weights over."""
         placement = place(self.device)
@@ -118,7 +122,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         X = self._training_part(X)
 
         options = self._module_options(X)
-        module = self._module_class(X.shape[1], **options)
+        # Whatever the process's default dtype is.
+        module = self._module_class(X.shape[1], **options).to(torch.float32)
+        self._check_cost(module, X.shape, n_copies=2 if validation else 1, placement=placement)
         if resume:
             self._check_same_network(module, options)
             module.load_state_dict(as_tensors(self._weights))
@@ -131,7 +137,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
         self._options = options
         silent = not (self.verbose and placement.process == 0)
-        with tqdm(total=n_epochs, desc=type(self).__name__, unit="epoch", disable=silent) as bar:
+        name = type(self).__name__
+        with progress_bar(total=n_epochs, desc=name, unit="epoch", silent=silent) as bar:
             report = {"estimator": self, "X": X}
             callbacks = [
                 *([("validation", validation)] if validation else []),
@@ -158,6 +165,29 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
         self._take_over(trainer, validation, snapshot)
         self._optimizer_state = optimizer_arrays(trainer.optimizer_) if keep_optimizer else None
+
+    def _check_cost(self, module, shape, n_copies, placement):
+        """Say what training costs before it begins."""
+        batch_bytes, n_rows = self._batch_cost(*shape)
+        cost = training_cost(module, n_copies=n_copies, batch_bytes=batch_bytes, n_rows=n_rows)
+        parameters = [
+            name
+            for name in ("hidden_layer_sizes", "n_components", "batch_size")
+            if hasattr(self, name)
+        ]
+        fixes = (
+            f"smaller {', '.join(parameters)} need less, and so do fewer items "
+            "(Interactions.filter(min_users_per_item=...))"
+        )
+        what = f"{type(self).__name__} on {shape[0]} users x {shape[1]} items"
+        check_cost(cost, what, fixes, placement.device)
+
+    def _batch_cost(self, n_users, n_items):
+        """Bytes of a batch's buffers, and rows that pass the dense layers in an epoch.
+
+        Zeros where both are small beside the weights, or grow with the ratings alone.
+        """
+        return 0, 0
 
     def _training_part(self, X):
         """Rows to train on; an empty row says nothing."""
@@ -211,7 +241,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             warnings.warn(
                 f"Training was interrupted in epoch {len(trainer.history)}: the model so far is "
                 "kept.",
-                stacklevel=4,
+                stacklevel=5,
             )
         vars(self).update(snapshot(trainer))
         self.loss_curve_ = (self.loss_curve_ if start else []) + [
@@ -239,6 +269,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         rng = check_random_state(self.random_state)
         return draw_seed(rng), [draw_seed(rng)]
 
+    @torch_state(training=True)  # the module outlives the state in which it is asked for
     def _scoring_module(self):
         device = resolve_device(self.device, missing_ok=True)
         with _MODULES_LOCK:  # rows are scored from several threads

@@ -74,9 +74,9 @@ class BatchLinear(nn.Linear):
         return linear_in_batches(inputs, self.weight, self.bias)
 
 
-def linear(n_inputs, n_outputs):
+def linear(n_inputs, n_outputs, bias=True):
     """Make a linear layer without weights: the global random state is not ours to draw from."""
-    return skip_init(nn.Linear, n_inputs, n_outputs)
+    return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
 
 
 def batch_linear(n_inputs, n_outputs):
@@ -126,7 +126,8 @@ def init_uniform(module, generator):
     for layer, n_inputs in _linear_layers(module):
         bound = 1 / math.sqrt(n_inputs)
         nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        if layer.bias is not None:
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
 
 def init_he_normal(module, generator):

@@ -67,16 +67,25 @@ def observed_products(left, right, batch):
 
 
 def _sampled_product(left, right, batch):
+    pattern = torch.sparse_csr_tensor(
+        batch.offsets,
+        batch.items,
+        torch.zeros_like(batch.values),
+        size=(len(left), len(right)),
+        check_invariants=False,
+    )
+    return torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0.0).values()
+
+
+def _hear_that_csr_is_in_beta():
+    """Let torch say so now: it does once in a process, and filters belong to all threads."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        pattern = torch.sparse_csr_tensor(
-            batch.offsets,
-            batch.items,
-            torch.zeros_like(batch.values),
-            size=(len(left), len(right)),
-            check_invariants=False,
-        )
-        return torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0.0).values()
+        empty = torch.zeros(1, dtype=torch.int64, device="cpu")
+        torch.sparse_csr_tensor(empty, empty[:0], empty[:0], size=(0, 0), check_invariants=False)
+
+
+_hear_that_csr_is_in_beta()
 
 
 def _gathered_products(left, right, batch):

@@ -34,7 +34,9 @@ class RatedRows:
         if probability == 0:
             return self
         values = self.batch.values
-        draws = torch.rand(len(values), generator=generator, device=values.device)
+        draws = torch.rand(
+            len(values), generator=generator, dtype=values.dtype, device=values.device
+        )
         values = values * (draws >= probability) / (1 - probability)
         return replace(self, batch=replace(self.batch, values=values))
 

@@ -8,9 +8,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skrec._ratings import RatingMixin
-from skrec.neural._batches import RowStore
+from skrec.neural._batches import RowStore, check_float32
 from skrec.neural._estimator import NeuralEstimatorMixin, draw_seed
 from skrec.neural._held_out import hold_out_users
+from skrec.neural._process import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
 
@@ -91,7 +92,7 @@ class NeuralRecommenderMixin(
         X = self._check_rows(X)
         blocks = row_blocks(X.shape[0], 4 * (X.shape[1] + 8 * self._n_features_out))
         module = self._scoring_module()
-        with torch.inference_mode():
+        with torch_state():
             codes = [self._encode(module, X[block]).cpu() for block in blocks]
         return torch.cat(codes).numpy()
 
@@ -127,7 +128,7 @@ class NeuralRecommenderMixin(
         for block in row_blocks(X.shape[0], 16 * X.shape[1]):
             batch = RowStore(X[block], device).cut()
             for sample in samples:
-                with torch.inference_mode():
+                with torch_state():
                     outputs = module.output(module.hidden(module.draw(batch, generator)))
                 sample[block] = self._draw_rows(outputs.cpu().numpy(), totals[block], rng)
         return samples
@@ -156,7 +157,7 @@ class NeuralRecommenderMixin(
         return self._scores(self._scoring_module(), X)
 
     def _scores(self, module, X):
-        with torch.inference_mode():
+        with torch_state():
             return module.output(module.hidden(self._encode(module, X))).cpu().numpy()
 
     def _encode(self, module, X):
@@ -171,6 +172,15 @@ class NeuralRecommenderMixin(
         weights = softmax(outputs.astype(np.float64), axis=1)
         return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
 
+    def _batch_cost(self, n_users, n_items):
+        n_buffers = 2 if self._likelihood == "bernoulli" else 1
+        return 4 * n_buffers * min(self.batch_size, n_users) * n_items, self._n_passes * n_users
+
+    @property
+    def _n_passes(self):
+        """Passes over the users in an epoch."""
+        return 1
+
     def _check_training_rows(self, X, reset):
         if self._likelihood == "gaussian":
             return self._check_ratings(X, reset)
@@ -178,7 +188,13 @@ class NeuralRecommenderMixin(
         self._check_values(X)
         return X
 
+    def _check_rows(self, X):
+        X = super()._check_rows(X)
+        check_float32(X)
+        return X
+
     def _check_values(self, X):
+        check_float32(X)
         likelihood = self._likelihood
         if likelihood != "gaussian" and X.nnz and X.data.min() < 0:
             raise ValueError(

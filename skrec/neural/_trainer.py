@@ -215,7 +215,8 @@ class EndOfEpoch(Callback):
         `estimator` and `X`, for scikit-learn's callbacks.
     snapshot : callable
         ``snapshot(net)`` returns the attributes of an estimator fitted so far.
-    bar : tqdm.tqdm
+    bar : progress bar
+        Of :func:`progress_bar`.
     validation : Validation or None
     """
 

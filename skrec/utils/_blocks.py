@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from joblib import effective_n_jobs
+from scipy.sparse import csr_array, issparse
 from sklearn import get_config
 from sklearn.utils import gen_batches
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
@@ -128,6 +129,62 @@ def _largest_in_index_order(scores, k):
     return (flat % n_items).reshape(n_rows, k), values
 
 
+def distinct_rows(X, reviews=None):
+    """Keep one of the rows that are equal, so that they get equal scores whatever computes them.
+
+    Products of matrices, and functions of the elements of an array, may differ in the last digit
+    between the end of an array and the rest of it.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_rows, n_items)
+        Sorted, without duplicates.
+    reviews : sparse matrix of n_rows rows, default=None
+        Rows are equal only if theirs are. None: there is none. Of anything else but a sparse
+        matrix nothing is known, and all rows are kept.
+
+    Returns
+    -------
+    X : csr_array of shape (n_distinct, n_items)
+    reviews : sparse matrix of n_distinct rows or None
+    positions : ndarray of int of shape (n_rows,) or None
+        Where each row is found; None if all are kept, in their order.
+    """
+    if reviews is not None and not issparse(reviews):
+        return X, reviews, None
+    parts = [X] if reviews is None else [X, csr_array(reviews)]
+    hashes = sum(_row_hashes(part, seed) for seed, part in enumerate(parts))
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    first = first[inverse]
+    kept = np.unique(first)
+    again = np.flatnonzero(first != np.arange(len(first)))
+    if len(again) == 0 or not all(_are_equal(part[again], part[first[again]]) for part in parts):
+        return X, reviews, None  # all distinct, or, once in 10^9 times, a hash that hides it
+    reviews = None if reviews is None else reviews[kept]
+    return X[kept], reviews, np.searchsorted(kept, first)
+
+
+def _row_hashes(X, seed):
+    """A 64-bit hash of each row: the sum of those of its entries (splitmix64)."""
+    sums = np.zeros(X.nnz + 1, dtype=np.uint64)
+    for start in range(0, X.nnz, 2**15):  # so that what is computed stays in the cache
+        entries = slice(start, start + 2**15)
+        hashes = X.data[entries].astype(np.float64).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        hashes += X.indices[entries].astype(np.uint64) * np.uint64(0xD1B54A32D192ED03)
+        hashes += np.uint64(seed + 1)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+            hashes ^= hashes >> np.uint64(shift)
+            hashes *= np.uint64(factor)
+        sums[1:][entries] = hashes
+    np.cumsum(sums, out=sums)
+    return sums[X.indptr[1:]] - sums[X.indptr[:-1]]
+
+
+def _are_equal(A, B):
+    parts = [(getattr(A, name), getattr(B, name)) for name in ("indptr", "indices", "data")]
+    return all(np.array_equal(*pair) for pair in parts)
+
+
 def score_block(score_rows, block, X, reviews=None):
     """Call `score_rows` on a block of rows, and of what was read of their reviews, if anything."""
     return score_rows(X[block]) if reviews is None else score_rows(X[block], reviews[block])
@@ -168,7 +225,9 @@ def recommend_rows(score_rows, X, k, *, reviews=None, exclude_seen=True, items=N
         indices, values = top_k(np.take(scores, items, axis=1), k)
         return np.where(indices < 0, -1, items[indices]), values
 
+    X, reviews, positions = distinct_rows(X, reviews)
     # scores, the partitioned copy, and the comparison
     blocks = row_blocks(X.shape[0], 3 * 8 * X.shape[1], n_threads)
     indices, scores = zip(*map_blocks(best, blocks, n_threads), strict=True)
-    return np.concatenate(indices), np.concatenate(scores)
+    indices, scores = np.concatenate(indices), np.concatenate(scores)
+    return (indices, scores) if positions is None else (indices[positions], scores[positions])

@@ -36,7 +36,7 @@ def ridge_rows(X, features, l2, bias=0.0, device="cpu"):
     Rows of like length are padded to one length and solved together, through the Gram matrix of
     their entries or that of the features, whichever is smaller.
     """
-    features = pad(torch.as_tensor(np.asarray(features, dtype=np.float64), device=device))
+    features = pad(torch.tensor(np.asarray(features), dtype=torch.float64, device=device))
     weights = features.new_zeros(X.shape[0], features.shape[1])
     biases = features.new_full((X.shape[0],), float(bias))
 

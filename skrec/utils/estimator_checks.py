@@ -6,7 +6,14 @@ scikit-learn's :func:`~sklearn.utils.estimator_checks.parametrize_with_checks` k
 """
 
 import pickle
+import sys
+import tempfile
+import threading
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
 
+import joblib
 import numpy as np
 from scipy import sparse
 from sklearn import config_context
@@ -447,6 +454,146 @@ def check_pairs_agree(estimator):
         _assert_same(std, model.predict(X, return_std=True)[1][users, items])
 
 
+def check_equal_rows_tie(estimator):
+    """Equal rows get equal scores to the last digit, wherever and how often they stand."""
+    model, X = _fitted(estimator)
+    rng = np.random.default_rng(4)
+    for n_rows in (2, 5, 13, 33, 300):
+        users = np.r_[0, rng.integers(0, 4, n_rows - 1)]
+        scores = model.predict(X[users])
+        indices, best = model.recommend(X[users], k=5, return_scores=True)
+        for user in np.unique(users):
+            for answer in (scores, indices, best):
+                rows = answer[users == user]
+                np.testing.assert_array_equal(rows, np.broadcast_to(rows[0], rows.shape))
+
+
+def check_nothing_is_left_behind(estimator):
+    """No verb leaves a thread, another filter of warnings, or a changed default of torch."""
+    model, X = _quick(estimator), _data(estimator)
+    verbs = [model.fit, model.predict, model.recommend, model.score]
+    verbs += [
+        getattr(model, name) for name in ("transform", "partial_fit") if hasattr(model, name)
+    ]
+    for verb in verbs:
+        filters, threads, defaults = warnings.filters, threading.enumerate(), _torch_defaults()
+        content = list(filters)
+        verb(X)
+        assert warnings.filters is filters
+        assert list(filters) == content
+        assert threading.enumerate() == threads
+        assert _torch_defaults() == defaults
+
+
+def check_memory_mapped(estimator):
+    """Models and rows that are mapped from files, read-only, give the same without a warning."""
+    model, X = _fitted(estimator)
+    expected = model.predict(X)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name, what in (("model", model), ("X", X)):
+            joblib.dump(what, Path(folder) / name)
+        mapped, X = (joblib.load(Path(folder) / name, mmap_mode="r") for name in ("model", "X"))
+        _assert_same(mapped.predict(X), expected)
+        mapped.recommend(X)
+        mapped.score(X)
+        for verb in ("transform", "partial_fit", "fit"):
+            if hasattr(mapped, verb):
+                getattr(mapped, verb)(X)
+        del mapped, X  # so that the files can go
+
+
+def check_torch_state(estimator):
+    """What the caller has set in torch makes no difference to models that compute with it."""
+    if not _uses_torch(estimator):
+        return
+    import torch
+
+    X = _data(estimator)
+    model = _quick(estimator).fit(X)
+    expected = _answers(model, X)
+    states = {
+        "set_default_dtype(float64)": _default_dtype(torch.float64),
+        "set_default_dtype(bfloat16)": _default_dtype(torch.bfloat16),
+        "set_default_device": torch.device("meta"),
+        "inference_mode": torch.inference_mode(),
+        "no_grad": torch.no_grad(),
+        "autocast": torch.autocast("cpu", torch.bfloat16),
+    }
+    for name, state in states.items():
+        with state:
+            fitted = _quick(estimator).fit(X)
+            answers = _answers(fitted, X), _answers(pickle.loads(pickle.dumps(model)), X)
+        for answer in (*answers, _answers(fitted, X)):
+            for verb, value in expected.items():
+                np.testing.assert_array_equal(answer[verb], value, err_msg=f"{verb} in {name}")
+
+
+def check_torch_threads(estimator):
+    """The number of torch's threads changes the model by no more than rounding."""
+    if not _uses_torch(estimator):
+        return
+    import torch
+
+    X = sparse.vstack([_data(estimator, seed=seed) for seed in range(4)], format="csr")
+    before = torch.get_num_threads()
+    try:
+        scores = []
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            scores.append(_quick(estimator).fit(X).predict(X))
+    finally:
+        torch.set_num_threads(before)
+    for other in scores[1:]:
+        _assert_same(other, scores[0], rtol=1e-5)
+
+
+def _quick(estimator):
+    """A clone that makes few iterations, the same at every fit."""
+    parameters = estimator.get_params()
+    few = {"max_iter": 3} if "max_iter" in parameters else {}
+    seed = {"random_state": 0} if "random_state" in parameters else {}
+    return clone(estimator).set_params(**few, **seed)
+
+
+def _answers(model, X):
+    answers = {"predict": model.predict(X), "recommend": model.recommend(X, k=5)}
+    if hasattr(model, "transform"):
+        answers["transform"] = model.transform(X)
+    if _offers_std(model):
+        answers["std"] = model.predict(X, return_std=True)[1]
+    return answers
+
+
+def _uses_torch(estimator):
+    return "device" in estimator.get_params() and estimator.get_params()["device"] == "auto"
+
+
+def _torch_defaults():
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    return (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.get_num_threads(),
+    )
+
+
+@contextmanager
+def _default_dtype(dtype):
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def _has_rating_parameter(estimator, name):
     return _tags(estimator).predicts_ratings and name in estimator.get_params()
 
@@ -480,4 +627,9 @@ CHECKS = [
     check_recommended_scores,
     check_return_std,
     check_pairs_agree,
+    check_equal_rows_tie,
+    check_nothing_is_left_behind,
+    check_memory_mapped,
+    check_torch_state,
+    check_torch_threads,
 ]

@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import re
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -385,13 +386,20 @@ def test_training_is_private_and_silent(X, reviews, capfd):
 
 @pytest.mark.parametrize("offsets", [True, False])
 def test_memory_does_not_change_the_model(X, reviews, offsets):
-    """But for rounding, which Adam makes much of."""
+    """But for rounding."""
     options = {**SMALL, "offsets": offsets, "text_weight": 1}
-    with config_context(working_memory=0.01):
+    norm = _deep_ltrs_module.BatchNorm
+    with (
+        config_context(working_memory=0.01),
+        patch.object(norm, "folded", autospec=True, side_effect=norm.folded) as folded,
+    ):
         in_blocks = DeepLTRS(5, **options).fit(X, reviews=reviews)
-    whole = clone(in_blocks).fit(X, reviews=reviews)
-    assert in_blocks.loss_curve_ != whole.loss_curve_
-    assert_allclose(in_blocks.loss_curve_, whole.loss_curve_, rtol=3e-3)
+        assert folded.called
+        folded.reset_mock()
+        with config_context(working_memory=1024):
+            whole = clone(in_blocks).fit(X, reviews=reviews)
+        assert not folded.called
+    assert_allclose(in_blocks.loss_curve_, whole.loss_curve_, rtol=1e-5)
 
 
 def test_interrupted_training_keeps_the_model_so_far(X, reviews):

@@ -19,6 +19,7 @@ from skrec import EASE
 from skrec.linear import _gram
 from skrec.linear._ease_method import costs, memory
 from skrec.linear._gram import gram_upper, invert_upper, mirror_upper
+from skrec.utils import _memory
 from skrec.utils._blocks import top_k
 
 
@@ -100,7 +101,7 @@ def test_auto_takes_what_fits_in_memory(monkeypatch):
     expected = EASE().fit(X)
     assert expected.method_ == "primal"
     memory_left = SimpleNamespace(available=memory(72, 80)["dual"])
-    monkeypatch.setattr(_gram, "psutil", SimpleNamespace(virtual_memory=lambda: memory_left))
+    monkeypatch.setattr(_memory, "psutil", SimpleNamespace(virtual_memory=lambda: memory_left))
     model = EASE().fit(X)
     assert model.method_ == "dual"
     np.testing.assert_allclose(model.predict(X), expected.predict(X), atol=1e-12)
@@ -214,7 +215,7 @@ def test_memory_error_says_what_is_needed_and_what_needs_less(X, monkeypatch):
     model = EASE().fit(X)
     expected = model.predict(X)
     memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1000))
-    monkeypatch.setattr(_gram, "psutil", memory)
+    monkeypatch.setattr(_memory, "psutil", memory)
     needed = r"EASE\(method='primal'\) on 10 users x 30 items needs 8.72e-06 GiB, 9.31e-07 GiB"
     with pytest.raises(MemoryError, match=needed) as error:
         EASE(method="primal").fit(X[:10])
@@ -228,7 +229,7 @@ def test_memory_error_says_what_is_needed_and_what_needs_less(X, monkeypatch):
 
 
 def test_memory_limit_of_a_container_counts(X, monkeypatch, tmp_path):
-    monkeypatch.setattr(_gram, "_CGROUP", tmp_path)
+    monkeypatch.setattr(_memory, "_CGROUP", tmp_path)
     (tmp_path / "memory.current").write_text("900\n")
     (tmp_path / "memory.max").write_text("max\n")
     EASE().fit(X)

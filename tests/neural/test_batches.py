@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy import sparse
 
+from skrec import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from skrec.neural import _batches
-from skrec.neural._batches import RowStore
+from skrec.neural._batches import RowStore, to_tensor
 from skrec.neural._layers import SparseLinear
 
 
@@ -100,3 +101,25 @@ def test_read_only_rows_are_enough(X):
         array.flags.writeable = False
     batch = RowStore(X, torch.device("cpu")).cut()
     np.testing.assert_array_equal(dense(batch), X.toarray())
+
+
+@pytest.mark.parametrize("estimator", [MultVAE, MultDAE, RecVAE, EnhancedVAE])
+def test_an_entry_beyond_single_precision_is_named(estimator, X):
+    rows = sparse.vstack([X.astype(np.float64)] * 60, format="csr")
+    model = estimator(2, max_iter=1, early_stopping=False).fit(rows)
+    rows = rows.toarray()
+    rows[301, 4] = 1e300  # beyond the first block
+    named = r"X contains 1e\+300 \(row 301, item 4\), which overflows float32.* within 3.4e\+38"
+    for verb in (model.predict, model.recommend, model.transform, model.partial_fit, model.fit):
+        with pytest.raises(ValueError, match=named):
+            verb(rows)
+
+
+def test_memory_is_shared_unless_it_is_read_only(recwarn):
+    array = np.arange(4.0)
+    assert to_tensor(array, "cpu").data_ptr() == array.ctypes.data
+    array.flags.writeable = False
+    copy = to_tensor(array, "cpu")
+    assert copy.data_ptr() != array.ctypes.data
+    assert copy.tolist() == [0, 1, 2, 3]
+    assert len(recwarn) == 0

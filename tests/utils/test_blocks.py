@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn import config_context
 
-from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, top_k
+from skrec.utils._blocks import distinct_rows, effective_n_threads, map_blocks, row_blocks, top_k
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -67,3 +68,23 @@ def test_number_of_threads(monkeypatch):
     assert effective_n_threads(-1) >= 1
     with pytest.raises(ValueError, match="n_jobs"):
         effective_n_threads(0)
+
+
+def test_distinct_rows_are_kept_once():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((40, 9), density=0.3, format="csr", rng=rng)
+    users = np.r_[rng.integers(0, 40, 200), 3, 3]
+    kept, reviews, positions = distinct_rows(X[users])
+    assert reviews is None
+    assert kept.shape[0] == len(np.unique(X.toarray()[users], axis=0))
+    np.testing.assert_array_equal(kept[positions].toarray(), X[users].toarray())
+
+
+def test_rows_that_differ_are_all_kept():
+    X = sparse.csr_array(np.r_[np.eye(5), 2 * np.eye(5), np.zeros((1, 5))])
+    assert distinct_rows(X)[2] is None
+    same = X[[0, 0, 1]]
+    reviews = sparse.csr_array(np.array([[1.0, 0], [0, 1], [1, 0]]))
+    assert distinct_rows(same, reviews)[2] is None
+    np.testing.assert_array_equal(distinct_rows(same, reviews[[0, 0, 0]])[2], [0, 0, 1])
+    assert distinct_rows(same, ["a", "b", "c"])[2] is None

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skrec import BiasBaseline
 from skrec._ratings import UncertainRatingMixin, check_rating_scale
@@ -18,8 +19,22 @@ class NoScale(BiasBaseline):
 
 
 class NeverClips(BiasBaseline):
-    def _clip(self, ratings):
-        return ratings
+    def _as_answers(self, scores):
+        return self._in_ratings(scores)
+
+
+class HasAUnit(BiasBaseline):
+    def _score_rows(self, X):
+        return super()._score_rows(X) + 0.1 / self.rating_unit_
+
+
+class ClipsNoRecommendations(BiasBaseline):
+    def recommend(self, *args, **options):
+        return clone(self).set_params(clip=False).fit(self.X_).recommend(*args, **options)
+
+    def fit(self, X):
+        self.X_ = X
+        return super().fit(X)
 
 
 class OtherPairs(BiasBaseline):
@@ -58,6 +73,8 @@ class DoubtOfPairs(Uncertain):
     [
         (NoScale(), checks.check_rating_scale),
         (NeverClips(), checks.check_clip),
+        (HasAUnit(), checks.check_rating_units),
+        (ClipsNoRecommendations(), checks.check_recommended_scores),
         (OtherPairs(), checks.check_pairs_agree),
         (NoDoubt(), checks.check_return_std),
         (DoubtOfTheBatch(), checks.check_return_std),

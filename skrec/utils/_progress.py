@@ -1,0 +1,43 @@
+"""Progress bars that leave nothing behind."""
+
+
+def progress_bar(*args, silent=False, **options):
+    """Make a progress bar, or something that takes the same calls where there is nothing to show.
+
+    tqdm starts a thread to watch over its bars, even over one that is switched off, and that
+    thread outlives them all: here none is started.
+
+    Parameters
+    ----------
+    *args
+        Parameters of tqdm.
+    silent : bool, default=False
+        Whether to show nothing; tqdm is not even imported then.
+    **options
+        Parameters of tqdm.
+
+    Returns
+    -------
+    bar : context manager
+        With the methods ``update`` and ``set_postfix``; a bar that is shown is a ``tqdm.tqdm``.
+    """
+    if silent:
+        return _SilentBar()
+    from tqdm.auto import tqdm
+
+    bar_class = type("ProgressBar", (tqdm,), {"monitor_interval": 0})
+    return bar_class(*args, **options)
+
+
+class _SilentBar:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def update(self, n=1):
+        pass
+
+    def set_postfix(self, *args, **values):
+        pass

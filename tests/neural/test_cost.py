@@ -1,0 +1,72 @@
+"""What training costs is said before it begins."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from skrec import MultDAE, MultVAE, RecVAE
+from skrec.neural._cost import Cost, check_cost, training_cost
+from skrec.utils import _memory
+
+CPU = torch.device("cpu")
+
+
+def cost_of(estimator, n_users, n_items):
+    with torch.device("meta"):
+        X = sparse.csr_array((n_users, n_items))
+        module = estimator._module_class(n_items, **estimator._module_options(X))
+    batch_bytes, n_rows = estimator._batch_cost(n_users, n_items)
+    return training_cost(module, n_copies=2, batch_bytes=batch_bytes, n_rows=n_rows)
+
+
+def test_memory_and_products_are_those_of_the_weights():
+    model = MultVAE(20, hidden_layer_sizes=(60,), batch_size=50)
+    n_users, n_items = 200, 1000
+    hidden = (60 + 1) * 40 + (20 + 1) * 60
+    n_weights = 2 * 60 * n_items + 60 + n_items + hidden
+    cost = cost_of(model, n_users, n_items)
+    assert cost.n_bytes == 4 * (5 * n_weights + 50 * n_items)
+    assert cost_of(RecVAE(), n_users, n_items).epoch_seconds > cost.epoch_seconds
+
+
+@pytest.mark.parametrize("estimator", [MultVAE(), MultDAE(), RecVAE()])
+def test_movielens_20m_is_no_matter_for_a_warning(estimator):
+    n_threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        cost = cost_of(estimator, 138_493, 26_744)
+    finally:
+        torch.set_num_threads(n_threads)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_cost(cost, "it", "less", CPU)
+
+
+def test_a_large_catalogue_gets_a_warning(monkeypatch):
+    plenty = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=2**40))
+    monkeypatch.setattr(_memory, "psutil", plenty)
+    cost = cost_of(MultVAE(), 100_000, 150_000)
+    with pytest.warns(UserWarning, match=r"Training it needs about 3.6 GiB of memory.*: less\."):
+        check_cost(cost, "it", "less", CPU)
+    with pytest.warns(UserWarning, match=r"about 20 minutes an epoch on \d+ threads: less\."):
+        check_cost(Cost(0, 1200.0), "it", "less", CPU)
+
+
+def test_fit_says_what_makes_it_cheaper(monkeypatch):
+    X = np.eye(6)
+    model = MultVAE(2, max_iter=1, early_stopping=False).fit(X)
+    expected = model.predict(X)
+    monkeypatch.setattr("skrec.neural._cost.LARGE_MEMORY", 1000)
+    with pytest.warns(UserWarning, match="MultVAE on 6 users x 6 items needs about") as caught:
+        MultVAE(2, max_iter=1, early_stopping=False).fit(X)
+    assert caught[0].filename == __file__
+    little = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1000))
+    monkeypatch.setattr(_memory, "psutil", little)
+    fixes = r"GiB are available: smaller hidden_layer_sizes, n_components, batch_size .*filter"
+    with pytest.raises(MemoryError, match=fixes):
+        model.fit(X)
+    np.testing.assert_array_equal(model.predict(X), expected)
