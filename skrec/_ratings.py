@@ -103,12 +103,13 @@ class UncertainRatingMixin(RatingMixin):
         if not return_std:
             return super().predict(X, reviews=reviews)
         X, read = self._check_input(X, reviews)
+        X, place = self._distinct_rows(X, read)
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 32 * X.shape[1], n_threads)
         answers = map_blocks(
             lambda block: score_block(self._score_rows_std, block, X, read), blocks, n_threads
         )
-        ratings, std = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+        ratings, std = (np.concatenate(parts)[place] for parts in zip(*answers, strict=True))
         return self._clip(ratings), std
 
     def _rate_pairs(self, states, users, items, return_std=False):

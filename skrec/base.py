@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrec.reviews import as_reviews
 from skrec.utils._blocks import (
+    distinct_rows,
     effective_n_threads,
     map_blocks,
     recommend_rows,
@@ -56,7 +57,9 @@ class BaseRecommender(BaseEstimator):
     Notes
     -----
     ``_score_rows(X)`` receives a validated ``csr_array`` and returns a new C-ordered float array
-    of shape (n_rows, n_items). A row's scores may depend on nothing but that row.
+    of shape (n_rows, n_items). A row's scores may depend on nothing but that row. It gets each row
+    once: rows of a call that are equal have equal scores, to the last bit. Between calls rounding
+    may differ.
 
     A model that reads reviews says so in its tags and writes ``_read_reviews(reviews)``, which
     makes of validated :class:`~skrec.Reviews` something that is cut by rows, such as a sparse
@@ -81,11 +84,12 @@ class BaseRecommender(BaseEstimator):
             Larger is better. This is dense: prefer :meth:`recommend` for many users.
         """
         X, read = self._check_input(X, reviews)
+        X, place = self._distinct_rows(X, read)
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
         first = score_block(self._score_rows, blocks[0], X, read)
         if len(blocks) == 1:
-            return first
+            return first[place]
         scores = np.empty(X.shape, dtype=first.dtype)
         scores[blocks[0]] = first
 
@@ -93,7 +97,7 @@ class BaseRecommender(BaseEstimator):
             scores[block] = score_block(self._score_rows, block, X, read)
 
         map_blocks(fill, blocks[1:], n_threads)
-        return scores
+        return scores[place]
 
     def recommend(
         self, X, k=10, *, reviews=None, exclude_seen=True, items=None, return_scores=False
@@ -127,6 +131,7 @@ class BaseRecommender(BaseEstimator):
         X, read = self._check_input(X, reviews)
         if items is not None:
             items = check_items(items, X.shape[1])
+        X, place = self._distinct_rows(X, read)
         indices, scores = recommend_rows(
             self._score_rows,
             X,
@@ -136,7 +141,8 @@ class BaseRecommender(BaseEstimator):
             items=items,
             n_threads=effective_n_threads(getattr(self, "n_jobs", None)),
         )
-        return (indices, scores) if return_scores else indices
+        indices = indices[place]
+        return (indices, scores[place]) if return_scores else indices
 
     def score(self, X, y=None, *, reviews=None):
         """Measure how well held-out entries are recommended or predicted.
@@ -177,6 +183,15 @@ class BaseRecommender(BaseEstimator):
         if reviews is None or not self.__sklearn_tags__().recommender_tags.reads_reviews:
             return rows, None
         return rows, self._read_reviews(as_reviews(reviews, X, rows))
+
+    @staticmethod
+    def _distinct_rows(X, read):
+        """Rows to score, and where among them each row of `X` is; those with reviews are kept."""
+        if read is None:
+            first, place = distinct_rows(X)
+            if len(first) < X.shape[0]:
+                return X[first], place
+        return X, slice(None)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

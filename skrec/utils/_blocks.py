@@ -70,6 +70,57 @@ def map_blocks(function, blocks, n_threads=1):
         executor.shutdown(cancel_futures=True)
 
 
+def distinct_rows(X):
+    """Find the rows that equal an earlier row, entry by entry.
+
+    The last digits of a row's scores may depend on where in a block it stands: kernels treat the
+    edges of a matrix apart, and vectors by their alignment. Rows that are scored once are equal.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    first : ndarray of int of shape (n_distinct,)
+        Numbers of the rows that differ from all rows before them, ascending.
+    place : ndarray of int of shape (n_rows,)
+        Position in `first` of the row that each row equals.
+    """
+    lengths = np.diff(X.indptr)
+    # Rows of equal sums of mixed bits are compared below.
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mixed_bits(X))])
+    _, first, place = np.unique(
+        sums[X.indptr[1:]] - sums[X.indptr[:-1]], return_index=True, return_inverse=True
+    )
+    earliest = first[place]
+    rows = np.arange(len(lengths))
+    rows = rows[(earliest != rows) & (lengths[earliest] == lengths)]
+    entries, others = _entries_of(X, rows), _entries_of(X, earliest[rows])
+    differs = (X.indices[entries] != X.indices[others]) | (X.data[entries] != X.data[others])
+    owners = np.repeat(np.arange(len(rows)), lengths[rows])
+    rows = rows[np.bincount(owners[differs], minlength=len(rows)) == 0]
+    equal = np.arange(len(lengths))
+    equal[rows] = earliest[rows]
+    return np.unique(equal, return_inverse=True)
+
+
+def _mixed_bits(X):
+    """A number for each entry, from its column and value."""
+    mixed = X.data.view(f"u{X.data.itemsize}").astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed *= 2 * X.indices.astype(np.uint64) + np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    return mixed
+
+
+def _entries_of(X, rows):
+    """Positions of the entries of rows, one row after another."""
+    lengths = np.diff(X.indptr)[rows]
+    ends = np.cumsum(lengths)
+    return np.arange(lengths.sum()) + np.repeat(X.indptr[rows] - (ends - lengths), lengths)
+
+
 def top_k(scores, k):
     """The `k` largest scores of each row, best first, ties by lower index.
 

@@ -1,0 +1,75 @@
+"""Equal rows of one call have equal scores, whatever stands between them."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+
+from skrec import EASE, PMF, AutoRec, BayesianPMF, BiasBaseline, MultVAE
+from skrec.utils import _blocks
+from skrec.utils._blocks import distinct_rows
+
+MODELS = [
+    PMF(random_state=0, max_iter=5),
+    PMF(link="logistic", l2=0.05, random_state=0, max_iter=5),
+    BayesianPMF(random_state=0, n_samples=3, n_burn_in=1),
+    BiasBaseline(),
+    AutoRec(random_state=0, max_iter=2),
+    EASE(),
+    MultVAE(random_state=0, max_iter=2),
+]
+
+
+def ratings(n_users, n_items=61, seed=0):
+    rng = np.random.default_rng(seed)
+    share = rng.uniform(0.02, 0.8, (n_users, 1))
+    X = rng.integers(1, 6, (n_users, n_items)) * (rng.random((n_users, n_items)) < share)
+    return sparse.csr_array(X.astype(np.float64))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_equal_rows_in_one_call(model, dtype):
+    X = ratings(80).astype(dtype)
+    model = clone(model).fit(X)
+    probes = X[:4]
+    alone = [model.predict(probes[[row]])[0] for row in range(4)]
+    # AutoRec computes in float32.
+    eps = np.finfo(np.float32 if isinstance(model, AutoRec) else alone[0].dtype).eps
+    for n_others in (1, 2, 7, 30, 301):
+        others = ratings(n_others, seed=n_others).astype(dtype)
+        batch = sparse.vstack([probes, others, probes, others[:5], probes], format="csr")
+        scores = [model.predict(batch)]
+        if model.__sklearn_tags__().recommender_tags.predicts_std:
+            scores += model.predict(batch, return_std=True)
+        lists, values = model.recommend(batch, 10, return_scores=True)
+        for answer in (*scores, lists, values):
+            for start in (4 + n_others, len(answer) - 4):
+                assert_array_equal(answer[start : start + 4], answer[:4])
+        # Kernels choose by the size of a batch, so that digits at the end may differ.
+        assert_allclose(scores[0][:4], alone, rtol=100 * eps, atol=100 * eps)
+
+
+def test_distinct_rows():
+    X = ratings(30)
+    order = np.random.default_rng(0).permutation(np.repeat(np.arange(30), 3))
+    repeated = sparse.csr_array(X[order])
+    first, place = distinct_rows(repeated)
+    assert len(first) == 30
+    assert (first[place] <= np.arange(90)).all()
+    assert_array_equal(repeated[first][place].toarray(), repeated.toarray())
+    # The same entries elsewhere, swapped values, another sign, nothing, a stored zero.
+    rows = [[1, 2, 0], [0, 1, 2], [2, 1, 0], [-1, 2, 0], [0, 0, 0], [1, 2, 0]]
+    X = sparse.csr_array(np.array(rows, dtype=np.float32))
+    assert_array_equal(distinct_rows(X)[1], [0, 1, 2, 3, 4, 0])
+    X.data[:] = 0
+    assert_array_equal(distinct_rows(X)[1], [0, 1, 0, 0, 2, 0])
+    assert [len(part) for part in distinct_rows(X[:0])] == [0, 0]
+
+
+def test_rows_of_equal_sums_of_bits_are_compared(monkeypatch):
+    monkeypatch.setattr(_blocks, "_mixed_bits", lambda X: np.zeros(X.nnz, np.uint64))
+    X = sparse.csr_array(np.array([[1.0, 2], [3, 4], [1, 2], [0, 1]]))
+    first, place = distinct_rows(X)
+    assert_array_equal(first[place], [0, 1, 0, 3])
