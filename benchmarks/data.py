@@ -79,3 +79,30 @@ def popularity_skewed(n_users, n_items, n_entries, seed=0):
     indptr = np.searchsorted(rows, np.arange(n_users + 1)).astype(np.int32)
     entries = np.ones(n_entries, np.float32), columns.astype(np.int32), indptr
     return sparse.csr_array(entries, shape=(n_users, n_items))
+
+
+def ciao_shape(seed=0):
+    """Ratings of the shape of Ciao's: most items have one to three, none has none.
+
+    One rating falls to each item, the others by log-normal popularity; users' activity is
+    log-normal. The ratings come from offsets and two factors.
+    """
+    n_users, n_items, n_entries = 7_375, 105_114, 226_000
+    rng = np.random.default_rng(seed)
+    activity = rng.lognormal(sigma=1.1, size=n_users)
+    popularity = rng.lognormal(sigma=2.0, size=n_items)
+    n_others = n_entries - n_items
+    items = np.arange(n_items)
+    items = np.r_[items, rng.choice(n_items, n_others, p=popularity / popularity.sum())]
+    users = rng.choice(n_users, n_entries, p=activity / activity.sum())
+    users, items = np.divmod(np.unique(users * n_items + items), n_items)
+    user_factors, item_factors = (
+        rng.standard_normal((n_users, 2)),
+        rng.standard_normal((n_items, 2)),
+    )
+    ratings = 3.7 + 0.4 * rng.standard_normal(n_users)[users]
+    ratings += 0.3 * rng.standard_normal(n_items)[items]
+    ratings += 0.2 * (user_factors[users] * item_factors[items]).sum(axis=1)
+    ratings += 0.8 * rng.standard_normal(len(users))
+    ratings = np.clip(np.rint(ratings), 1, 5).astype(np.float32)
+    return sparse.csr_array((ratings, (users, items)), shape=(n_users, n_items))

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 import numpy as np
-from data import DATA_HOME, popularity_skewed
+from data import DATA_HOME, ciao_shape, popularity_skewed
 from ease import ask, find_python
 from measure import interleaved, machine, timed
-from rating_workers import WORKERS
+from rating_workers import FOR_FEW_RATINGS, WORKERS
 from report_ratings import render_ratings
 from scipy import sparse
 from sklearn.base import clone
@@ -80,6 +80,7 @@ PROTOCOLS = [
     "ml-1m-90-10",
     "ml-1m-70-15-15",
     "ml-1m-subsampling",
+    "ciao-shape",
 ]
 # Shares of the ratings that are trained on, of papers/vae-bmf; the rest is split into halves.
 SHARES = [0.01, 0.02, 0.03, 0.05, 0.1]
@@ -98,6 +99,11 @@ def load(name):
         folds = PredefinedSplit(np.repeat(range(5), [len(test) for test in tests]))
         splits = without_validation(folds, table)
         return table[:, :2], table[:, 2].astype(np.float32), splits
+    if name == "ciao-shape":
+        X = ciao_shape().tocoo()
+        pairs = np.column_stack(X.coords)
+        splits = without_validation(ShuffleSplit(1, test_size=0.1, random_state=0), pairs)
+        return pairs, X.data, splits
     X = fetch_movielens("1m", data_home=DATA_HOME, download_if_missing=False).X.tocoo()
     pairs = np.column_stack(X.coords)
     splits = {
@@ -173,7 +179,8 @@ def score(regressor, pairs, y):
 
 def measure_speed(name, pythons, repeats):
     """Seconds of a fit, of each worker in processes of its own; every round has them all."""
-    pairs, y, splits = load("toy" if name == "toy" else "ml-1m-90-10")
+    pairs, y, splits = load(name if name in ("toy", "ciao-shape") else "ml-1m-90-10")
+    workers = FOR_FEW_RATINGS if name == "ciao-shape" else WORKERS
     train, _, test = splits[0]
     shape = pairs.max(axis=0) + 1
     found = {}
@@ -182,7 +189,7 @@ def measure_speed(name, pythons, repeats):
         for part, rows in {"train": train, "test": test}.items():
             X = sparse.csr_matrix((y[rows], pairs[rows].T), shape=shape, dtype=np.float32)
             sparse.save_npz(folder / f"{part}.npz", X, compressed=False)
-        where = {name: find_python(pythons, worker.module) for name, worker in WORKERS.items()}
+        where = {worker: find_python(pythons, WORKERS[worker].module) for worker in workers}
         for _ in range(repeats):
             for worker, python in where.items():
                 if python is None:
@@ -259,7 +266,7 @@ def main(name, models, repeats, no_quality, out, peer_python):
     }
     if repeats:
         result["speed"] = measure_speed(name, [sys.executable, *peer_python], repeats)
-        if name != "toy":
+        if name not in ("toy", "ciao-shape"):
             result["pairs"] = measure_pairs(repeats)
     report = render_ratings(result)
     click.echo(report)

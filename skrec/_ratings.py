@@ -5,7 +5,13 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 
-from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, score_block
+from skrec.utils._blocks import (
+    distinct_rows,
+    effective_n_threads,
+    map_blocks,
+    row_blocks,
+    score_block,
+)
 from skrec.utils._validation import check_interactions
 
 # Noise that is estimated is kept above this, so that a standard deviation is never zero.
@@ -142,13 +148,15 @@ class UncertainRatingMixin(RatingMixin):
         """
         if not return_std:
             return super().predict(X, reviews=reviews)
-        X, read = self._check_input(X, reviews)
+        X, read, positions = distinct_rows(*self._check_input(X, reviews))
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 32 * X.shape[1], n_threads)
         answers = map_blocks(
             lambda block: score_block(self._score_rows_std, block, X, read), blocks, n_threads
         )
         ratings, std = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+        if positions is not None:
+            ratings, std = ratings[positions], std[positions]
         return self._as_answers(ratings), self._in_ratings(std)
 
     def _rate_pairs(self, states, users, items, return_std=False):

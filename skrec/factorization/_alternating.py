@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import torch
 
-from skrec.factorization._least_squares import factorize, normal_equations, solve
+from skrec.factorization._uncertainty import pack
+from skrec.utils._least_squares import posterior, ridge
 from skrec.utils._row_groups import gather, map_groups, pad
 
 # Rows with fewer ratings are penalised as if they had so many: a prior that grows wider the less
@@ -17,6 +18,7 @@ from skrec.utils._row_groups import gather, map_groups, pad
 SMALLEST_COUNT = 25
 MAX_HALVINGS = 10
 MAX_FOLD_IN_STEPS = 50
+_ADVICE = "use a larger l2"
 
 
 class Objective(NamedTuple):
@@ -62,15 +64,20 @@ class Objective(NamedTuple):
         if self.logistic is None:
             return latent
         low, high = self.logistic
-        return low + (high - low) * torch.sigmoid(latent)
+        return low + (high - low) * _sigmoid(latent)
 
     def slopes(self, latent):
         """Derivative of the rating with respect to the latent value."""
         if self.logistic is None:
             return torch.ones_like(latent)
         low, high = self.logistic
-        share = torch.sigmoid(latent)
+        share = _sigmoid(latent)
         return (high - low) * share * (1 - share)
+
+
+def _sigmoid(latent):
+    # torch.sigmoid rounds the last elements of an array, which do not fill a vector, otherwise.
+    return latent.neg().exp_().add_(1).reciprocal_()
 
 
 def improve(objective, groups, weights, table):
@@ -91,47 +98,62 @@ def improve(objective, groups, weights, table):
     losses : float64 tensor of shape (n_rows,)
         Part of the objective that depends on each row's weights.
     """
-    features, offsets = objective.features(table), objective.latent_offsets(table)
-    weights = weights.clone()
-    losses = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
-    step = _exact_step if objective.logistic is None else _damped_step
+    step = _steps(objective, table)
+    improved = torch.empty_like(weights)
+    losses = torch.empty(len(weights), dtype=torch.float64, device=weights.device)
 
     def improve_rows(group):
-        weights[group.rows], losses[group.rows] = step(
-            objective, group, weights[group.rows], gather(features, group), gather(offsets, group)
-        )
+        of_group, of_losses = step(group, weights)
+        improved.index_copy_(0, group.rows, of_group)
+        losses.index_copy_(0, group.rows, of_losses)
 
     map_groups(improve_rows, groups)
-    return weights, losses
+    return improved, losses
 
 
-def _exact_step(objective, group, weights, features, offsets):
+def _steps(objective, table):
+    """The step of a group's rows, given the weights of all rows."""
+    features, offsets = objective.features(table), objective.latent_offsets(table)
+
+    def step(group, weights):
+        inputs = gather(features, group), gather(offsets, group)
+        if objective.logistic is None:
+            return _exact_step(objective, group, *inputs)
+        return _damped_step(objective, group, weights.index_select(0, group.rows), *inputs)
+
+    return step
+
+
+def _exact_step(objective, group, features, offsets):
     targets = (group.values - offsets) * group.is_entry
-    gram, moment = normal_equations(features, targets)
-    weights = solve(factorize(_add_penalties(gram, objective.penalties(group))), moment)
-    explained = (weights * moment).sum(dim=1, dtype=torch.float64)
-    return weights, (targets.square().sum(dim=1, dtype=torch.float64) - explained) / 2
+    weights, losses = ridge(features, targets[:, :, None], objective.penalties(group), _ADVICE)
+    return weights[:, :, 0], losses[:, 0, 0] / 2
 
 
 def _damped_step(objective, group, weights, features, offsets):
     """Gauss-Newton step, halved for the rows that it would make worse."""
     penalties = objective.penalties(group)
 
-    def residuals_and_losses(weights):
-        latent = torch.bmm(features, weights.unsqueeze(2)).squeeze(2) + offsets
-        residuals = (group.values - objective.ratings(latent)) * group.is_entry
+    def evaluate(weights):
+        products = torch.bmm(features, weights.unsqueeze(2)).squeeze(2)
+        residuals = (group.values - objective.ratings(products + offsets)) * group.is_entry
         squares = residuals.square().sum(dim=1, dtype=torch.float64)
         penalty = penalties * weights.square().sum(dim=1, dtype=torch.float64)
-        return latent, residuals, (squares + penalty) / 2
+        return products, residuals, (squares + penalty) / 2
 
-    latent, residuals, losses = residuals_and_losses(weights)
-    gram, moment = normal_equations(features * objective.slopes(latent).unsqueeze(2), residuals)
-    step = solve(factorize(_add_penalties(gram, penalties)), moment - penalties[:, None] * weights)
+    products, residuals, losses = evaluate(weights)
+    slopes = objective.slopes(products + offsets)
+    targets = residuals + slopes * products
+    scaled = features * slopes[:, :, None]
+    best, _ = ridge(scaled, targets[:, :, None], penalties, _ADVICE, with_losses=False)
+    step = best[:, :, 0] - weights
     improved = torch.zeros_like(losses, dtype=torch.bool)
+    # Next to the minimum a step is right to more digits than the losses can tell.
+    bounds = losses * (1 + 4 * torch.finfo(weights.dtype).eps)
     for _ in range(MAX_HALVINGS):
         candidates = torch.where(improved[:, None], weights, weights + step)
-        _, _, candidate_losses = residuals_and_losses(candidates)
-        accepted = ~improved & (candidate_losses < losses)
+        _, _, candidate_losses = evaluate(candidates)
+        accepted = ~improved & (candidate_losses < bounds)
         weights = torch.where(accepted[:, None], candidates, weights)
         losses = torch.where(accepted, candidate_losses, losses)
         improved |= accepted
@@ -155,40 +177,62 @@ def fold_in(objective, groups, table, n_rows):
     -------
     weights : tensor of shape (n_rows, n_weights)
     """
+    step = _steps(objective, table)
     weights = table.new_zeros(n_rows, table.shape[1])
     tolerance = max(1e-8, 50 * torch.finfo(weights.dtype).eps)
-    for _ in range(1 if objective.logistic is None else MAX_FOLD_IN_STEPS):
-        before = weights
-        weights, _ = improve(objective, groups, weights, table)
-        # Each row on its own, or its weights would depend on those it is solved with.
-        moved = (weights - before).abs().amax(dim=1)
-        if (moved <= tolerance * weights.abs().amax(dim=1)).all():
-            break
+
+    def solve(group):
+        moves = torch.ones(len(group.rows), 1, dtype=torch.bool, device=weights.device)
+        for _ in range(1 if objective.logistic is None else MAX_FOLD_IN_STEPS):
+            before = weights.index_select(0, group.rows)
+            # A row rests once it has converged, or its weights would depend on those of the rows
+            # that it is solved with.
+            after = torch.where(moves, step(group, weights)[0], before)
+            weights.index_copy_(0, group.rows, after)
+            moved = (after - before).abs().amax(dim=1, keepdim=True)
+            moves &= moved > tolerance * after.abs().amax(dim=1, keepdim=True)
+            if not moves.any():
+                break
+
+    map_groups(solve, groups)
     return weights
 
 
-def precision_factors(objective, group, weights, table):
-    """Cholesky factors of the second derivatives (Gauss-Newton's) of each row's objective.
+def uncertainty(objective, groups, weights, table, with_covariances=True):
+    """Degrees of freedom and covariances of the weights of rows, by Laplace's approximation.
 
     Parameters
     ----------
     objective : Objective
-    group : RowGroup
-    weights : tensor of shape (n_group_rows, n_weights)
+    groups : list of RowGroup
+    weights : tensor of shape (n_rows, n_weights)
     table : tensor of shape (n_columns, n_weights)
+        Weights of the other side.
+    with_covariances : bool, default=True
 
     Returns
     -------
-    factors : tensor of shape (n_group_rows, n_weights, n_weights)
+    freedom : float
+        What the weights of all rows take up together.
+    covariances : tensor of shape (n_rows, n_weights * (n_weights + 1) / 2) or None
+        Inverses of the second derivatives (Gauss-Newton's) of each row's objective, packed.
     """
-    features = gather(objective.features(table), group)
-    latent = torch.bmm(features, weights.unsqueeze(2)).squeeze(2)
-    latent = latent + gather(objective.latent_offsets(table), group)
-    scaled = features * objective.slopes(latent).unsqueeze(2)
-    gram = torch.bmm(scaled.transpose(1, 2), scaled)
-    return factorize(_add_penalties(gram, objective.penalties(group)))
+    features, offsets = objective.features(table), objective.latent_offsets(table)
+    n_weights = weights.shape[1]
+    covariances = None
+    if with_covariances:
+        covariances = weights.new_empty(len(weights), n_weights * (n_weights + 1) // 2)
 
+    def add(group):
+        inputs = gather(features, group)
+        if objective.logistic is not None:
+            latent = torch.bmm(inputs, weights.index_select(0, group.rows).unsqueeze(2)).squeeze(2)
+            latent = latent + gather(offsets, group)
+            inputs = inputs * objective.slopes(latent).unsqueeze(2)
+        penalties = objective.penalties(group)
+        freedom, inverses = posterior(inputs, penalties, _ADVICE, with_covariances)
+        if with_covariances:
+            covariances.index_copy_(0, group.rows, pack(inverses))
+        return float(freedom.sum(dtype=torch.float64))
 
-def _add_penalties(gram, penalties):
-    gram.diagonal(dim1=1, dim2=2).add_(penalties[:, None])
-    return gram
+    return sum(map_groups(add, groups)), covariances

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from scipy.stats import wishart
 
-from skrec.factorization._least_squares import factorize, normal_equations, solve
+from skrec.utils._least_squares import factorize
 from skrec.utils._row_groups import gather
+
+_ADVICE = "use a smaller noise_precision or fewer n_components"
 
 
 class NormalWishart(NamedTuple):
@@ -108,7 +110,9 @@ def weights_given(group, features, offsets, noise_precision, mean, precision):
     -------
     distribution : WeightsGiven
     """
+    inputs = gather(features, group)
     targets = group.values - gather(offsets, group) * group.is_entry
-    gram, moment = normal_equations(gather(features, group), targets)
-    factors = factorize(noise_precision * gram + precision)
-    return WeightsGiven(solve(factors, noise_precision * moment + precision @ mean), factors)
+    moment = torch.bmm(inputs.mT, targets[:, :, None])
+    factors = factorize(noise_precision * torch.bmm(inputs.mT, inputs) + precision, _ADVICE)
+    right = noise_precision * moment + (precision @ mean)[:, None]
+    return WeightsGiven(torch.cholesky_solve(right, factors).squeeze(2), factors)

@@ -18,8 +18,8 @@ from skrec._ratings import (
     blocks_of_pairs,
 )
 from skrec.base import BaseRecommender
-from skrec.factorization._alternating import Objective, fold_in, improve, precision_factors
-from skrec.factorization._uncertainty import PairVariance, pack
+from skrec.factorization._alternating import Objective, fold_in, improve, uncertainty
+from skrec.factorization._uncertainty import PairVariance
 from skrec.neural._batches import to_tensor
 from skrec.neural._devices import resolve_device
 from skrec.utils._products import pair_products
@@ -117,9 +117,9 @@ class PMF(
     The penalties act on ratings divided by their standard deviation, so that the unit of the
     ratings does not matter: those times ten get predictions times ten.
 
-    Computed in the precision of `X`: pass float32 for speed. A sweep takes ``n_ratings * K**2 +
-    (n_users + n_items) * K**3 / 3`` multiplications for K weights, batched over rows of similar
-    length.
+    Computed in the precision of `X`: pass float32 for speed. For a user or an item with n ratings
+    a sweep takes ``n * K * m + m**3 / 3`` multiplications, where K is the number of weights and m
+    the smaller of n and K. Rows of similar length are solved together.
 
     ``predict(X, return_std=True)`` takes the factors of a user given the items', and those of an
     item given the training users', as normal with the second derivatives of the objective at the
@@ -275,7 +275,9 @@ class PMF(
         objective = self._objective
         n_users = sum(len(group.rows) for group in by_user)
         users = items.new_zeros(n_users, items.shape[1])
-        item_penalty = _penalty(objective, by_item, items)
+        user_penalties = _penalties(objective, by_user, users)
+        item_penalties = _penalties(objective, by_item, items)
+        item_penalty = _penalty(item_penalties, items)
         self.loss_curve_, self.n_iter_ = [], 0
         try:
             with progress_bar(total=self.max_iter, desc="PMF", silent=not self.verbose) as bar:
@@ -283,10 +285,10 @@ class PMF(
                     new_users, losses = improve(objective, by_user, users, items)
                     user_loss = float(losses.sum()) + item_penalty
                     new_items, losses = improve(objective, by_item, items, new_users)
-                    user_penalty = _penalty(objective, by_user, new_users)
+                    user_penalty = _penalty(user_penalties, new_users)
                     users, items = new_users, new_items
                     self.loss_curve_ += [user_loss, float(losses.sum()) + user_penalty]
-                    item_penalty = _penalty(objective, by_item, items)
+                    item_penalty = _penalty(item_penalties, items)
                     self.n_iter_ += 1
                     bar.set_postfix(objective=f"{self.loss_curve_[-1]:.6g}")
                     bar.update()
@@ -323,30 +325,14 @@ class PMF(
 
         squares = sum(map_groups(squared_errors, by_item))
         n_ratings = sum(float(group.lengths.sum(dtype=torch.float64)) for group in by_item)
-        freedom, _ = self._covariances(by_user, users, items, keep=False)
-        item_freedom, covariances = self._covariances(by_item, items, users)
+        freedom, _ = uncertainty(self._objective, by_user, users, items, with_covariances=False)
+        item_freedom, covariances = uncertainty(self._objective, by_item, items, users)
         # Each side's share alone is below 1, their sum need not be where ratings are few.
         unused = max(n_ratings, 1.0)
         for taken in (freedom, item_freedom):
             unused *= max(1 - taken / max(n_ratings, 1.0), SMALLEST_UNUSED_SHARE)
         self._noise_variance = max(squares / unused, SMALLEST_NOISE)
         self._item_covariances = covariances.cpu().numpy() * self._noise_variance
-
-    def _covariances(self, groups, weights, table, keep=True):
-        """Degrees of freedom of one side's weights, and packed covariances over the noise's."""
-        n_weights = weights.shape[1]
-        n_packed = n_weights * (n_weights + 1) // 2
-        packed = weights.new_empty(len(weights), n_packed) if keep else None
-
-        def invert(group):
-            factor = precision_factors(self._objective, group, weights[group.rows], table)
-            inverse = torch.cholesky_inverse(factor)
-            if keep:
-                packed[group.rows] = pack(inverse)
-            traces = inverse.diagonal(dim1=1, dim2=2).sum(dim=1)
-            return float((n_weights - traces * self._objective.penalties(group)).sum())
-
-        return sum(map_groups(invert, groups)), packed
 
     def _fold_in(self, X):
         """Weights of the users in rows of `X`, an array of shape (n_users, n_weights)."""
@@ -361,7 +347,7 @@ class PMF(
     def _fold_in_with_covariances(self, X):
         groups, table = self._prepare(X)
         users = fold_in(self._objective, groups, table, X.shape[0])
-        _, covariances = self._covariances(groups, users, table)
+        _, covariances = uncertainty(self._objective, groups, users, table)
         return users.cpu().numpy(), covariances.cpu().numpy() * self._noise_variance
 
     def _score_rows(self, X):
@@ -391,7 +377,8 @@ class PMF(
         return latent
 
     def _score_pairs_std(self, states, users, items):
-        pair_variance = self._pair_variance()
+        asked, columns = np.unique(items, return_inverse=True)
+        pair_variance = self._pair_variance(asked)
         latent, variance = np.empty((2, len(users)), dtype=self._item_table.dtype)
         row_bytes = 32 * self._item_covariances.shape[1]
         for X, of_block, positions in blocks_of_pairs(states.X, users, row_bytes):
@@ -401,13 +388,15 @@ class PMF(
                 pairs, rows = of_block[part], positions[part]
                 latent[pairs] = self._latent_pairs(weights, rows, items[pairs])
                 variance[pairs] = pair_variance.of_pairs(
-                    self._features(weights), covariances, rows, items[pairs]
+                    self._features(weights), covariances, rows, columns[pairs]
                 )
         return self._with_std(latent, variance)
 
-    def _pair_variance(self):
+    def _pair_variance(self, items=slice(None)):
         return PairVariance(
-            self._features(self._item_table), self._item_covariances, self._objective.has_offsets
+            self._features(self._item_table[items]),
+            self._item_covariances[items],
+            self._objective.has_offsets,
         )
 
     def _with_std(self, latent, variance):
@@ -436,11 +425,15 @@ class _UserStates:
         self.weights = weights
 
 
-def _penalty(objective, groups, table):
-    """Half the penalties on one side's weights."""
+def _penalties(objective, groups, table):
+    """Penalty of each row of one side's weights."""
+    penalties = table.new_empty(len(table))
+    for group in groups:
+        penalties[group.rows] = objective.penalties(group)
+    return penalties
 
-    def of_rows(group):
-        squares = table[group.rows].square().sum(dim=1)
-        return float((objective.penalties(group) * squares).sum()) / 2
 
-    return sum(map_groups(of_rows, groups))
+def _penalty(penalties, table):
+    """Half the penalties on one side's weights, in total."""
+    squares = table.square().sum(dim=1)
+    return float((penalties * squares).sum(dtype=torch.float64)) / 2

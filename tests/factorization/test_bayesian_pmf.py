@@ -149,7 +149,7 @@ def test_interrupt_keeps_the_draws_so_far(monkeypatch):
     def interrupted(*args):
         nonlocal n_calls
         n_calls += 1
-        if n_calls == 40:
+        if n_calls == 200:
             raise KeyboardInterrupt
         return weights_given(*args)
 

@@ -11,9 +11,8 @@ from sklearn.linear_model import Ridge
 from skrec import PMF
 from skrec.factorization import _pmf
 from skrec.factorization._alternating import SMALLEST_COUNT, Objective, fold_in, improve
-from skrec.factorization._least_squares import normal_equations
 from skrec.factorization._uncertainty import PairVariance, pack, pack_squares
-from skrec.utils._row_groups import gather, group_rows, pad
+from skrec.utils._row_groups import group_rows
 
 CPU = torch.device("cpu")
 
@@ -50,18 +49,6 @@ def naive_loss(of, X, users, items):
         counts = np.maximum(SMALLEST_COUNT, np.bincount(X.coords[1 - axis], minlength=len(rows)))
         total += (of.l2 * counts**of.l2_exponent * (rows**2).sum(axis=1)).sum()
     return total / 2
-
-
-def test_normal_equations():
-    X = ratings()
-    features = table(X.shape[1], 3)
-    for group in group_rows(X, CPU):
-        gram, moment = normal_equations(gather(pad(features), group), group.values)
-        for row, of_row, with_row in zip(group.rows, gram, moment, strict=True):
-            start, stop = X.indptr[row], X.indptr[row + 1]
-            f = features.numpy()[X.indices[start:stop]]
-            assert_allclose(of_row, f.T @ f, atol=1e-12)
-            assert_allclose(with_row, f.T @ X.data[start:stop], atol=1e-12)
 
 
 @pytest.mark.parametrize("l2_exponent", [0, 0.5, 1])
