@@ -15,7 +15,13 @@ from skrec.utils._blocks import (
     row_blocks,
     score_block,
 )
-from skrec.utils._validation import check_interactions, check_items, check_k
+from skrec.utils._validation import (
+    check_flag,
+    check_interactions,
+    check_items,
+    check_k,
+    check_representable,
+)
 
 
 @dataclass
@@ -105,7 +111,7 @@ class BaseRecommender(BaseEstimator):
         X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
             One row per user, seen in training or not.
         k : int, default=10
-            Length of each list.
+            Length of each list. At most 1000 more than there are items.
         reviews : {Reviews, array-like of str, matrix}, default=None
             Reviews of the stored entries. Ignored by models that read no text.
         exclude_seen : bool, default=True
@@ -117,26 +123,29 @@ class BaseRecommender(BaseEstimator):
 
         Returns
         -------
-        indices : ndarray of shape (n_users, k)
+        indices : ndarray of intp of shape (n_users, k)
             Item indices, best first, ties by lower index. A row that runs out of items is padded
             with -1.
         scores : ndarray of shape (n_users, k)
             Only if ``return_scores=True``; ``-inf`` where the index is -1.
         """
         k = check_k(k)
+        exclude_seen = check_flag(exclude_seen, "exclude_seen")
+        return_scores = check_flag(return_scores, "return_scores")
         X, read = self._check_input(X, reviews)
+        k = check_k(k, n_items=X.shape[1])
         if items is not None:
             items = check_items(items, X.shape[1])
-        indices, scores = recommend_rows(
+        return recommend_rows(
             self._score_rows,
             X,
             k,
             reviews=read,
             exclude_seen=exclude_seen,
             items=items,
+            return_scores=return_scores,
             n_threads=effective_n_threads(getattr(self, "n_jobs", None)),
         )
-        return (indices, scores) if return_scores else indices
 
     def score(self, X, y=None, *, reviews=None):
         """Measure how well held-out entries are recommended or predicted.
@@ -166,6 +175,10 @@ class BaseRecommender(BaseEstimator):
         if reviews is None or not self.__sklearn_tags__().recommender_tags.reads_reviews:
             return scorer(self, X, y)
         return scorer(self, X, y, reviews=reviews)
+
+    def _validate_params(self):
+        super()._validate_params()
+        check_representable(self.get_params(deep=False), self._parameter_constraints)
 
     def _check_rows(self, X):
         check_is_fitted(self)

@@ -176,7 +176,7 @@ def rows_to_csr(rows, n_items):
 def test_table_computed_by_hand():
     scores = np.array(SCORES)
     seen, held_out = rows_to_csr(SEEN, 5), rows_to_csr(HELD_OUT, 5)
-    lists, _ = recommend_rows(lambda rows: scores.copy(), seen, 7)
+    lists = recommend_rows(lambda rows: scores.copy(), seen, 7)
     assert_array_equal(lists, LISTS)
     for metric, column, mean in zip(METRICS, zip(*EXPECTED, strict=True), MEANS, strict=True):
         assert_allclose(metric(lists, held_out, per_user=True), column, atol=1e-6)
