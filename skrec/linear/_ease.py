@@ -225,7 +225,7 @@ class EASE(BaseRecommender):
             Only if ``return_scores=True``.
         """
         check_is_fitted(self)
-        k = check_k(k)
+        k = check_k(k, n_items=self.n_features_in_)
         items = self._check_item_indices(items)
 
         def most_similar(block):
