@@ -9,11 +9,10 @@ from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight
 
 from skrec._ratings import RATING_CONSTRAINTS, RatingMixin
 from skrec.base import BaseRecommender
-from skrec.utils._validation import keep_state_on_error
+from skrec.utils._validation import check_sample_weight, keep_state_on_error
 
 
 class BiasBaseline(RatingMixin, BaseRecommender):
@@ -113,7 +112,7 @@ class BiasBaseline(RatingMixin, BaseRecommender):
         """
         with keep_state_on_error(self):
             X = self._check_ratings(X).astype(np.float64, copy=False)
-            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            weight = check_sample_weight(sample_weight, X)
             total = np.repeat(weight, np.diff(X.indptr)).sum()
             self.mean_ = float(weight @ X.sum(axis=1) / total) if total > 0 else 0.0
             self.item_offsets_ = _item_offsets(

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender
 from skrec.linear._ease_weights import DualWeights, PrimalWeights
@@ -17,7 +17,12 @@ from skrec.utils._blocks import (
     row_blocks,
     top_k,
 )
-from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
+from skrec.utils._validation import (
+    check_interactions,
+    check_k,
+    check_sample_weight,
+    keep_state_on_error,
+)
 
 
 class EASE(BaseRecommender):
@@ -311,9 +316,7 @@ class EASE(BaseRecommender):
         rows = X.astype(self.dtype or dtype, copy=False)
         if sample_weight is not None:
             # Where chunks of users are added, all of a chunk may have weight 0.
-            weight = _check_sample_weight(
-                sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=not reset
-            )
+            weight = check_sample_weight(sample_weight, X, allow_all_zero=not reset)
             scale = np.sqrt(weight).astype(rows.dtype)
             data = rows.data * np.repeat(scale, np.diff(rows.indptr))
             rows = sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
