@@ -89,14 +89,14 @@ class BaseRecommender(BaseEstimator):
         X, read = self._check_input(X, reviews)
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
-        first = score_block(self._score_rows, blocks[0], X, read)
+        first = score_block(self._finite_scores, blocks[0], X, read)
         if len(blocks) == 1:
             return first
         scores = np.empty(X.shape, dtype=first.dtype)
         scores[blocks[0]] = first
 
         def fill(block):
-            scores[block] = score_block(self._score_rows, block, X, read)
+            scores[block] = score_block(self._finite_scores, block, X, read)
 
         map_blocks(fill, blocks[1:], n_threads)
         return scores
@@ -137,7 +137,7 @@ class BaseRecommender(BaseEstimator):
         if items is not None:
             items = check_items(items, X.shape[1])
         return recommend_rows(
-            self._score_rows,
+            self._finite_scores,
             X,
             k,
             reviews=read,
@@ -178,7 +178,19 @@ class BaseRecommender(BaseEstimator):
 
     def _validate_params(self):
         super()._validate_params()
-        check_representable(self.get_params(deep=False), self._parameter_constraints)
+        check_representable(self.get_params(deep=False))
+
+    def _finite_scores(self, X, *read):
+        """Scores of a block, or an error that says that they overflow, whatever the model."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = self._score_rows(X, *read)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"The scores of {type(self).__name__} are not finite for a row of X with values "
+                f"up to {np.abs(X.data).max(initial=0):g}: scale X as in fit, or, if such values "
+                "are usual, fit again on data of smaller magnitude or in float64."
+            )
+        return scores
 
     def _check_rows(self, X):
         check_is_fitted(self)

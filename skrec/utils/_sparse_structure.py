@@ -61,8 +61,8 @@ def _check_compressed(X, name):
         n_lines, n_places = n_lines // height, n_places // width
     indptr = X.indptr
     _require(
-        indptr.dtype.kind in "iu" and X.indices.dtype.kind in "iu",
-        f"{name}.indices and {name}.indptr must be integers",
+        all(str(places.dtype) in ("int32", "int64") for places in (indptr, X.indices)),
+        f"{name}.indices and {name}.indptr must be of dtype int32 or int64",
         name,
     )
     _require(

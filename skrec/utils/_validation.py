@@ -97,8 +97,8 @@ def _numbers_as_floats(name):
             yield
     except OverflowError as error:
         raise ValueError(
-            f"{name} holds an integer that is too large for a float ({error}): numbers must be "
-            "finite, scale them down."
+            f"{name} holds an integer that is too large for a float: numbers must be finite, "
+            "scale them down."
         ) from error
 
 
@@ -198,8 +198,8 @@ def check_share(share, n, name, things):
         )
 
 
-def check_representable(parameters, constraints):
-    """Refuse numbers that no float (or, where only integers are allowed, no index) can hold.
+def check_representable(parameters):
+    """Refuse integers that NumPy cannot hold, and other numbers that no float can.
 
     scikit-learn's intervals let them pass: Python finds any integer less than infinity.
 
@@ -207,17 +207,14 @@ def check_representable(parameters, constraints):
     ----------
     parameters : dict
         Values by name.
-    constraints : dict
-        scikit-learn's ``_parameter_constraints``.
     """
     for name, value in parameters.items():
         if not isinstance(value, Real) or isinstance(value, float):
             continue
-        kinds = {getattr(one, "type", None) for one in constraints.get(name, ())}
-        if abs(value) > (sys.float_info.max if Real in kinds else sys.maxsize):
+        if abs(value) > (sys.maxsize if isinstance(value, Integral) else sys.float_info.max):
             raise ValueError(
-                f"The {name!r} parameter must be a number that a float can hold, or, where it "
-                f"counts something, at most {sys.maxsize}; got {_shortened(value)}."
+                f"The {name!r} parameter must be a float, or an integer of at most {sys.maxsize}, "
+                f"got {_shortened(value)}: write it as a float, such as 1e30, if it can be one."
             )
 
 
