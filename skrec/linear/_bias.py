@@ -116,7 +116,10 @@ class BiasBaseline(RatingMixin, BaseRecommender):
             total = np.repeat(weight, np.diff(X.indptr)).sum()
             self.mean_ = float(weight @ X.sum(axis=1) / total) if total > 0 else 0.0
             self.item_offsets_ = _item_offsets(
-                _with_data(X, X.data - self.mean_), weight, self.l2_user, self.l2_item
+                _with_data(X, X.data - self.mean_),
+                weight,
+                float(self.l2_user),
+                float(self.l2_item),
             )
         return self
 
@@ -126,7 +129,7 @@ class BiasBaseline(RatingMixin, BaseRecommender):
     def _user_states(self, X):
         """Offset of each user."""
         residual = X.data - self.mean_ - self.item_offsets_[X.indices]
-        return _with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + self.l2_user)
+        return _with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + float(self.l2_user))
 
     def _score_pairs(self, states, users, items):
         return states[users] + (self.mean_ + self.item_offsets_)[items]
