@@ -178,7 +178,7 @@ def assert_lists(answer, n_rows, k, return_scores):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@examples(12, 400)
+@examples(12, 200)
 def test_recommend(name, n):
     model, rows, expected = fitted(name)
 
@@ -206,7 +206,7 @@ def test_recommend(name, n):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@examples(15, 400)
+@examples(15, 200)
 def test_predict_and_score(name, n):
     model, rows, expected = fitted(name)
 
@@ -234,7 +234,7 @@ def test_predict_and_score(name, n):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@examples(8, 200)
+@examples(8, 60)
 def test_fit(name, n):
     model = pickle.loads(pickle.dumps(fitted(name)[0]))
     _, rows, expected = fitted(name)
@@ -295,7 +295,7 @@ def test_sample_weight(name, n):
     explore(check, n, weight=st.lists(weights, min_size=1, max_size=6), X=matrices(sound=True))
 
 
-@examples(150, 4000)
+@examples(150, 1500)
 def test_metrics(n):
     def check(recommended, held_out, k, relevance, rated_only, per_user):
         same = untouched(recommended, held_out)
@@ -343,7 +343,7 @@ def test_metrics(n):
     )
 
 
-@examples(150, 4000)
+@examples(150, 1500)
 def test_splits(n):
     def check(X, share, other, least, seed):
         same = untouched(X)
@@ -375,7 +375,7 @@ def test_splits(n):
     )
 
 
-@examples(60, 2000)
+@examples(60, 600)
 def test_scorers(n):
     model, _, _ = fitted("EASE")
     ratings, _, _ = fitted("BiasBaseline")
@@ -412,7 +412,7 @@ def test_scorers(n):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@examples(6, 60)
+@examples(6, 30)
 def test_parameters(name, n):
     """Every numeric parameter, set to anything: fitted, or refused by its name."""
     estimator = small(ESTIMATORS[NAMES.index(name)])

@@ -179,7 +179,7 @@ def recommend_rows(
 
     def best(block):
         rows = X[block]
-        scores = score_block(score_rows, block, X, reviews)
+        scores = score_rows(rows) if reviews is None else score_rows(rows, reviews[block])
         if exclude_seen:
             scores[
                 np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices

@@ -39,18 +39,16 @@ def check_structure(X, name="X"):
     if X.format in ("csr", "csc", "bsr"):
         _check_compressed(X, name)
     elif X.format == "dia":
-        _require(len(X.offsets) == len(X.data), f"{name} has diagonals without offsets", name)
+        if len(X.offsets) != len(X.data):
+            _raise_damaged(f"{name} has diagonals without offsets", name)
     elif X.format == "lil":
         _check_lists(X, name)
     elif X.format == "dok":
         pairs = np.array(list(X.keys()), dtype=np.int64).reshape(-1, 2)
         _check_coordinates(X, pairs.T, name)
     else:
-        _require(
-            all(len(places) == len(X.data) and places.dtype.kind in "iu" for places in X.coords),
-            f"{name} must have an integer row and column for each entry",
-            name,
-        )
+        if any(len(places) != len(X.data) or places.dtype.kind not in "iu" for places in X.coords):
+            _raise_damaged(f"{name} must have an integer row and column for each entry", name)
         _check_coordinates(X, X.coords, name)
 
 
@@ -59,24 +57,17 @@ def _check_compressed(X, name):
     if X.format == "bsr":
         height, width = X.blocksize
         n_lines, n_places = n_lines // height, n_places // width
-    indptr = X.indptr
-    _require(
-        all(str(places.dtype) in ("int32", "int64") for places in (indptr, X.indices)),
-        f"{name}.indices and {name}.indptr must be of dtype int32 or int64",
-        name,
-    )
-    _require(
-        len(indptr) == n_lines + 1 and indptr[0] == 0 and not (indptr[1:] < indptr[:-1]).any(),
-        f"{name}.indptr must hold {n_lines + 1} positions that begin with 0 and never fall",
-        name,
-    )
-    n_stored = min(len(X.indices), len(X.data))
-    _require(
-        indptr[-1] <= n_stored,
-        f"{name}.indptr ends at {indptr[-1]}, but {name} stores {n_stored} entries",
-        name,
-    )
-    indices = X.indices[: indptr[-1]]
+    indptr, indices = X.indptr, X.indices
+    if not all(places.dtype.kind == "i" and places.itemsize >= 4 for places in (indptr, indices)):
+        _raise_damaged(f"{name}.indices and {name}.indptr must be of dtype int32 or int64", name)
+    if len(indptr) != n_lines + 1 or indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
+        rule = f"must hold {n_lines + 1} positions that begin with 0 and never fall"
+        _raise_damaged(f"{name}.indptr {rule}", name)
+    n_stored = min(len(indices), len(X.data))
+    if indptr[-1] > n_stored:
+        rule = f"ends at {indptr[-1]}, but {name} stores {n_stored} entries"
+        _raise_damaged(f"{name}.indptr {rule}", name)
+    indices = indices[: indptr[-1]]
     position = _first_outside(indices, n_places)
     if position is None:
         return
@@ -94,11 +85,9 @@ def _check_coordinates(X, coords, name):
 
 def _check_lists(X, name):
     lengths = [len(columns) for columns in X.rows]
-    _require(
-        len(lengths) == X.shape[0] and lengths == [len(values) for values in X.data],
-        f"{name} must have a list of columns and one of values for each row, of equal lengths",
-        name,
-    )
+    if len(lengths) != X.shape[0] or lengths != [len(values) for values in X.data]:
+        rule = "must have a list of columns and one of values for each row, of equal lengths"
+        _raise_damaged(f"{name} {rule}", name)
     columns = np.fromiter(chain.from_iterable(X.rows), np.int64, sum(lengths))
     position = _first_outside(columns, X.shape[1])
     if position is not None:
@@ -127,9 +116,8 @@ def _raise_outside(X, places, name):
     )
 
 
-def _require(fits, rule, name):
-    if not fits:
-        raise ValueError(
-            f"{name} is damaged: {rule}. Build it again from its rows and columns, for example "
-            "with scipy.sparse.coo_array((values, (rows, columns)), shape=shape)."
-        )
+def _raise_damaged(rule, name):
+    raise ValueError(
+        f"{name} is damaged: {rule}. Build it again from its rows and columns, for example with "
+        "scipy.sparse.coo_array((values, (rows, columns)), shape=shape)."
+    )

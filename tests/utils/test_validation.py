@@ -225,6 +225,8 @@ def test_parameters_are_numbers_that_can_be_held(estimator, name):
 
 
 def test_large_numbers_are_parameters():
+    model = BiasBaseline(l2_user=2**40, l2_item=2**40).fit(matrix())
+    assert np.isfinite(model.predict(matrix())).all()
     for l2 in (10**15, 1e30):
         assert np.isfinite(EASE(l2=l2).fit(matrix()).predict(matrix())).all()
 
