@@ -35,6 +35,7 @@ benchmark: .venv/test
 	$(BIN)/python benchmarks/products.py --repeats 2
 	$(BIN)/python benchmarks/ratings.py --data toy --repeats 1
 	$(BIN)/python benchmarks/reviews.py --data toy
+	$(BIN)/python benchmarks/checks.py --data toy --repeats 2 --processes 1
 
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -16,7 +16,13 @@ from skrec.utils._blocks import (
     row_blocks,
     score_block,
 )
-from skrec.utils._validation import check_interactions, check_items, check_k
+from skrec.utils._validation import (
+    check_flag,
+    check_interactions,
+    check_items,
+    check_k,
+    check_representable,
+)
 
 
 @dataclass
@@ -90,14 +96,14 @@ class BaseRecommender(BaseEstimator):
     def _score_all_rows(self, X, read):
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
-        first = score_block(self._score_rows, blocks[0], X, read)
+        first = score_block(self._finite_scores, blocks[0], X, read)
         if len(blocks) == 1:
             return self._as_answers(first)
         scores = np.empty(X.shape, dtype=first.dtype)
         scores[blocks[0]] = first
 
         def fill(block):
-            scores[block] = score_block(self._score_rows, block, X, read)
+            scores[block] = score_block(self._finite_scores, block, X, read)
 
         map_blocks(fill, blocks[1:], n_threads)
         return self._as_answers(scores)
@@ -112,7 +118,7 @@ class BaseRecommender(BaseEstimator):
         X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
             One row per user, seen in training or not.
         k : int, default=10
-            Length of each list.
+            Length of each list. At most 1000 more than there are items.
         reviews : {Reviews, array-like of str, matrix}, default=None
             Reviews of the stored entries. Ignored by models that read no text.
         exclude_seen : bool, default=True
@@ -124,7 +130,7 @@ class BaseRecommender(BaseEstimator):
 
         Returns
         -------
-        indices : ndarray of shape (n_users, k)
+        indices : ndarray of intp of shape (n_users, k)
             Item indices, best first, ties by lower index. A row that runs out of items is padded
             with -1.
         scores : ndarray of shape (n_users, k)
@@ -132,20 +138,25 @@ class BaseRecommender(BaseEstimator):
             -1. The order is that before ``predict`` clips, where it does.
         """
         k = check_k(k)
+        exclude_seen = check_flag(exclude_seen, "exclude_seen")
+        return_scores = check_flag(return_scores, "return_scores")
         X, read = self._check_input(X, reviews)
+        k = check_k(k, n_items=X.shape[1])
         if items is not None:
             items = check_items(items, X.shape[1])
-        indices, scores = recommend_rows(
-            self._score_rows,
+        answer = recommend_rows(
+            self._finite_scores,
             X,
             k,
             reviews=read,
             exclude_seen=exclude_seen,
             items=items,
+            return_scores=return_scores,
             n_threads=effective_n_threads(getattr(self, "n_jobs", None)),
         )
         if not return_scores:
-            return indices
+            return answer
+        indices, scores = answer
         scores = self._as_answers(scores)
         scores[indices < 0] = -np.inf
         return indices, scores
@@ -181,6 +192,22 @@ class BaseRecommender(BaseEstimator):
 
     def _as_answers(self, scores):
         """What users get for scores from ``_score_rows``; a mixin may change the unit."""
+        return scores
+
+    def _validate_params(self):
+        super()._validate_params()
+        check_representable(self.get_params(deep=False))
+
+    def _finite_scores(self, X, *read):
+        """Scores of a block, or an error that says that they overflow, whatever the model."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = self._score_rows(X, *read)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"The scores of {type(self).__name__} are not finite for a row of X with values "
+                f"up to {np.abs(X.data).max(initial=0):g}: scale X as in fit, or, if such values "
+                "are usual, fit again on data of smaller magnitude or in float64."
+            )
         return scores
 
     def _check_rows(self, X):

@@ -19,6 +19,7 @@ from skrec.utils._columns import (
     positions,
     read_only,
 )
+from skrec.utils._sparse_structure import check_structure
 
 _DUPLICATES = {
     "error": "refuse",
@@ -85,6 +86,7 @@ class Interactions:
                 f"X must be a scipy sparse array or matrix, got {type(X).__name__}; "
                 "Interactions.from_frame and Interactions.from_arrays make one from a table"
             )
+        check_structure(X)
         X = csr_array(X)
         fits = max(X.nnz, *X.shape) <= np.iinfo(np.int32).max
         indices, indptr = (

@@ -7,6 +7,7 @@ from scipy.sparse import csr_array, issparse
 
 from skrec.interactions import Interactions
 from skrec.utils._columns import as_texts, read_only
+from skrec.utils._sparse_structure import check_structure
 from skrec.utils._validation import check_interactions
 
 # The others cannot tell a stored 0, which is the first document, from no entry.
@@ -66,6 +67,7 @@ class Reviews:
                 f"formats {', '.join(_INDEX_FORMATS)}, got {type(given).__name__}; "
                 "Reviews.from_documents makes one of the ratings"
             )
+        check_structure(given, "index")
         documents = _as_documents(self.documents)
         index = csr_array(given)
         if not index.has_canonical_format:
@@ -117,7 +119,11 @@ class Reviews:
         -------
         reviews : Reviews
         """
-        X = csr_array(X) if issparse(X) else check_interactions(X)
+        if issparse(X):
+            check_structure(X)
+            X = csr_array(X)
+        else:
+            X = check_interactions(X)
         documents = _as_documents(documents)
         if documents.shape[0] != X.nnz:
             raise ValueError(
@@ -355,6 +361,7 @@ def _as_documents(documents):
             "a list"
         )
     if issparse(table):
+        check_structure(table, "documents")
         return csr_array(table)
     try:
         return csr_array(np.asarray(table, dtype=np.float64))

@@ -409,7 +409,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         residual, offsets = less_offsets(X, self._offsets)
         rows = encoder_rows(residual, words, self._scale_words)
         mean, log_var = encode_rows(self._user_encoder(), rows)
-        return offsets, mean, np.exp(log_var)
+        with np.errstate(over="ignore"):  # infinite for rows far from those of fit
+            return offsets, mean, np.exp(log_var)
 
     def _user_encoder(self):
         module = self._scoring_module()

@@ -199,5 +199,6 @@ def _bin_of(n_known, bins):
         return np.frexp(n_known)[1]  # the number of binary digits
     if not isinstance(bins, Integral) or isinstance(bins, bool) or bins < 1:
         raise ValueError(f"bins must be 'log' or a number of bins of at least 1, got {bins!r}.")
+    bins = min(bins, len(n_known))  # more only repeat edges
     edges = np.quantile(n_known, np.arange(1, bins) / bins, method="inverted_cdf")
     return np.searchsorted(edges, n_known)

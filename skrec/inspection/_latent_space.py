@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrec.inspection._drawing import axes_for, check_columns
 from skrec.reviews import reviews_option
-from skrec.utils._validation import check_interactions
+from skrec.utils._validation import check_flag, check_interactions
 
 COLORS = {"rating": "mean rating", "activity": "number of ratings"}
 
@@ -165,7 +165,7 @@ class LatentSpaceDisplay:
             values=values,
             components=components,
             label=label,
-            logarithmic=logarithmic,
+            logarithmic=check_flag(logarithmic, "logarithmic"),
         )
         return display.plot(ax)
 

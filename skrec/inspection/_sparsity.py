@@ -1,7 +1,5 @@
 """The error of predicted ratings by how few of them are known, with and without texts."""
 
-from numbers import Integral
-
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -14,7 +12,7 @@ from skrec.metrics import rmse
 from skrec.metrics._predictions import Predictor
 from skrec.model_selection import interaction_split
 from skrec.reviews import as_reviews, reviews_option
-from skrec.utils._validation import check_interactions
+from skrec.utils._validation import check_interactions, check_k, check_share
 
 
 class SparsityDisplay:
@@ -103,10 +101,10 @@ class SparsityDisplay:
             or not ((fractions > 0) & (fractions <= 1)).all()
         ):
             raise ValueError(f"fractions must be shares in (0, 1], got {fractions.tolist()}.")
-        if not isinstance(n_repeats, Integral) or n_repeats < 1:
-            raise ValueError(f"n_repeats must be an integer >= 1, got {n_repeats!r}.")
+        n_repeats = check_k(n_repeats, "n_repeats")
         check_predicts_ratings(estimator)
         ratings = check_interactions(X)
+        check_share(fractions.min(), ratings.nnz, "fractions", "entries of X")
         if reviews is not None:
             reviews = as_reviews(reviews, X, ratings)
         rng = check_random_state(random_state)

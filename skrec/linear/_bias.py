@@ -9,11 +9,10 @@ from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight
 
 from skrec._ratings import RATING_CONSTRAINTS, RatingMixin
 from skrec.base import BaseRecommender
-from skrec.utils._validation import keep_state_on_error
+from skrec.utils._validation import check_sample_weight, keep_state_on_error
 
 
 class BiasBaseline(RatingMixin, BaseRecommender):
@@ -115,11 +114,14 @@ class BiasBaseline(RatingMixin, BaseRecommender):
         """
         with keep_state_on_error(self):
             X = self._check_ratings(X).astype(np.float64, copy=False)
-            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            weight = check_sample_weight(sample_weight, X)
             total = np.repeat(weight, np.diff(X.indptr)).sum()
             self._mean = float(weight @ X.sum(axis=1) / total) if total > 0 else 0.0
             self._item_offsets = _item_offsets(
-                _with_data(X, X.data - self._mean), weight, self.l2_user, self.l2_item
+                _with_data(X, X.data - self._mean),
+                weight,
+                float(self.l2_user),
+                float(self.l2_item),
             )
             self.mean_ = self._in_ratings(self._mean)
             self.item_offsets_ = self._in_ratings(self._item_offsets)
@@ -131,7 +133,7 @@ class BiasBaseline(RatingMixin, BaseRecommender):
     def _user_states(self, X):
         """Offset of each user."""
         residual = X.data - self._mean - self._item_offsets[X.indices]
-        return _with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + self.l2_user)
+        return _with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + float(self.l2_user))
 
     def _score_pairs(self, states, users, items):
         return states[users] + (self._mean + self._item_offsets)[items]

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender
 from skrec.linear._ease_accuracy import N_PLACES, TOLERATED, misplaced
@@ -23,7 +23,13 @@ from skrec.utils._blocks import (
     top_k,
 )
 from skrec.utils._memory import available_memory, check_memory
-from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
+from skrec.utils._validation import (
+    check_interactions,
+    check_item_indices,
+    check_k,
+    check_sample_weight,
+    keep_state_on_error,
+)
 
 
 class EASE(BaseRecommender):
@@ -239,8 +245,8 @@ class EASE(BaseRecommender):
             Only if ``return_scores=True``.
         """
         check_is_fitted(self)
-        k = check_k(k)
-        items = self._check_item_indices(items)
+        k = check_k(k, n_items=self.n_features_in_)
+        items = check_item_indices(items, self.n_features_in_)
 
         def most_similar(block):
             similarity = self._weights.partial_correlations(items[block])
@@ -279,7 +285,7 @@ class EASE(BaseRecommender):
                 f"items must have shape (n_explained,) or (n_users={X.shape[0]}, n_explained), "
                 f"got {items.shape}."
             )
-        self._check_item_indices(items[items != -1])
+        check_item_indices(items[items != -1], self.n_features_in_)
         return [self._contributions(X[[user]], explained) for user, explained in enumerate(items)]
 
     @property
@@ -306,18 +312,6 @@ class EASE(BaseRecommender):
             (values.ravel(), (lines, columns)), shape=(len(explained), row.shape[1])
         )
 
-    def _check_item_indices(self, items):
-        items = np.asarray(items)
-        if items.size and items.dtype.kind not in "iu":
-            raise TypeError(f"items must be integer item indices, got dtype {items.dtype}.")
-        outside = items[(items < 0) | (items >= self.n_features_in_)]
-        if items.ndim != 1 or outside.size:
-            raise ValueError(
-                f"items must be a 1-D array of indices in [0, {self.n_features_in_ - 1}], got "
-                f"{outside[0] if outside.size else f'shape {items.shape}'}."
-            )
-        return items.astype(np.intp)
-
     def _weighted_rows(self, X, sample_weight, reset):
         """Validate users and scale each row by the root of its weight."""
         X = check_interactions(X, estimator=self, reset=reset)
@@ -325,9 +319,7 @@ class EASE(BaseRecommender):
         rows = X.astype(self.dtype or dtype, copy=False)
         if sample_weight is not None:
             # Where chunks of users are added, all of a chunk may have weight 0.
-            weight = _check_sample_weight(
-                sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=not reset
-            )
+            weight = check_sample_weight(sample_weight, X, allow_all_zero=not reset)
             scale = np.sqrt(weight).astype(rows.dtype)
             data = rows.data * np.repeat(scale, np.diff(rows.indptr))
             rows = sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)

@@ -1,10 +1,13 @@
 """Popularity: the same list for everybody."""
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight
 
 from skrec.base import BaseRecommender
-from skrec.utils._validation import check_interactions, keep_state_on_error
+from skrec.utils._validation import (
+    check_interactions,
+    check_sample_weight,
+    keep_state_on_error,
+)
 
 
 class Popularity(BaseRecommender):
@@ -80,15 +83,21 @@ class Popularity(BaseRecommender):
         """
         if not hasattr(self, "popularity_"):
             return self.fit(X, sample_weight=sample_weight)
-        self.popularity_ = self.popularity_ + self._count(X, sample_weight, reset=False)
+        with np.errstate(over="ignore"):
+            total = self.popularity_ + self._count(X, sample_weight, reset=False)
+        if not np.isfinite(total).all():
+            raise ValueError(
+                "sample_weight must have a finite sum over all users so far, which overflows for "
+                f"item {np.flatnonzero(~np.isfinite(total))[0]}: divide all weights by a common "
+                "factor."
+            )
+        self.popularity_ = total
         return self
 
     def _count(self, X, sample_weight, reset):
         X = check_interactions(X, estimator=self, reset=reset)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=not reset
-            )
+            sample_weight = check_sample_weight(sample_weight, X, allow_all_zero=not reset)
             sample_weight = np.repeat(sample_weight, np.diff(X.indptr))
         return np.bincount(X.indices, weights=sample_weight, minlength=X.shape[1]).astype(float)
 

@@ -67,9 +67,7 @@ class Predictor:
             return np.asarray(self._estimator.recommend(X, k=k, exclude_seen=True, **options))
         # The array may be one that the estimator keeps, and -inf is written into it.
         score_rows = lambda *block: np.array(self._predict(*block), order="C")  # noqa: E731
-        return recommend_rows(score_rows, X, k, reviews=self._reviews, n_threads=self._n_threads)[
-            0
-        ]
+        return recommend_rows(score_rows, X, k, reviews=self._reviews, n_threads=self._n_threads)
 
     def predict_entries(self, X, entries):
         """Predictions from the rows of `X` at the stored entries of `entries` (both csr_array)."""

@@ -1,7 +1,6 @@
 """Metrics of recommended lists: against held-out entries, and of the lists alone."""
 
 from functools import partial
-from numbers import Real
 
 import numpy as np
 
@@ -16,7 +15,12 @@ from skrec.metrics._hits import (
     recall_by_user,
     reciprocal_rank_by_user,
 )
-from skrec.utils._validation import check_interactions, check_k
+from skrec.utils._validation import (
+    check_finite_number,
+    check_flag,
+    check_interactions,
+    check_k,
+)
 
 
 def ndcg(recommended, held_out, k=None, *, relevance=None, rated_only=False, per_user=False):
@@ -113,7 +117,7 @@ def recall(
     0.25
     """
     return _measure(
-        partial(recall_by_user, truncated=truncated),
+        partial(recall_by_user, truncated=check_flag(truncated, "truncated")),
         recommended,
         held_out,
         k,
@@ -307,7 +311,7 @@ def coverage(recommended, n_items, k=None):
     0.75
     """
     counts = _count_recommended(recommended, n_items, k)
-    return float(np.count_nonzero(counts) / n_items)
+    return len(counts) / n_items
 
 
 def gini(recommended, n_items, k=None):
@@ -336,8 +340,8 @@ def gini(recommended, n_items, k=None):
     0.75
     """
     counts = np.sort(_count_recommended(recommended, n_items, k))
-    weights = 2 * np.arange(1, n_items + 1) - n_items - 1
-    return float(weights @ counts / (n_items * counts.sum()))
+    weights = n_items + 1 - 2 * np.arange(len(counts), 0, -1.0)
+    return float(weights @ counts / n_items / counts.sum())
 
 
 def novelty(recommended, popularity, k=None, *, per_user=False):
@@ -381,6 +385,7 @@ def novelty(recommended, popularity, k=None, *, per_user=False):
             "the number of users."
         )
     recommended, k = _check_recommended(recommended, len(popularity), k)
+    per_user = check_flag(per_user, "per_user")
     values = novelty_by_user(recommended[:, :k], popularity)
     return values if per_user else average(values)
 
@@ -416,12 +421,11 @@ def _measure(by_user, recommended, held_out, k, relevance, rated_only, per_user)
             f"recommended and held_out must have one row per user each, got {len(recommended)} "
             f"and {held_out.shape[0]} rows."
         )
-    if relevance is not None and not (isinstance(relevance, Real) and np.isfinite(relevance)):
-        raise ValueError(
-            "relevance must be a finite number, the smallest value of a relevant entry, or None, "
-            f"got {relevance!r}."
-        )
-    if rated_only and relevance is None:
+    if relevance is not None:
+        meaning = "the smallest value of a relevant entry, or None"
+        relevance = check_finite_number(relevance, "relevance", meaning)
+    per_user = check_flag(per_user, "per_user")
+    if check_flag(rated_only, "rated_only") and relevance is None:
         raise ValueError(
             "rated_only=True with relevance=None counts every held-out entry as a hit, so the "
             "order does not matter: give the smallest relevant value, for example relevance=4."
@@ -432,9 +436,11 @@ def _measure(by_user, recommended, held_out, k, relevance, rated_only, per_user)
 
 
 def _count_recommended(recommended, n_items, k):
+    """How often each item is recommended, without those that never are."""
     recommended, k = _check_recommended(recommended, check_k(n_items, "n_items"), k)
     listed = recommended[:, :k]
     listed = listed[listed >= 0]
     if not listed.size:
         raise ValueError("recommended lists no item at all: every entry is -1.")
-    return np.bincount(listed, minlength=n_items)
+    counts = np.bincount(listed)
+    return counts[counts > 0]

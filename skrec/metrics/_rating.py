@@ -4,6 +4,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
+from skrec.utils._sparse_structure import check_structure
+from skrec.utils._validation import check_flag
+
 
 def rmse(predicted, held_out, *, per_user=False):
     """Root mean squared error at the held-out entries.
@@ -69,7 +72,7 @@ def standard_error(values):
     Parameters
     ----------
     values : array-like of shape (n_users,)
-        NaN marks users that do not count.
+        NaN marks users that do not count, infinite values are an error.
 
     Returns
     -------
@@ -85,12 +88,17 @@ def standard_error(values):
     """
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
+    if np.isinf(values).any():
+        raise ValueError("values must be finite, or NaN for users that do not count, got inf.")
     if values.size < 2:
         return np.nan
     return float(values.std(ddof=1) / np.sqrt(values.size))
 
 
 def _measure(predicted, held_out, per_user, loss, unit):
+    per_user = check_flag(per_user, "per_user")
+    if sparse.issparse(held_out):
+        check_structure(held_out, "held_out")
     # Not made canonical: 1-D predictions are aligned with the entries as they are stored.
     held_out = check_array(
         held_out, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="held_out"
@@ -108,7 +116,14 @@ def _measure(predicted, held_out, per_user, loss, unit):
             f"predicted must have shape ({held_out.nnz},), one value per stored entry of held_out,"
             f" or {held_out.shape}, got {predicted.shape}."
         )
-    losses = loss(predicted - held_out.data.astype(np.float64))
+    with np.errstate(over="ignore"):
+        losses = loss(predicted - held_out.data.astype(np.float64))
+        total = losses.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"The errors overflow: predicted has values up to {np.abs(predicted).max():g} and "
+            f"held_out up to {np.abs(held_out.data).max():g}. Scale both down."
+        )
     if not losses.size:
         raise ValueError("held_out has no stored entry: there is nothing to compare with.")
     if not per_user:

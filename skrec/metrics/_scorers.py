@@ -25,7 +25,7 @@ from skrec.metrics._ranking import coverage, gini
 from skrec.metrics._rating import mae, rmse
 from skrec.model_selection._split import fold_in_split
 from skrec.reviews import as_reviews
-from skrec.utils._validation import check_interactions
+from skrec.utils._validation import check_finite_number, check_interactions
 
 _BY_USER = {
     "ndcg": ndcg_by_user,
@@ -111,6 +111,9 @@ def ranking_scorer(
     """
     single, names = _metric_names(metrics)
     parsed = {name: _parse_ranking(name) for name in names}
+    if relevance is not None:
+        meaning = "the smallest value of a relevant entry, or None"
+        relevance = check_finite_number(relevance, "relevance", meaning)
     if rated_only and relevance is None:
         raise ValueError(
             "rated_only=True with relevance=None counts every held-out entry as a hit, so the "
@@ -299,9 +302,10 @@ def _parse_ranking(name):
     known = [*_BY_USER, *_OF_LISTS]
     if metric not in known:
         raise ValueError(_unknown(metric, known))
-    if not re.fullmatch("[1-9][0-9]*", cutoff):
+    if not re.fullmatch("[1-9][0-9]{0,17}", cutoff):
         raise ValueError(
-            f"{name!r} needs a cut-off of at least 1 after an '@', for example '{metric}@20'."
+            f"{name!r} needs a cut-off of at least 1, of 18 digits at most, after an '@', for "
+            f"example '{metric}@20'."
         )
     return metric, int(cutoff)
 

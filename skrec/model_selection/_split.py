@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
-from skrec.utils._validation import check_interactions
+from skrec.utils._validation import check_interactions, check_share
 
 _LIANG_SEED = 98765
 _LIANG_MIN_ITEMS = 5
@@ -32,6 +32,7 @@ def fold_in_split(X, fold_in=0.8, *, min_items=2, random_state=None):
     """Hide part of each user's entries.
 
     Of a user with `n` entries, ``(1 - fold_in) * n`` are held out, rounded down, but at least one.
+    A share so small that of all entries together it rounds to none is an error.
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ def fold_in_split(X, fold_in=0.8, *, min_items=2, random_state=None):
     (array([8, 8, 8], dtype=int32), array([2, 2, 2], dtype=int32))
     """
     X = check_interactions(X)
+    check_share(fold_in, X.nnz, "fold_in", "entries of X")
     n_entries = np.diff(X.indptr)
     n_held_out = np.where(n_entries < min_items, 0, _n_held_out(n_entries, fold_in))
     rows = np.repeat(np.arange(X.shape[0]), n_entries)
@@ -92,7 +94,7 @@ def interaction_split(X, test_size=0.2, *, random_state=None):
     X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
         Stored entries (dense input: the non-zeros) are the observations.
     test_size : float, default=0.2
-        Share of the entries in the test part, rounded up.
+        Share of the entries in the test part, rounded up. One that rounds to none is an error.
     random_state : int, RandomState instance or None, default=None
         Controls which entries are held out. Pass an int for the same split at every call.
 
@@ -122,6 +124,7 @@ def interaction_split(X, test_size=0.2, *, random_state=None):
             f"test_size={test_size} of the {X.nnz} entries of X leaves none for training: lower "
             "test_size, or pass more entries."
         )
+    check_share(test_size, X.nnz, "test_size", "entries of X")
     hidden = np.zeros(X.nnz, bool)
     hidden[check_random_state(random_state).permutation(X.nnz)[:n_test]] = True
     return _take_entries(X, ~hidden), _take_entries(X, hidden)
@@ -315,17 +318,29 @@ class StrongGeneralizationSplit(BaseCrossValidator):
         liang = self.protocol == "liang2018"
         rng = check_random_state(_LIANG_SEED if liang else self.random_state)
         items = np.bincount(X.indices, minlength=X.shape[1]) >= self.min_users_per_item
+        if not items.any():
+            raise ValueError(
+                f"min_users_per_item={self.min_users_per_item} leaves none of the {X.shape[1]} "
+                f"items: the one with most users has {np.bincount(X.indices).max(initial=0)}. "
+                "Lower it."
+            )
         rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         n_items_of_user = np.bincount(rows[items[X.indices]], minlength=X.shape[0])
         users = np.flatnonzero(n_items_of_user >= max(self.min_items_per_user, int(liang)))
+        if not len(users):
+            raise ValueError(
+                f"min_items_per_user={self.min_items_per_user} leaves none of the {X.shape[0]} "
+                f"users: the one with most entries has {n_items_of_user.max()}. Lower it."
+            )
         n_validation = _n_users(self.n_validation, len(users))
         n_test = _n_users(self.n_test, len(users))
         n_train = len(users) - n_validation - n_test
-        if n_train < 1 or n_test < 1:
+        if n_train < 1 or n_test < 1 or (n_validation < 1 and self.n_validation > 0):
             raise ValueError(
                 f"n_validation={self.n_validation} and n_test={self.n_test} make {n_validation} "
                 f"validation and {n_test} test users of the {len(users)} users that pass the "
-                f"filters (of {X.shape[0]}): at least one training and one test user must be left."
+                f"filters (of {X.shape[0]}): at least one training and one test user must be "
+                "left, and one validation user unless n_validation=0."
             )
         users = users[rng.permutation(len(users))]
         groups = np.split(users, [n_train, n_train + n_validation])
@@ -346,7 +361,7 @@ class StrongGeneralizationSplit(BaseCrossValidator):
 
 def _fraction(share):
     # 0.8 is meant as 4/5: with the nearest binary number, a fifth of five entries is none.
-    return Fraction(share).limit_denominator(10**6)
+    return Fraction(share).limit_denominator(10**10)
 
 
 def _n_held_out(n_entries, fold_in):

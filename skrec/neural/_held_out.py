@@ -5,6 +5,7 @@ import numpy as np
 from skrec.metrics import ndcg, rmse
 from skrec.model_selection import fold_in_split, interaction_split
 from skrec.utils._blocks import recommend_rows, row_blocks
+from skrec.utils._validation import check_share
 
 
 def hold_out_users(X, fraction, seed):
@@ -30,10 +31,12 @@ def hold_out_users(X, fraction, seed):
     training = X[np.setdiff1d(np.arange(X.shape[0]), users)]
     if n_held_out == 0 or training.nnz == 0:
         raise ValueError(
-            "early_stopping=True holds out users with at least two entries and trains on the "
-            f"others, for which X is too small (n_samples={X.shape[0]}, n_features={X.shape[1]}, "
-            f"{len(candidates)} users with two entries): use early_stopping=False."
+            f"early_stopping=True holds out validation_fraction={fraction:g} of the users, of "
+            "those with at least two entries, and trains on the others, for which X is too small "
+            f"(n_samples={X.shape[0]}, n_features={X.shape[1]}, {len(candidates)} users with two "
+            "entries): lower validation_fraction, or use early_stopping=False."
         )
+    check_share(fraction, X.shape[0], "validation_fraction", "users")
     return training, HeldOutUsers(*fold_in_split(X[users], random_state=rng))
 
 
@@ -52,7 +55,7 @@ class HeldOutUsers:
 
     def ndcg(self, score_rows):
         """NDCG@100 of the scores that a function gives to blocks of rows."""
-        recommended, _ = recommend_rows(score_rows, self.visible, 100)
+        recommended = recommend_rows(score_rows, self.visible, 100)
         return ndcg(recommended, self.hidden)
 
     def neg_rmse(self, score_rows):
@@ -83,7 +86,9 @@ def hold_out_entries(X, fraction, seed):
     n_held_out = X.nnz - int(X.nnz * (1 - fraction))
     if not 0 < n_held_out < X.nnz:
         raise ValueError(
-            f"early_stopping=True holds {fraction:g} of the entries out and trains on the others, "
-            f"for which X is too small (it has {X.nnz} entries): use early_stopping=False."
+            f"early_stopping=True holds validation_fraction={fraction:g} of the entries out and "
+            f"trains on the others, for which X is too small (it has {X.nnz} entries): lower "
+            "validation_fraction, or use early_stopping=False."
         )
+    check_share(fraction, X.nnz, "validation_fraction", "entries of X")
     return interaction_split(X, fraction, random_state=seed)

@@ -87,10 +87,19 @@ def top_k(scores, k):
     values : ndarray of shape (n_rows, k)
         Padded with ``-inf``.
     """
-    n_rows, n_items = scores.shape
-    n_kept = min(k, n_items)
-    if n_kept == n_items:
-        columns = np.broadcast_to(np.arange(n_items), scores.shape)
+    best_columns, best_values = _best(scores, min(k, scores.shape[1]))
+    n_rows, n_kept = best_columns.shape
+    indices = np.full((n_rows, k), -1, dtype=np.intp)
+    values = np.full((n_rows, k), -np.inf, dtype=scores.dtype)
+    indices[:, :n_kept] = best_columns
+    values[:, :n_kept] = best_values
+    return indices, values
+
+
+def _best(scores, n_kept):
+    """`top_k` for as many columns as there are at most, without padding."""
+    if n_kept == scores.shape[1]:
+        columns = np.broadcast_to(np.arange(n_kept), scores.shape)
         values = scores
     else:
         columns, values = _largest_in_index_order(scores, n_kept)
@@ -100,12 +109,10 @@ def top_k(scores, k):
             "it again, on data of smaller magnitude or in float64."
         )
     order = np.argsort(-values, axis=1, kind="stable")
-    indices = np.full((n_rows, k), -1, dtype=np.intp)
-    best = np.full((n_rows, k), -np.inf, dtype=scores.dtype)
-    best[:, :n_kept] = np.take_along_axis(values, order, axis=1)
-    indices[:, :n_kept] = np.take_along_axis(columns, order, axis=1)
-    indices[best == -np.inf] = -1
-    return indices, best
+    values = np.take_along_axis(values, order, axis=1)
+    columns = np.take_along_axis(columns, order, axis=1)
+    columns[values == -np.inf] = -1
+    return columns, values
 
 
 def _largest_in_index_order(scores, k):
@@ -190,7 +197,17 @@ def score_block(score_rows, block, X, reviews=None):
     return score_rows(X[block]) if reviews is None else score_rows(X[block], reviews[block])
 
 
-def recommend_rows(score_rows, X, k, *, reviews=None, exclude_seen=True, items=None, n_threads=1):
+def recommend_rows(
+    score_rows,
+    X,
+    k,
+    *,
+    reviews=None,
+    exclude_seen=True,
+    items=None,
+    return_scores=False,
+    n_threads=1,
+):
     """Best `k` items of each row of `X`, streamed so that no users x items array exists.
 
     Parameters
@@ -203,31 +220,44 @@ def recommend_rows(score_rows, X, k, *, reviews=None, exclude_seen=True, items=N
         Cut along with the rows for a second argument of `score_rows`. None: there is none.
     exclude_seen : bool, default=True
         Leave out the stored entries of each row.
-    items : ndarray of int, default=None
+    items : ndarray of intp, default=None
         Sorted candidate items; None means all.
+    return_scores : bool, default=False
     n_threads : int, default=1
 
     Returns
     -------
     indices : ndarray of shape (n_users, k)
     scores : ndarray of shape (n_users, k)
+        Only if ``return_scores=True``.
     """
+    X, reviews, positions = distinct_rows(X, reviews)
+    n_kept = min(k, X.shape[1] if items is None else len(items))
+    indices = np.full((X.shape[0], k), -1, dtype=np.intp)
 
     def best(block):
         rows = X[block]
-        scores = score_block(score_rows, block, X, reviews)
+        scores = score_rows(rows) if reviews is None else score_rows(rows, reviews[block])
         if exclude_seen:
             scores[
                 np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices
             ] = -np.inf
-        if items is None:
-            return top_k(scores, k)
-        indices, values = top_k(np.take(scores, items, axis=1), k)
-        return np.where(indices < 0, -1, items[indices]), values
+        if items is not None:
+            scores = np.take(scores, items, axis=1)
+        columns, values = _best(scores, n_kept)
+        if items is not None:
+            columns = np.where(columns < 0, -1, items[columns])
+        indices[block, :n_kept] = columns
+        return values if return_scores else None
 
-    X, reviews, positions = distinct_rows(X, reviews)
     # scores, the partitioned copy, and the comparison
     blocks = row_blocks(X.shape[0], 3 * 8 * X.shape[1], n_threads)
-    indices, scores = zip(*map_blocks(best, blocks, n_threads), strict=True)
-    indices, scores = np.concatenate(indices), np.concatenate(scores)
-    return (indices, scores) if positions is None else (indices[positions], scores[positions])
+    best_values = map_blocks(best, blocks, n_threads)
+    if positions is not None:
+        indices = indices[positions]
+    if not return_scores:
+        return indices
+    scores = np.full((X.shape[0], k), -np.inf, dtype=best_values[0].dtype)
+    for block, values in zip(blocks, best_values, strict=True):
+        scores[block, :n_kept] = values
+    return indices, scores if positions is None else scores[positions]

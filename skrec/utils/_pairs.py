@@ -6,12 +6,14 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from skrec.utils._columns import as_ids, encode, first_repeated, merge_repeated
+from skrec.utils._sparse_structure import check_structure
 
 
 def as_table(X):
     """Convert a two-dimensional input to a narwhals frame, a csr_array or an array."""
     table = nw.from_native(X, eager_only=True, pass_through=True)
     if sparse.issparse(X):
+        check_structure(X)
         table = sparse.csr_array(X)
     elif isinstance(X, list | tuple):
         table = _rows_as_array(X)

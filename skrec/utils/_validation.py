@@ -1,16 +1,22 @@
 """Input checks shared by estimators, scorers and splitters."""
 
+import sys
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skrec.interactions import Interactions
+from skrec.utils._sparse_structure import check_structure
 
 _INT32_MAX = np.iinfo(np.int32).max
+
+# Cut-offs up to this are asked of catalogues of any size; a list that is longer than this and the
+# catalogue together is a mistake, and mostly padding.
+MAX_PADDING = 1000
 
 
 def check_interactions(X, *, estimator=None, reset=False, name="X"):
@@ -29,22 +35,30 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
     Returns
     -------
     X : csr_array of shape (n_users, n_items)
-        float32 or float64, sorted, without duplicates; 32-bit indices where they suffice.
-        It may share memory with the input.
+        float32 or float64, finite, sorted, without duplicates (they are added up); 32-bit indices
+        where they suffice. It may share memory with the input.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not finite or lies outside of the shape, among others.
     """
     if isinstance(X, Interactions):
         raise TypeError(f"{name} must be a users x items matrix, got Interactions: pass its .X.")
     if estimator is not None and not reset:
         _check_n_items(X, estimator, name)
+    if sparse.issparse(X):
+        check_structure(X, name)
     checks = {
         "accept_sparse": "csr",
         "dtype": [np.float64, np.float32],
         "ensure_all_finite": False,
     }
-    if estimator is None:
-        X = check_array(X, input_name=name, **checks)
-    else:
-        X = validate_data(estimator, X, reset=reset, **checks)
+    with _numbers_as_floats(name):
+        if estimator is None:
+            X = check_array(X, input_name=name, **checks)
+        else:
+            X = validate_data(estimator, X, reset=reset, **checks)
     X = sparse.csr_array(X)
     _check_finite(X, name)
     if X.indices.dtype != np.int32 and max(*X.shape, X.nnz) <= _INT32_MAX:
@@ -53,6 +67,7 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
+        _check_finite(X, name)
     return X
 
 
@@ -74,30 +89,161 @@ def _check_n_items(X, estimator, name):
     )
 
 
+@contextmanager
+def _numbers_as_floats(name):
+    """Let numbers that are too large become infinite, or name where they are."""
+    try:
+        with np.errstate(over="ignore"):
+            yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{name} holds an integer that is too large for a float: numbers must be finite, "
+            "scale them down."
+        ) from error
+
+
 def _check_finite(X, name):
-    if np.isfinite(X.data.sum()) or np.isfinite(X.data).all():
+    # The sum is finite almost always; where it overflows, the entries decide.
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_sum_finite = np.isfinite(X.data.sum())
+    if is_sum_finite or np.isfinite(X.data).all():
         return
     position = np.flatnonzero(~np.isfinite(X.data))[0]
     row = np.searchsorted(X.indptr, position, side="right") - 1
     value = "NaN" if np.isnan(X.data[position]) else X.data[position]
     raise ValueError(
         f"Input {name} contains {value} (row {row}, item {X.indices[position]}): entries must be "
-        "finite. Leave unobserved entries out of the sparse matrix, or set them to 0 in a dense "
-        "one."
+        "finite, repeated ones once they are added up. Leave unobserved entries out of the sparse "
+        "matrix, or set them to 0 in a dense one."
     )
 
 
-def check_k(k, name="k"):
-    """Validate a list length: an integer of at least 1."""
+def check_sample_weight(sample_weight, X, *, allow_all_zero=False):
+    """Validate weights of users.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_users,) or None
+        None means 1 for everybody.
+    X : csr_array of shape (n_users, n_items)
+    allow_all_zero : bool, default=False
+        As for one chunk of users that are added to others.
+
+    Returns
+    -------
+    sample_weight : ndarray of shape (n_users,)
+        Not negative; the sum over all entries of `X`, each with the weight of its user, is finite.
+    """
+    with _numbers_as_floats("sample_weight"):
+        weight = _check_sample_weight(
+            sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=allow_all_zero
+        )
+    with np.errstate(over="ignore"):
+        total = (weight.astype(np.float64) * np.maximum(np.diff(X.indptr), 1)).sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"sample_weight must have a finite sum over the entries of X, got weights up to "
+            f"{weight.max():g}: divide them by a common factor."
+        )
+    return weight
+
+
+def check_k(k, name="k", n_items=None):
+    """Validate a list length: an integer of at least 1.
+
+    With `n_items`, the lists are padded to that length, so it may exceed the number of items by
+    `MAX_PADDING` at most.
+    """
     if not isinstance(k, Integral) or isinstance(k, bool):
         raise TypeError(f"{name} must be an integer >= 1, got {k!r} of type {type(k).__name__}.")
     if k < 1:
         raise ValueError(f"{name} must be an integer >= 1, got {k}: ask for at least one item.")
+    if k > sys.maxsize:
+        raise ValueError(f"{name} must be an integer of at most {sys.maxsize}, got a larger one.")
+    if n_items is not None and k > n_items + MAX_PADDING:
+        raise ValueError(
+            f"{name} must be at most {n_items + MAX_PADDING}, {MAX_PADDING} more than the "
+            f"{n_items} items, got {k}: lists are padded to {name}, so {name}={n_items} has as "
+            "much in it."
+        )
     return int(k)
 
 
+def check_flag(flag, name):
+    """Validate an option that is on or off: a string such as "no" would count as on."""
+    if not isinstance(flag, bool | np.bool_):
+        raise TypeError(
+            f"{name} must be True or False, got {flag!r} of type {type(flag).__name__}."
+        )
+    return bool(flag)
+
+
+def check_finite_number(number, name, meaning):
+    """Validate a real number and return it as a float; an int may be too large for one."""
+    try:
+        as_float = float(number) if isinstance(number, Real) else np.nan
+    except OverflowError:
+        as_float = np.inf
+    if not np.isfinite(as_float):
+        raise ValueError(f"{name} must be a finite number, {meaning}, got {_shortened(number)}.")
+    return as_float
+
+
+def check_share(share, n, name, things):
+    """Refuse a share of `n` things that, rounded, is none of them."""
+    if n > 0 and share * n < 0.5:
+        raise ValueError(
+            f"{name}={float(share):g} of {n} {things} rounds to none: raise {name}, or give "
+            f"more {things}."
+        )
+
+
+def check_representable(parameters):
+    """Refuse integers that NumPy cannot hold, and other numbers that no float can.
+
+    scikit-learn's intervals let them pass: Python finds any integer less than infinity.
+
+    Parameters
+    ----------
+    parameters : dict
+        Values by name.
+    """
+    for name, value in parameters.items():
+        if not isinstance(value, Real) or isinstance(value, float):
+            continue
+        if abs(value) > (sys.maxsize if isinstance(value, Integral) else sys.float_info.max):
+            raise ValueError(
+                f"The {name!r} parameter must be a float, or an integer of at most {sys.maxsize}, "
+                f"got {_shortened(value)}: write it as a float, such as 1e30, if it can be one."
+            )
+
+
+def _shortened(number):
+    if isinstance(number, Integral) and abs(number) > sys.maxsize:
+        return f"an integer of {int(number).bit_length()} bits"  # str of a long one raises
+    return repr(number)
+
+
+def check_item_indices(items, n_items):
+    """Validate item indices of any integer type, repeated or not, and return them as intp.
+
+    Narrow and unsigned types cannot hold the -1 of padding, and products of them wrap.
+    """
+    items = np.asarray(items)
+    if items.size and items.dtype.kind not in "iu":
+        raise TypeError(f"items must be integer item indices, got dtype {items.dtype}.")
+    if items.ndim != 1:
+        raise ValueError(f"items must be a 1-D array of item indices, got shape {items.shape}.")
+    outside = items[(items < 0) | (items >= n_items)]
+    if outside.size:
+        raise ValueError(
+            f"items must lie in [0, {n_items - 1}] (column indices of X), got {outside[0]}."
+        )
+    return items.astype(np.intp)
+
+
 def check_items(items, n_items):
-    """Validate candidate items (indices or a mask) and return them sorted, each once."""
+    """Validate candidate items (indices or a mask) and return them sorted, each once, as intp."""
     items = np.asarray(items)
     if items.ndim == 1 and items.dtype == bool and len(items) == n_items:
         items = np.flatnonzero(items)
@@ -106,12 +252,7 @@ def check_items(items, n_items):
             f"items must be a non-empty 1-D array of item indices or a mask of {n_items} booleans,"
             f" got shape {items.shape} and dtype {items.dtype}."
         )
-    if items.min() < 0 or items.max() >= n_items:
-        outside = items[(items < 0) | (items >= n_items)][0]
-        raise ValueError(
-            f"items must lie in [0, {n_items - 1}] (column indices of X), got {outside}."
-        )
-    return np.unique(items)
+    return np.unique(check_item_indices(items, n_items))
 
 
 @contextmanager

@@ -184,14 +184,16 @@ def check_seen_items_are_left_out(estimator):
 
 
 def check_candidate_items(estimator):
-    """``items`` restricts the lists, as indices in any order or as a mask."""
+    """``items`` restricts the lists, as indices of any integer type and order, or as a mask."""
     model, X = _fitted(estimator)
     items = np.array([9, 2, 5])
     everything = model.recommend(X, k=X.shape[1], exclude_seen=False)
     expected = np.array([row[np.isin(row, items)] for row in everything])
     mask = np.isin(np.arange(X.shape[1]), items)
-    for candidates in (items, mask, items.tolist()):
+    unsigned = [items.astype(dtype) for dtype in (np.uint8, np.int8, np.uint16, np.uint64)]
+    for candidates in (items, mask, items.tolist(), *unsigned):
         indices = model.recommend(X, k=4, exclude_seen=False, items=candidates)
+        assert indices.dtype == np.intp
         np.testing.assert_array_equal(indices, np.c_[expected, np.full(len(expected), -1)])
 
 
@@ -326,6 +328,9 @@ def check_failed_fit_loses_nothing(estimator):
             np.testing.assert_array_equal(model.predict(X), expected)
     unfitted = clone(estimator)
     _assert_raises(ValueError, "row 2, item 5", unfitted.fit, broken)
+    damaged = X.copy()
+    damaged.indices[-1] = -1
+    _assert_raises(ValueError, "outside of its shape", unfitted.fit, damaged)
     try:
         check_is_fitted(unfitted)
     except ValueError:
@@ -339,6 +344,9 @@ def check_error_messages(estimator):
     name, n_items = type(estimator).__name__, X.shape[1]
     infinite = X.toarray()
     infinite[1, 4] = np.inf
+    damaged = X.copy(), X.copy().tocoo()
+    for part in (damaged[0].indices, damaged[1].coords[1]):
+        part[X.indptr[2]] = n_items
     verbs = [model.predict, model.recommend, model.score]
     if hasattr(model, "partial_fit"):
         verbs.append(model.partial_fit)
@@ -347,8 +355,13 @@ def check_error_messages(estimator):
         _assert_raises(ValueError, wide, verb, X[:, 1:])
         _assert_raises(ValueError, "X looks transposed", verb, X.T)
         _assert_raises(ValueError, "X contains inf (row 1, item 4)", verb, infinite)
+        for other in damaged:
+            _assert_raises(ValueError, f"row 2, column {n_items}", verb, other)
     _assert_raises(ValueError, "k must be an integer >= 1, got 0", model.recommend, X, 0)
     _assert_raises(TypeError, "k must be an integer >= 1, got 2.5", model.recommend, X, 2.5)
+    _assert_raises(ValueError, f"k must be at most {n_items + 1000}", model.recommend, X, 10**9)
+    flag = "exclude_seen must be True or False"
+    _assert_raises(TypeError, flag, model.recommend, X, exclude_seen="no")
     outside = f"items must lie in [0, {n_items - 1}]"
     _assert_raises(ValueError, outside, model.recommend, X, 2, items=[0, n_items])
     for nothing in ([], np.zeros(n_items, dtype=bool)):

@@ -421,7 +421,7 @@ def test_wrong_arguments(X):
     model = EASE().fit(X)
     with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
         model.fit(X, sample_weight=-np.ones(X.shape[0]))
-    with pytest.raises(ValueError, match=r"indices in \[0, 29\], got 30"):
+    with pytest.raises(ValueError, match=r"must lie in \[0, 29\] .column indices of X., got 30"):
         model.similar_items([30])
     with pytest.raises(TypeError, match="must be integer item indices, got dtype float64"):
         model.similar_items([0.5])

@@ -50,6 +50,13 @@ def test_fold_in_split_cuts_each_row(seed, fold_in, min_items, dtype):
     assert entries(before) == entries(X)
 
 
+def test_small_shares_are_exact():
+    X = sparse.csr_array(np.ones((20, 10_000)))
+    assert interaction_split(X, 1e-5)[1].nnz == 2
+    assert interaction_split(X, 3e-6)[1].nnz == 1
+    assert_array_equal(np.diff(fold_in_split(X, 1e-5)[0].indptr), 1)
+
+
 @pytest.mark.parametrize("tenths", range(1, 10))
 def test_fold_in_split_counts_without_rounding_error(tenths):
     lengths = np.arange(1, 200)
@@ -184,7 +191,9 @@ def test_as_cv_of_scikit_learn():
         ({"fold_in": 1.0}, "'fold_in' parameter"),
         ({"n_test": 60, "n_validation": 20}, "60 test users of the 80 users that pass"),
         ({"n_test": 0.01}, "make 8 validation and 0 test users"),
-        ({"min_items_per_user": 31}, r"of the 0 users that pass the filters \(of 80\)"),
+        ({"min_items_per_user": 31}, "min_items_per_user=31 leaves none of the 80 users"),
+        ({"min_users_per_item": 100}, "min_users_per_item=100 leaves none of the 30 items"),
+        ({"n_validation": 1e-9}, "make 0 validation .* one validation user unless n_validation=0"),
     ],
 )
 def test_wrong_parameters_of_the_user_split(parameters, message):
@@ -206,6 +215,10 @@ def test_wrong_parameters_of_the_entry_splits():
         interaction_split(X, 10)
     with pytest.raises(ValueError, match="the 1 entries of X leaves none for training"):
         interaction_split(np.eye(1))
+    with pytest.raises(ValueError, match=r"fold_in=1e-07 of \d+ entries of X rounds to none"):
+        fold_in_split(X, 1e-7)
+    with pytest.raises(ValueError, match=r"test_size=1e-07 of \d+ entries of X rounds to none"):
+        interaction_split(X, 1e-7)
     with pytest.raises(ValueError, match="X contains NaN"):
         fold_in_split([[np.nan, 1.0]])
 

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from skrec.neural import _observed
 from skrec.neural._batches import RowStore
-from skrec.neural._held_out import hold_out_entries
+from skrec.neural._held_out import hold_out_entries, hold_out_users
 from skrec.neural._observed import observed_products
 from skrec.neural._pairs import PairStore
 
@@ -84,5 +84,11 @@ def test_entries_are_held_out():
     training, held_out = hold_out_entries(X, 0.2, 0)
     np.testing.assert_array_equal((training + held_out).toarray(), X.toarray())
     assert held_out.nnz == np.ceil(0.2 * X.nnz)
-    with pytest.raises(ValueError, match="holds 0.2 of the entries out.* 1 entries"):
+    with pytest.raises(ValueError, match="validation_fraction=0.2 of the entries.* 1 entries"):
         hold_out_entries(sparse.csr_array([[0, 1.0]]), 0.2, 0)
+    with pytest.raises(ValueError, match=r"validation_fraction=1e-09 of \d+ entries .* to none"):
+        hold_out_entries(X, 1e-9, 0)
+    with pytest.raises(ValueError, match=r"validation_fraction=1e-09 of \d+ users rounds to none"):
+        hold_out_users(X, 1e-9, 0)
+    with pytest.raises(ValueError, match="holds out validation_fraction=1 of the users"):
+        hold_out_users(sparse.csr_array(np.ones((5, 2))), 1 - 1e-9, 0)
