@@ -166,6 +166,9 @@ def _damped_step(objective, group, weights, features, offsets):
 def fold_in(objective, groups, table, n_rows):
     """Weights that minimise the objective of each row, given those of the other side.
 
+    Rows do not wait for each other: with other rows beside it a row's weights differ by rounding
+    alone, or, with a logistic link, by what the tolerance of the last step leaves.
+
     Parameters
     ----------
     objective : Objective
@@ -185,8 +188,7 @@ def fold_in(objective, groups, table, n_rows):
         moves = torch.ones(len(group.rows), 1, dtype=torch.bool, device=weights.device)
         for _ in range(1 if objective.logistic is None else MAX_FOLD_IN_STEPS):
             before = weights.index_select(0, group.rows)
-            # A row rests once it has converged, or its weights would depend on those of the rows
-            # that it is solved with.
+            # A row rests once it has converged, however long its neighbours take.
             after = torch.where(moves, step(group, weights)[0], before)
             weights.index_copy_(0, group.rows, after)
             moved = (after - before).abs().amax(dim=1, keepdim=True)

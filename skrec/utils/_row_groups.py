@@ -54,13 +54,12 @@ def group_rows(X, device):
     lengths = np.diff(X.indptr)
     order = np.argsort(lengths, kind="stable")
     ascending = lengths[order]
-    bounds = _length_bounds(ascending)
     groups = []
     start = 0
     while start < len(order):
-        bound = bounds[start]
-        n_rows = min(MAX_GROUP_ROWS, max(1, MAX_GROUP_ENTRIES // max(1, bound)))
-        stop = min(start + n_rows, np.searchsorted(bounds, bound, side="right"))
+        longest = int(1.15 * ascending[start])
+        n_rows = min(MAX_GROUP_ROWS, max(1, MAX_GROUP_ENTRIES // max(1, longest)))
+        stop = min(start + n_rows, np.searchsorted(ascending, longest, side="right"))
         rows, length = order[start:stop], ascending[stop - 1]
         in_row = np.arange(length) < ascending[start:stop, None]
         entries = (X.indptr[rows].astype(np.int64)[:, None] + np.arange(length))[in_row]
@@ -71,13 +70,6 @@ def group_rows(X, device):
         groups.append(RowGroup(*(torch.as_tensor(array, device=device) for array in arrays)))
         start = stop
     return groups
-
-
-def _length_bounds(lengths):
-    """Longest row that each row may share a group with: up to an eighth longer, if above 15."""
-    _, n_digits = np.frexp(lengths)
-    unit = 2 ** np.maximum(n_digits - 4, 0)
-    return -(-lengths // unit) * unit
 
 
 def pad(table):

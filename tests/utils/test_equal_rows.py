@@ -35,6 +35,8 @@ def test_equal_rows_in_one_call(model, dtype):
     alone = [model.predict(probes[[row]])[0] for row in range(4)]
     # AutoRec computes in float32.
     eps = np.finfo(np.float32 if isinstance(model, AutoRec) else alone[0].dtype).eps
+    # The Gauss-Newton steps of a logistic link end within their tolerance.
+    tolerance = max(100 * eps, 1e-7 * (model.get_params().get("link") == "logistic"))
     for n_others in (1, 2, 7, 30, 301):
         others = ratings(n_others, seed=n_others).astype(dtype)
         batch = sparse.vstack([probes, others, probes, others[:5], probes], format="csr")
@@ -46,4 +48,4 @@ def test_equal_rows_in_one_call(model, dtype):
             for start in (4 + n_others, len(answer) - 4):
                 assert_array_equal(answer[start : start + 4], answer[:4])
         # Kernels choose by the size of a batch, so that digits at the end may differ.
-        assert_allclose(scores[0][:4], alone, rtol=100 * eps, atol=100 * eps)
+        assert_allclose(scores[0][:4], alone, rtol=tolerance, atol=tolerance)
