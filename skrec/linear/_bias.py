@@ -206,6 +206,6 @@ def less_offsets(X, offsets):
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     residual = X.data.astype(np.float64) - mean - item_offsets[X.indices]
     sums = np.bincount(rows, residual, minlength=X.shape[0])
-    user_offsets = sums / (np.diff(X.indptr) + l2)
+    user_offsets = sums / (np.diff(X.indptr) + float(l2))
     residual = residual - user_offsets[rows]
     return sparse.csr_array((residual, X.indices, X.indptr), shape=X.shape), user_offsets

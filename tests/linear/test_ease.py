@@ -427,7 +427,7 @@ def test_wrong_arguments(X):
         model.similar_items([0.5])
     with pytest.raises(ValueError, match=r"\(n_users=50, n_explained\), got \(3, 2\)"):
         model.explain(X, np.zeros((3, 2), dtype=int))
-    with pytest.raises(ValueError, match=r"indices in \[0, 29\], got -2"):
+    with pytest.raises(ValueError, match=r"must lie in \[0, 29\] .*got -2"):
         model.explain(X, [-2])
 
 
