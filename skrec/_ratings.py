@@ -94,6 +94,11 @@ class RatingMixin:
             return values * np.float32(self.rating_unit_)
         return values * np.float64(self.rating_unit_)
 
+    def _in_squared_ratings(self, variances):
+        """Variances in squares of the unit, as those of ratings; infinite beyond floats."""
+        with np.errstate(over="ignore"):
+            return self._in_ratings(self._in_ratings(variances))
+
     def _as_answers(self, scores):
         if not self._predicts_ratings:
             return scores

@@ -257,7 +257,7 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
             **state,
             "_draws": draws,
             "_noise_variance": noise,
-            "noise_variance_": self._in_ratings(self._in_ratings(noise)),
+            "noise_variance_": self._in_squared_ratings(noise),
         }
 
     def _rate_held_out(self, module, X, users, items):

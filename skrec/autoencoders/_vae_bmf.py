@@ -11,7 +11,6 @@ from skrec._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE, UncertainRatingMi
 from skrec.autoencoders._cross_feedback import Encoder, as_moments, pair_moments
 from skrec.autoencoders._nested_blocks import NestedTrainer, RatingStore, VAEBMFModule
 from skrec.base import BaseRecommender
-from skrec.metrics import rmse
 from skrec.neural._batches import RowStore
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._held_out import hold_out_entries
@@ -365,7 +364,6 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     def _hold_out(self, X, seed):
         training, held_out = hold_out_entries(X, self.validation_fraction, seed)
         users = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr))
-        ratings = self._in_ratings(held_out)
 
         def score(module):
             store = RatingStore(self._centered(training), module.item_embeddings.device)
@@ -375,7 +373,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             means += self._mean
             errors = np.mean((held_out.data - means) ** 2, dtype=np.float64)
             module.noise_variance.fill_(max(errors - variances.mean(), SMALLEST_NOISE))
-            return -rmse(self._as_answers(means), ratings)
+            return self._neg_rmse(means, held_out)
 
         return training, score
 
@@ -395,7 +393,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             "mean_": self._in_ratings(self._mean),
             "item_embeddings_": means,
             "item_variances_": variances,
-            "noise_variance_": self._in_ratings(self._in_ratings(noise)),
+            "noise_variance_": self._in_squared_ratings(noise),
             "_noise_variance": noise,
             "_encoder_weights": {
                 name: value.cpu().numpy().copy() for name, value in state.items()

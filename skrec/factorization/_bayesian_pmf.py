@@ -179,9 +179,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
                     stacklevel=2,
                 )
             self._samples = _Sample(*(np.stack(parts) for parts in zip(*samples, strict=True)))
-            self.noise_variances_ = self._in_ratings(
-                self._in_ratings(1 / self._samples.noise_precision)
-            )
+            self.noise_variances_ = self._in_squared_ratings(1 / self._samples.noise_precision)
         return self
 
     def _draw_all(self, X, samples):

@@ -250,7 +250,7 @@ class PMF(
     @property
     def noise_variance_(self):
         """Variance of the noise in units of squared ratings."""
-        return self._in_ratings(self._in_ratings(self._noise_variance))
+        return self._in_squared_ratings(self._noise_variance)
 
     @property
     def _n_features_out(self):

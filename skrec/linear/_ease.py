@@ -286,6 +286,7 @@ class EASE(BaseRecommender):
                 f"got {items.shape}."
             )
         check_item_indices(items[items != -1], self.n_features_in_)
+        items = items.astype(np.intp)
         return [self._contributions(X[[user]], explained) for user, explained in enumerate(items)]
 
     @property

@@ -50,13 +50,18 @@ class NeuralRatingMixin(
     def _hold_out(self, X, seed):
         training, held_out = hold_out_entries(X, self.validation_fraction, seed)
         users = np.repeat(np.arange(held_out.shape[0]), np.diff(held_out.indptr))
-        ratings = self._in_ratings(held_out)
 
         def score(module):
             predicted = self._rate_held_out(module, training, users, held_out.indices)
-            return -rmse(self._as_answers(predicted), ratings)
+            return self._neg_rmse(predicted, held_out)
 
         return training, score
+
+    def _neg_rmse(self, scores, held_out):
+        """Minus the RMSE in ratings; scores and held-out entries are in the unit."""
+        if self.clip:
+            scores = np.clip(scores, *(end / self.rating_unit_ for end in self.rating_range_))
+        return -self._in_ratings(rmse(scores, held_out))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
