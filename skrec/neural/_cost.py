@@ -30,12 +30,13 @@ class Cost(NamedTuple):
     epoch_seconds: float = 0.0
 
 
-def training_cost(module, *, n_copies, batch_bytes, n_rows):
+def training_cost(make_module, *, n_copies, batch_bytes, n_rows):
     """Cost of training a module by Adam, by the sizes of its weights.
 
     Parameters
     ----------
-    module : torch.nn.Module
+    make_module : callable
+        Returns the module; it is called where tensors have a shape but no memory.
     n_copies : int
         Copies of the weights that are kept beside the gradients and Adam's two moments, their
         own included.
@@ -48,6 +49,13 @@ def training_cost(module, *, n_copies, batch_bytes, n_rows):
     -------
     cost : Cost
     """
+    try:
+        with torch.device("meta"):
+            module = make_module()
+    except RuntimeError as error:
+        raise MemoryError(
+            f"The weights have more elements than can be counted: {error}"
+        ) from error
     n_weights = sum(weights.numel() for weights in module.parameters())
     dense = sum(layer.weight.numel() for layer in module.modules() if isinstance(layer, nn.Linear))
     # A product forward, and one for each of the gradients of inputs and weights.

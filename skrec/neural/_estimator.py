@@ -122,9 +122,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         X = self._training_part(X)
 
         options = self._module_options(X)
+        self._check_cost(X.shape, options, n_copies=2 if validation else 1, placement=placement)
         # Whatever the process's default dtype is.
         module = self._module_class(X.shape[1], **options).to(torch.float32)
-        self._check_cost(module, X.shape, n_copies=2 if validation else 1, placement=placement)
         if resume:
             self._check_same_network(module, options)
             module.load_state_dict(as_tensors(self._weights))
@@ -166,10 +166,15 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         self._take_over(trainer, validation, snapshot)
         self._optimizer_state = optimizer_arrays(trainer.optimizer_) if keep_optimizer else None
 
-    def _check_cost(self, module, shape, n_copies, placement):
-        """Say what training costs before it begins."""
+    def _check_cost(self, shape, options, n_copies, placement):
+        """Say what training costs before anything is allocated."""
         batch_bytes, n_rows = self._batch_cost(*shape)
-        cost = training_cost(module, n_copies=n_copies, batch_bytes=batch_bytes, n_rows=n_rows)
+        cost = training_cost(
+            lambda: self._module_class(shape[1], **options),
+            n_copies=n_copies,
+            batch_bytes=batch_bytes,
+            n_rows=n_rows,
+        )
         parameters = [
             name
             for name in ("hidden_layer_sizes", "n_components", "batch_size")

@@ -16,11 +16,14 @@ CPU = torch.device("cpu")
 
 
 def cost_of(estimator, n_users, n_items):
-    with torch.device("meta"):
-        X = sparse.csr_array((n_users, n_items))
-        module = estimator._module_class(n_items, **estimator._module_options(X))
+    options = estimator._module_options(sparse.csr_array((n_users, n_items)))
     batch_bytes, n_rows = estimator._batch_cost(n_users, n_items)
-    return training_cost(module, n_copies=2, batch_bytes=batch_bytes, n_rows=n_rows)
+    return training_cost(
+        lambda: estimator._module_class(n_items, **options),
+        n_copies=2,
+        batch_bytes=batch_bytes,
+        n_rows=n_rows,
+    )
 
 
 def test_memory_and_products_are_those_of_the_weights():
@@ -70,3 +73,9 @@ def test_fit_says_what_makes_it_cheaper(monkeypatch):
     with pytest.raises(MemoryError, match=fixes):
         model.fit(X)
     np.testing.assert_array_equal(model.predict(X), expected)
+
+
+@pytest.mark.parametrize("n_components", [2**40, 2**59])
+def test_weights_that_cannot_be_allocated_are_refused_before(n_components):
+    with pytest.raises(MemoryError, match="GiB are available|more weights than can be counted"):
+        MultVAE(n_components, early_stopping=False).fit(np.eye(6))
