@@ -53,9 +53,7 @@ def training_cost(make_module, *, n_copies, batch_bytes, n_rows):
         with torch.device("meta"):
             module = make_module()
     except RuntimeError as error:
-        raise MemoryError(
-            f"The weights have more elements than can be counted: {error}"
-        ) from error
+        raise MemoryError(f"There are more weights than can be counted: {error}") from error
     n_weights = sum(weights.numel() for weights in module.parameters())
     dense = sum(layer.weight.numel() for layer in module.modules() if isinstance(layer, nn.Linear))
     # A product forward, and one for each of the gradients of inputs and weights.

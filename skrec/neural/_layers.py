@@ -76,12 +76,17 @@ class BatchLinear(nn.Linear):
 
 def linear(n_inputs, n_outputs, bias=True):
     """Make a linear layer without weights: the global random state is not ours to draw from."""
-    return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
+    return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias, device=_default_device())
 
 
 def batch_linear(n_inputs, n_outputs):
     """Make the same for rows in batches of one size, which oneDNN takes in training."""
-    return skip_init(BatchLinear, n_inputs, n_outputs)
+    return skip_init(BatchLinear, n_inputs, n_outputs, device=_default_device())
+
+
+def _default_device():
+    # skip_init takes the CPU otherwise, where weights are only counted as well.
+    return torch.empty(0).device
 
 
 class Gate(nn.Module):
