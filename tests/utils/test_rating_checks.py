@@ -78,7 +78,7 @@ class DoubtOfPairs(Uncertain):
         (DoubtOfTheBatch(), checks.check_return_std),
         (DoubtOfPairs(), checks.check_pairs_agree),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", repr(value)),
 )
 def test_a_broken_model_is_found_out(model, check):
     check(Uncertain())
