@@ -21,7 +21,7 @@ from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from test_common import ESTIMATORS
+from test_common import ESTIMATORS, with_few_epochs
 
 import skrec
 from skrec import metrics
@@ -100,11 +100,6 @@ item_lists = st.none() | st.lists(st.integers(-1, N_ITEMS), max_size=5).flatmap(
 )
 
 
-def small(estimator):
-    estimator = clone(estimator)
-    return estimator.set_params(max_iter=2) if "max_iter" in estimator.get_params() else estimator
-
-
 @cache
 def fitted(name):
     """A fitted model, rows to ask it about, and what it says of them."""
@@ -112,7 +107,7 @@ def fitted(name):
     X = sparse.csr_array(
         (rng.random((30, N_ITEMS)) < 0.4) * rng.integers(1, 6, (30, N_ITEMS)) * 1.0
     )
-    estimator = small(ESTIMATORS[NAMES.index(name)])
+    estimator = with_few_epochs(ESTIMATORS[NAMES.index(name)])
     if not estimator.__sklearn_tags__().recommender_tags.predicts_ratings:
         X.data[:] = 1
     model = estimator.fit(X)
@@ -283,7 +278,7 @@ def test_similar_items(name, n):
 @pytest.mark.parametrize("name", ["Popularity", "BiasBaseline", "EASE"])
 @examples(30, 400)
 def test_sample_weight(name, n):
-    estimator = small(ESTIMATORS[NAMES.index(name)])
+    estimator = with_few_epochs(ESTIMATORS[NAMES.index(name)])
 
     def check(weight, X):
         same = untouched(weight, X)
@@ -416,7 +411,7 @@ def test_scorers(n):
 @examples(6, 30)
 def test_parameters(name, n):
     """Every numeric parameter, set to anything: fitted, or refused by its name."""
-    estimator = small(ESTIMATORS[NAMES.index(name)])
+    estimator = with_few_epochs(ESTIMATORS[NAMES.index(name)])
     _, X, _ = fitted(name)
     numeric = [
         parameter

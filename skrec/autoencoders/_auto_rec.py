@@ -143,7 +143,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     validation_scores_ : list of float
         Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
     best_iteration_ : int
-        The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
+        The epoch whose weights were kept, from 1; with ``based_on="user"``, 0 stands for the
+        offsets alone. Only with ``early_stopping=True``.
     rating_unit_ : float
         Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
@@ -241,7 +242,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     def _training_part(self, X):
         self._offsets = self._fit_offsets(X)
         residual, _ = less_offsets(X, self._offsets)
-        self._bias = float(residual.data.mean())
+        has_offsets = self.center and self.based_on == "user"
+        self._bias = 0.0 if has_offsets else float(residual.data.mean())
         # An item without ratings keeps its row, so that rows are numbered as items are.
         return X.T.tocsr() if self.based_on == "item" else super()._training_part(residual)
 
@@ -254,6 +256,10 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         bias = BiasBaseline().fit(X)
         return bias.mean_, bias.item_offsets_, bias.l2_user
 
+    @property
+    def _keep_start(self):
+        return self.based_on == "user"  # the offsets
+
     def _module_options(self, X):
         return {
             "n_components": self.n_components,
@@ -264,6 +270,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     def _init_module(self, module, X, generator):
         init_glorot(module, generator)
         nn.init.constant_(module.output.bias, self._bias)
+        if self.based_on == "user":  # predictions begin as the offsets, or the mean
+            nn.init.zeros_(module.output.weight)
 
     def _refill(self, module):
         if self.based_on == "item":
@@ -278,7 +286,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         return DEFAULT_L2[self.based_on] if self.l2 is None else self.l2
 
     def _fitted_state(self, module, X):
-        offsets = self._offsets[0] + self._offsets[1]
+        fitted = self._fit_offsets(X)
+        offsets = fitted[0] + fitted[1]
         if self.based_on == "item":
             embeddings = encode_rows(module, X.T.tocsr())
         else:
@@ -288,6 +297,7 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
             "item_embeddings_": embeddings,
             "item_offsets_": self._in_ratings(offsets),
             "_item_offsets": offsets,
+            "_offsets": fitted,
             "_based_on": self.based_on,
             "_l2": self._resolved_l2(),
         }

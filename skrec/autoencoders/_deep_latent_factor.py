@@ -50,7 +50,7 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         The paper's text says the first, its formulas the second.
     interaction_layer_sizes : array-like of int, default=(32, 16)
         Widths of the rectified layers between that and the rating, at least one.
-    beta : float, default=0.001
+    beta : float, default=0.0003
         Weight of the divergences, which count anew with every rating. 1 is that of the paper's
         formulas, see Notes. Ignored with ``variational=False``.
     n_samples : int, default=20
@@ -176,7 +176,7 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         hidden_layer_sizes=(128,),
         interaction="product",
         interaction_layer_sizes=(32, 16),
-        beta=0.001,
+        beta=0.0003,
         n_samples=20,
         dropout=0.2,
         learning_rate=0.002,

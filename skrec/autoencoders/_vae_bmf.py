@@ -72,9 +72,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     center : bool, default=True
         Whether the mean rating is taken off, in targets and inputs. Ratings that are then zero
         still count as observed. False: raw ratings, as in the paper.
-    beta_user, beta_item : float, default=0.1
+    beta_user, beta_item : float, default=0.08
         Weights of the divergences.
-    l2 : float, default=10.0
+    l2 : float, default=7.0
         Penalty on the squared weights that multiply the inputs of the encoders, in units of the
         objective. 0 is the paper's.
     learn_noise : bool, default=False
@@ -257,9 +257,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         attention_norm="softmax",
         normalize=True,
         center=True,
-        beta_user=0.1,
-        beta_item=0.1,
-        l2=10.0,
+        beta_user=0.08,
+        beta_item=0.08,
+        l2=7.0,
         learn_noise=False,
         sampled=False,
         leave_one_out=True,

@@ -59,6 +59,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     """
 
     _trainer_class = Trainer
+    _keep_start = False  # whether the initial weights are a model to fall back on
 
     @_fit_context(prefer_skip_nested_validation=False)  # for the vectorizer of reviews
     def fit(self, X, y=None, *, reviews=None):
@@ -116,6 +117,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
                 lambda module: placement.from_first(lambda: score(module)),
                 self.n_iter_no_change,
                 getattr(self, "n_annealing_epochs", 0),
+                self._keep_start,
             )
         if X.nnz == 0:
             raise ValueError("X has no entries to learn from: all its rows are empty.")
@@ -258,10 +260,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             return
         earlier = getattr(self, "validation_scores_", [np.nan] * start) if start else []
         self.validation_scores_ = earlier + [record["valid_score"] for record in records]
-        if validation.best_epoch_:
+        if validation.best_epoch_ or not start or not hasattr(self, "best_iteration_"):
             self.best_iteration_ = start + validation.best_epoch_
-        elif not hasattr(self, "best_iteration_"):
-            self.best_iteration_ = start
 
     def _draw_seeds(self, n_updates):
         """Seeds of the users held out and of everything else.

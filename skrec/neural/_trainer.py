@@ -166,20 +166,28 @@ class Validation(Callback):
         Epochs without a better score after which `is_over` is set.
     n_annealing_epochs : int, default=0
         Epochs of training of which none counts as one without a better score.
+    keep_start : bool, default=False
+        Whether what training starts from is a model that is kept if no epoch is better. What an
+        earlier fit has left always is.
     """
 
-    def __init__(self, score, n_iter_no_change, n_annealing_epochs=0):
+    def __init__(self, score, n_iter_no_change, n_annealing_epochs=0, keep_start=False):
         self.score = score
         self.n_iter_no_change = n_iter_no_change
         self.n_annealing_epochs = n_annealing_epochs
+        self.keep_start = keep_start
 
     def on_train_begin(self, net, **kwargs):
         """Forget earlier training, but for the weights that it has left."""
         self.best_score_, self.best_epoch_, self.best_weights_ = -np.inf, 0, None
         self.n_without_better_ = 0
         self.is_over_ = False
+        self.start_score_, self.start_weights_ = -np.inf, None
         if net.start.n_epochs > 0:
             self._keep(net, self.score(net.module), epoch=0)
+        elif self.keep_start:
+            # Epochs may be worse at first: they are compared with it in the end alone.
+            self.start_score_, self.start_weights_ = self.score(net.module), _copy_weights(net)
 
     def on_epoch_end(self, net, **kwargs):
         """Score the module of this epoch."""
@@ -194,14 +202,19 @@ class Validation(Callback):
 
     def on_train_end(self, net, **kwargs):
         """Put the best weights back."""
+        if self.start_score_ >= self.best_score_ and self.start_weights_ is not None:
+            self.best_score_, self.best_epoch_ = self.start_score_, 0
+            self.best_weights_ = self.start_weights_
         if self.best_weights_ is not None:
             net.module.load_state_dict(self.best_weights_)
 
     def _keep(self, net, score, epoch):
         self.best_score_, self.best_epoch_ = score, epoch
-        self.best_weights_ = {
-            name: value.detach().clone() for name, value in net.module.state_dict().items()
-        }
+        self.best_weights_ = _copy_weights(net)
+
+
+def _copy_weights(net):
+    return {name: value.detach().clone() for name, value in net.module.state_dict().items()}
 
 
 class EndOfEpoch(Callback):

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import warnings
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import joblib
@@ -90,8 +91,22 @@ def _data(estimator, n_users=30, n_items=12, seed=0):
 
 
 def _fitted(estimator, X=None):
-    X = _data(estimator) if X is None else X
-    return clone(estimator).fit(X), X
+    if X is not None:
+        return clone(estimator).fit(X), X
+    try:
+        unfitted = pickle.dumps(clone(estimator))
+    except (pickle.PicklingError, AttributeError, TypeError):  # a class within a function, say
+        X = _data(estimator)
+        return clone(estimator).fit(X), X
+    # A copy of its own for every check, of a model that is fitted once.
+    return pickle.loads(_fit_once(unfitted))
+
+
+@lru_cache(maxsize=4)
+def _fit_once(unfitted):
+    estimator = pickle.loads(unfitted)
+    X = _data(estimator)
+    return pickle.dumps((estimator.fit(X), X))
 
 
 def _is_seeded(estimator):
@@ -241,7 +256,7 @@ def check_input_is_not_touched(estimator):
 
 def check_pickle(estimator):
     """A pickled model gives the same scores."""
-    model, X = _fitted(estimator)
+    model, X = _fitted(estimator, _data(estimator))
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
@@ -500,7 +515,7 @@ def check_nothing_is_left_behind(estimator):
 
 def check_memory_mapped(estimator):
     """Models and rows that are mapped from files, read-only, give the same without a warning."""
-    model, X = _fitted(estimator)
+    model, X = _fitted(estimator, _data(estimator))
     expected = model.predict(X)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.linear_model import Ridge
 from skorch.callbacks import Callback
 
-from skrec import AutoRec
+from skrec import AutoRec, BiasBaseline
 from skrec.autoencoders._auto_rec import AutoRecModule, item_means
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import init_glorot
@@ -200,5 +200,17 @@ def test_a_penalty_that_is_too_small_is_named():
 def test_ratings_outside_the_declared_scale_are_named():
     with pytest.raises(ValueError, match=r"within rating_scale=\(1, 4\), got 5"):
         AutoRec(4, rating_scale=(1, 4)).fit([[1.0, 5], [2, 0]])
-    with pytest.raises(ValueError, match="early_stopping=True holds 0.1 of the entries out"):
+    with pytest.raises(ValueError, match="holds validation_fraction=0.1 of the entries out"):
         AutoRec(4).fit([[3.0]])
+
+
+def test_offsets_are_kept_where_a_users_autoencoder_does_not_help():
+    """Noise around offsets, in rows too short to tell anything else."""
+    rng = np.random.default_rng(0)
+    rated = rng.random((300, 80)) < 0.05
+    X = sparse.csr_array((3 + rng.normal(size=(1, 80)) + rng.normal(size=(300, 80))) * rated)
+    model = AutoRec(50, based_on="user", random_state=0).fit(X)
+    assert model.best_iteration_ == 0
+    np.testing.assert_allclose(model.predict(X), BiasBaseline().fit(X).predict(X), rtol=1e-5)
+    tasted = ratings(200, 30)
+    assert AutoRec(50, based_on="user", l2=5.0, random_state=0).fit(tasted).best_iteration_ > 0
