@@ -10,8 +10,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 demo: .venv/demo
 	$(BIN)/python -m skrec
 
+# A process for each core, on one thread: threads of several processes wait for each other.
 test: .venv/test
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
 
 slow: .venv/test
 	$(BIN)/python -m pytest -m slow
