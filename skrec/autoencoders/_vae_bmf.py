@@ -74,7 +74,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         still count as observed. False: raw ratings, as in the paper.
     beta_user, beta_item : float, default=0.08
         Weights of the divergences.
-    l2 : float, default=7.0
+    l2 : float, default=5.0
         Penalty on the squared weights that multiply the inputs of the encoders, in units of the
         objective. 0 is the paper's.
     learn_noise : bool, default=False
@@ -259,7 +259,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         center=True,
         beta_user=0.08,
         beta_item=0.08,
-        l2=7.0,
+        l2=5.0,
         learn_noise=False,
         sampled=False,
         leave_one_out=True,
