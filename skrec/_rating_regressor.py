@@ -18,7 +18,7 @@ from skrec.base import RecommenderTags
 from skrec.metrics._predictions import Predictor, final_estimator
 from skrec.utils._columns import encode, locate
 from skrec.utils._pairs import as_table, merge_pairs, read_pairs, refuse_repeated
-from skrec.utils._validation import keep_state_on_error
+from skrec.utils._validation import check_flag, keep_state_on_error
 
 
 def _default_estimator():
@@ -184,6 +184,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             Only if ``return_std=True``: of the rating itself, noise included.
         """
         check_is_fitted(self)
+        return_std = check_flag(return_std, "return_std")
         final = final_estimator(self.estimator_)
         if return_std and not _recommender_tags(final).predicts_std:
             raise ValueError(

@@ -1,5 +1,6 @@
 """What estimators that predict ratings share: the range of ratings, single pairs, uncertainty."""
 
+import sys
 from numbers import Real
 
 import numpy as np
@@ -12,15 +13,19 @@ from skrec.utils._blocks import (
     row_blocks,
     score_block,
 )
-from skrec.utils._validation import check_interactions
+from skrec.utils._validation import (
+    check_finite_answers,
+    check_flag,
+    check_interactions,
+)
 
 # Noise that is estimated is kept above this, so that a standard deviation is never zero.
 SMALLEST_NOISE = 1e-6
 
-# Ratings of more units than this are not expected.
-LARGEST_SINGLE_UNIT = 1e-6 * float(np.finfo(np.float32).max)
-# A smaller part of the largest rating is no deviation but rounding.
-SMALLEST_DEVIATION = 1e-3
+# With units between these, float32 holds the ratings that are to be expected.
+SINGLE_UNITS = 1e6 * float(np.finfo(np.float32).tiny), 1e-6 * float(np.finfo(np.float32).max)
+# A smaller part of the largest rating may be float32's rounding, and no deviation.
+SMALLEST_DEVIATION = 1e-5
 
 RATING_CONSTRAINTS = {"clip": ["boolean"], "rating_scale": ["array-like", None]}
 
@@ -89,10 +94,13 @@ class RatingMixin:
 
     def _in_ratings(self, values):
         """Values of the unit, as ratings; in single precision where that holds all of them."""
+        return values * self._unit_for(values)
+
+    def _unit_for(self, values):
         is_single = getattr(values, "dtype", None) == np.float32
-        if is_single and self.rating_unit_ < LARGEST_SINGLE_UNIT:
-            return values * np.float32(self.rating_unit_)
-        return values * np.float64(self.rating_unit_)
+        low, high = SINGLE_UNITS
+        number = np.float32 if is_single and low < self.rating_unit_ < high else np.float64
+        return number(self.rating_unit_)
 
     def _in_squared_ratings(self, variances):
         """Variances in squares of the unit, as those of ratings; infinite beyond floats."""
@@ -102,7 +110,9 @@ class RatingMixin:
     def _as_answers(self, scores):
         if not self._predicts_ratings:
             return scores
-        ratings = self._in_ratings(scores)
+        unit = self._unit_for(scores)
+        fits = scores.dtype == np.result_type(scores, unit)
+        ratings = np.multiply(scores, unit, out=scores if fits else None)
         return np.clip(ratings, *self.rating_range_, out=ratings) if self.clip else ratings
 
     def _user_states(self, X):
@@ -118,7 +128,10 @@ class RatingMixin:
         return self._user_states(self._in_units(X), **reviews)
 
     def _rate_pairs(self, states, users, items):
-        return self._as_answers(self._score_pairs(states, users, items))
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratings = self._score_pairs(states, users, items)
+        check_finite_answers(self, ratings)
+        return self._as_answers(ratings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -151,23 +164,31 @@ class UncertainRatingMixin(RatingMixin):
         std : ndarray of shape (n_users, n_items)
             Only if ``return_std=True``: of the rating itself, noise included, before clipping.
         """
-        if not return_std:
+        if not check_flag(return_std, "return_std"):
             return super().predict(X, reviews=reviews)
         X, read, positions = distinct_rows(*self._check_input(X, reviews))
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 32 * X.shape[1], n_threads)
         answers = map_blocks(
-            lambda block: score_block(self._score_rows_std, block, X, read), blocks, n_threads
+            lambda block: score_block(self._finite_scores_std, block, X, read), blocks, n_threads
         )
         ratings, std = (np.concatenate(parts) for parts in zip(*answers, strict=True))
         if positions is not None:
             ratings, std = ratings[positions], std[positions]
         return self._as_answers(ratings), self._in_ratings(std)
 
+    def _finite_scores_std(self, X, *read):
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratings, std = self._score_rows_std(X, *read)
+        check_finite_answers(self, ratings, std)
+        return ratings, std
+
     def _rate_pairs(self, states, users, items, return_std=False):
         if not return_std:
             return super()._rate_pairs(states, users, items)
-        ratings, std = self._score_pairs_std(states, users, items)
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratings, std = self._score_pairs_std(states, users, items)
+        check_finite_answers(self, ratings, std)
         return self._as_answers(ratings), self._in_ratings(std)
 
     def __sklearn_tags__(self):
@@ -210,6 +231,8 @@ def _check_within(X, low, high):
 def check_rating_scale(scale):
     """Validate a declared scale and return its ends as floats."""
     ends = list(scale)
+    if len(ends) == 2 and all(isinstance(end, Real) for end in ends):
+        ends = [float(end) if abs(end) <= sys.float_info.max else np.inf for end in ends]
     if (
         len(ends) != 2
         or not all(isinstance(end, Real) and np.isfinite(end) for end in ends)

@@ -17,6 +17,7 @@ from skrec.utils._blocks import (
     score_block,
 )
 from skrec.utils._validation import (
+    check_finite_answers,
     check_flag,
     check_interactions,
     check_items,
@@ -202,12 +203,7 @@ class BaseRecommender(BaseEstimator):
         """Scores of a block, or an error that says that they overflow, whatever the model."""
         with np.errstate(over="ignore", invalid="ignore"):
             scores = self._score_rows(X, *read)
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"The scores of {type(self).__name__} are not finite for a row of X with values "
-                f"up to {np.abs(X.data).max(initial=0):g}: scale X as in fit, or, if such values "
-                "are usual, fit again on data of smaller magnitude or in float64."
-            )
+        check_finite_answers(self, scores)
         return scores
 
     def _check_rows(self, X):

@@ -1,5 +1,6 @@
 """The bridge from a table of interactions to a users x items matrix, and back to ids."""
 
+import sys
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
@@ -415,6 +416,8 @@ class Interactions:
         """
         if not isinstance(threshold, Real):
             raise TypeError(f"threshold must be a number, got {threshold!r}")
+        if abs(threshold) > sys.float_info.max:
+            raise ValueError("threshold must be a finite number that a float can hold")
         n_users, n_items = self.X.shape
         entries = self.X.data > threshold
         return self._keep(

@@ -86,7 +86,7 @@ def clear_data_home(data_home=None):
     ...     clear_data_home(new) == [new], clear_data_home(folder)
     (True, [])
     """
-    data_home = _data_home(data_home)
+    data_home = _data_home(data_home).resolve()  # of a link to the folder, only what is in it
     if not data_home.is_dir():
         return []
     records = data_home / _RECORDS

@@ -24,6 +24,7 @@ from skrec.utils._blocks import (
 )
 from skrec.utils._memory import available_memory, check_memory
 from skrec.utils._validation import (
+    check_flag,
     check_interactions,
     check_item_indices,
     check_k,
@@ -245,6 +246,7 @@ class EASE(BaseRecommender):
             Only if ``return_scores=True``.
         """
         check_is_fitted(self)
+        return_scores = check_flag(return_scores, "return_scores")
         k = check_k(k, n_items=self.n_features_in_)
         items = check_item_indices(items, self.n_features_in_)
 

@@ -5,6 +5,7 @@ from time import perf_counter
 
 import numpy as np
 from scipy import stats
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import _safe_indexing, indexable
@@ -13,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skrec.metrics import ranking_scorer, standard_error
 from skrec.reviews import as_reviews, reviews_option
 from skrec.utils._progress import progress_bar
+from skrec.utils._sparse_structure import check_structure
 from skrec.utils._validation import check_interactions
 
 _COLUMNS = (
@@ -122,6 +124,8 @@ def compare_recommenders(
             "scoring must have values per user for the paired tests: use ranking_scorer(...) or "
             f"rating_scorer(...), got {scoring!r}."
         )
+    if issparse(X):
+        check_structure(X)  # before its rows are cut
     (X,) = indexable(X)
     cv = KFold(cv, shuffle=True, random_state=0) if isinstance(cv, Integral) else check_cv(cv)
     folds = list(cv.split(X))

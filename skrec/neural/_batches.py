@@ -234,18 +234,21 @@ def map_rows(function, X, device, row_bytes):
     return np.concatenate(outputs)
 
 
-def check_float32(X):
+def check_float32(X, unit=1.0):
     """Raise an error that names the first entry of a matrix beyond single precision.
 
     Parameters
     ----------
     X : csr_array of shape (n_users, n_items)
         All rows that the caller has given, so that the row's number means something to them.
+    unit : float, default=1.0
+        What the entries were divided by.
     """
     position = _first_overflow(X.data)
     if position is not None:
         row = np.searchsorted(X.indptr, position, side="right") - 1
-        raise ValueError(_overflow(X.data[position], f" (row {row}, item {X.indices[position]})"))
+        where = f" (row {row}, item {X.indices[position]})"
+        raise ValueError(_overflow(X.data[position], where, unit))
 
 
 def _to_float32(values):
@@ -261,10 +264,11 @@ def _first_overflow(values):
     return None if is_finite.all() else int(np.argmin(is_finite))
 
 
-def _overflow(value, where=""):
+def _overflow(value, where="", unit=1.0):
+    limit = float(np.finfo(np.float32).max) * unit
     return (
-        f"X contains {value:.3g}{where}, which overflows float32, in which the model computes: "
-        f"entries must lie within {np.finfo(np.float32).max:.3g}. Scale X down."
+        f"X contains {float(value) * unit:.3g}{where}, which overflows float32, in which the "
+        f"model computes: entries must lie within {limit:.3g}. Scale X down."
     )
 
 

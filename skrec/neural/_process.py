@@ -1,11 +1,10 @@
 """torch's state of the thread and of the process, on which no model depends."""
 
-import os
 from contextlib import ExitStack, contextmanager
 
 import torch
 
-_IS_FORKED = False
+from skrec import _forks
 
 
 @contextmanager
@@ -37,14 +36,5 @@ def compute_after_fork():
     A fork copies what torch knows of its threads, but not the threads: work that is shared among
     them would never end.
     """
-    if _IS_FORKED and torch.get_num_threads() > 1:
+    if _forks.IS_FORKED and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
-
-
-def _note_fork():
-    global _IS_FORKED
-    _IS_FORKED = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)

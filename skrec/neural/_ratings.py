@@ -5,8 +5,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from skrec._ratings import RatingMixin
 from skrec.metrics import rmse
+from skrec.neural._batches import check_float32
 from skrec.neural._estimator import NeuralEstimatorMixin
 from skrec.neural._held_out import hold_out_entries
+from skrec.utils._validation import check_finite_answers
 
 
 class NeuralRatingMixin(
@@ -34,7 +36,9 @@ class NeuralRatingMixin(
         embeddings : ndarray of shape (n_users, n_components)
             float32.
         """
-        return self._embed(self._check_rows(X))
+        embeddings = self._embed(self._check_rows(X))
+        check_finite_answers(self, embeddings)
+        return embeddings
 
     @property
     def _n_features_out(self):
@@ -43,6 +47,11 @@ class NeuralRatingMixin(
     def _in_units(self, X):
         # In double precision: offsets are taken off before the module gets what is left.
         return super()._in_units(X.astype(np.float64, copy=False))
+
+    def _check_rows(self, X):
+        X = super()._check_rows(X)
+        check_float32(X, self.rating_unit_)
+        return X
 
     def _check_training_rows(self, X, reset):
         return self._check_ratings(X, reset)

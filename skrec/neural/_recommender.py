@@ -190,7 +190,7 @@ class NeuralRecommenderMixin(
 
     def _check_rows(self, X):
         X = super()._check_rows(X)
-        check_float32(X)
+        check_float32(X, self.rating_unit_ if self._predicts_ratings else 1.0)
         return X
 
     def _check_values(self, X):

@@ -157,7 +157,7 @@ def distinct_rows(X, reviews=None):
     positions : ndarray of int of shape (n_rows,) or None
         Where each row is found; None if all are kept, in their order.
     """
-    if reviews is not None and not issparse(reviews):
+    if X.shape[0] == 1 or (reviews is not None and not issparse(reviews)):
         return X, reviews, None
     parts = [X] if reviews is None else [X, csr_array(reviews)]
     hashes = sum(_row_hashes(part, seed) for seed, part in enumerate(parts))

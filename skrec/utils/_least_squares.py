@@ -79,7 +79,10 @@ def posterior(features, penalties, advice, with_covariances=True):
     if not with_covariances:
         return freedom, None
     identity = torch.eye(n_features, dtype=features.dtype, device=features.device)
-    return freedom, (identity - torch.bmm(roots.mT, roots)) / penalties[:, None, None]
+    covariances = (identity - torch.bmm(roots.mT, roots)) / penalties[:, None, None]
+    if not torch.isfinite(covariances).all():
+        raise singular_error(features.dtype, advice)
+    return freedom, covariances
 
 
 def factorize(matrices, advice):

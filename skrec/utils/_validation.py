@@ -169,6 +169,18 @@ def check_k(k, name="k", n_items=None):
     return int(k)
 
 
+def check_finite_answers(model, *answers):
+    """Refuse scores, deviations or embeddings that are not finite, and so have no meaning."""
+    for answer in answers:
+        if not np.isfinite(answer).all():
+            value = "NaN" if np.isnan(answer).any() else "infinite"
+            raise ValueError(
+                f"Scores of {type(model).__name__} must be finite, but some are {value}: entries "
+                "of X are too large for what was learned. Scale X as in fit, or, if such entries "
+                "are usual, fit again on data of smaller magnitude."
+            )
+
+
 def check_flag(flag, name):
     """Validate an option that is on or off: a string such as "no" would count as on."""
     if not isinstance(flag, bool | np.bool_):
@@ -209,13 +221,14 @@ def check_representable(parameters):
         Values by name.
     """
     for name, value in parameters.items():
-        if not isinstance(value, Real) or isinstance(value, float):
-            continue
-        if abs(value) > (sys.maxsize if isinstance(value, Integral) else sys.float_info.max):
-            raise ValueError(
-                f"The {name!r} parameter must be a float, or an integer of at most {sys.maxsize}, "
-                f"got {_shortened(value)}: write it as a float, such as 1e30, if it can be one."
-            )
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if not isinstance(number, Real) or isinstance(number, float):
+                continue
+            if abs(number) > (sys.maxsize if isinstance(number, Integral) else sys.float_info.max):
+                raise ValueError(
+                    f"The {name!r} parameter must be a number that a float, or if it is an integer "
+                    f"64 bits can hold, got {_shortened(number)}: make it smaller."
+                )
 
 
 def _shortened(number):

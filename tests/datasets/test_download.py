@@ -471,3 +471,13 @@ def test_clear_data_home_leaves_an_archive_replaced_by_hand(server, tmp_path):
 def test_the_bundled_data_needs_no_data_home(monkeypatch):
     monkeypatch.setattr(_movielens, "get_data_home", None)
     assert load_movielens_small().X.nnz == 100836
+
+
+def test_clear_data_home_through_a_link(tmp_path):
+    home = get_data_home(tmp_path / "big")
+    (home / "mine.txt").write_text("stays")
+    (tmp_path / "home").symlink_to(home)
+    assert clear_data_home(tmp_path / "home") == []
+    assert (home / "mine.txt").exists()
+    (home / "mine.txt").unlink()
+    assert clear_data_home(tmp_path / "home") == [home]

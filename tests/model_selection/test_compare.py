@@ -236,3 +236,10 @@ def test_failure_of_a_model_is_raised_and_names_it(ratings, n_jobs):
         models = {"good": EASE(), "bad one": EASE(l2=-1)}
         compare_recommenders(models, ratings, cv=2, n_jobs=n_jobs)
     assert any("'bad one'" in note for note in failure.value.__notes__)
+
+
+def test_a_damaged_matrix_is_refused_before_its_rows_are_cut():
+    X = sparse.csr_array(np.eye(60))
+    X.indptr[30] = 2**30
+    with pytest.raises(ValueError, match="X is damaged"):
+        compare_recommenders({"a": Popularity()}, X, cv=2)

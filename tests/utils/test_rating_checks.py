@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skrec import BiasBaseline
-from skrec._ratings import UncertainRatingMixin, check_rating_scale
+from skrec._ratings import UncertainRatingMixin, check_rating_scale, rating_unit
 from skrec.utils import estimator_checks as checks
 
 
@@ -92,3 +92,13 @@ def test_a_broken_model_is_found_out(model, check):
 def test_no_rating_scale(scale):
     with pytest.raises(ValueError, match="rating_scale must be two finite numbers"):
         check_rating_scale(scale)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_unit_is_the_deviation_or_where_there_is_none_the_size(dtype):
+    ratings = np.array([1, 2, 2, 5], dtype=dtype)
+    assert rating_unit(ratings) == pytest.approx(ratings.std(), rel=1e-6)
+    assert rating_unit(1000 + ratings) == pytest.approx(ratings.std(), rel=1e-4)
+    assert rating_unit(np.full(4, 5, dtype=dtype)) == 5
+    assert rating_unit(np.zeros(3, dtype=dtype)) == rating_unit(ratings[:0]) == 1
+    assert rating_unit(1e300 * ratings.astype(np.float64)) == pytest.approx(1.5e300, rel=1e-6)

@@ -1,16 +1,21 @@
 """Input checks: what is damaged, too large or of the wrong kind is named before any work."""
 
+import re
 import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 
 from skrec import (
     EASE,
     PMF,
+    VAEBMF,
+    BayesianPMF,
     BiasBaseline,
+    DeepLatentFactor,
     Interactions,
     MultVAE,
     Popularity,
@@ -220,7 +225,7 @@ def test_relevance_is_a_finite_number(wrong):
     ],
 )
 def test_parameters_are_numbers_that_can_be_held(estimator, name):
-    with pytest.raises(ValueError, match=f"'{name}' parameter must be a float, or an int"):
+    with pytest.raises(ValueError, match=f"'{name}' parameter must be a number that"):
         estimator.fit(matrix())
 
 
@@ -240,9 +245,7 @@ def test_scores_that_overflow():
     model = Overflowing().fit(matrix())
     assert model.predict(matrix()).max() == 1e10
     for verb in (model.predict, model.recommend):
-        with pytest.raises(
-            ValueError, match=r"not finite for a row of X with values up to 1e\+308"
-        ):
+        with pytest.raises(ValueError, match="Scores of Overflowing must be finite"):
             verb(matrix() * 1e308)
 
 
@@ -285,3 +288,36 @@ def test_no_item_is_left():
     split = StrongGeneralizationSplit(min_users_per_item=100)
     with pytest.raises(ValueError, match="min_users_per_item=100 leaves none of the 25 items"):
         split.partition(matrix())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        PMF(max_iter=2, random_state=0),
+        BayesianPMF(n_samples=3, n_burn_in=1, random_state=0),
+        DeepLatentFactor(variational=True, max_iter=1, random_state=0),
+        VAEBMF(max_iter=1, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_deviations_are_finite_or_refused(model):
+    rng = np.random.default_rng(0)
+    X = sparse.csr_array(rng.integers(1, 6, (40, 20)) * (rng.random((40, 20)) < 0.4) * 1.0)
+    model = clone(model).fit(X)
+    for scale in (1e30, 1e100, 1e200):
+        try:
+            mean, std = model.predict(scale * X, return_std=True)
+        except ValueError as error:
+            assert re.search("must be finite|overflows float32", str(error))
+        else:
+            assert np.isfinite(mean).all()
+            assert np.isfinite(std).all()
+    with pytest.raises(TypeError, match="return_std must be True or False"):
+        model.predict(X, return_std="no")
+
+
+def test_numbers_within_sequences_can_be_held():
+    with pytest.raises(ValueError, match="'hidden_layer_sizes' parameter must be a number that"):
+        MultVAE(hidden_layer_sizes=(10**400,)).fit(np.eye(6))
+    with pytest.raises(ValueError, match="'rating_scale' parameter must be a number that"):
+        PMF(rating_scale=(0, 10**400)).fit(np.eye(6))
