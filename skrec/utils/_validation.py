@@ -226,7 +226,7 @@ def check_representable(parameters):
                 continue
             if abs(number) > (sys.maxsize if isinstance(number, Integral) else sys.float_info.max):
                 raise ValueError(
-                    f"The {name!r} parameter must be a number that a float, or if it is an integer "
+                    f"The {name!r} parameter must be a number that a float, or for an integer "
                     f"64 bits can hold, got {_shortened(number)}: make it smaller."
                 )
 

@@ -67,6 +67,24 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 """
 
+FORKED_BEFORE_MODELS_ARE_IMPORTED = """
+import os, signal
+import numpy as np
+import torch
+import skrec
+
+torch.set_num_threads(2)
+a = torch.randn(2000, 2000)
+(a @ a).sum()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    X = np.kron(np.eye(2), np.ones((1500, 300)))
+    skrec.MultVAE(max_iter=1, early_stopping=False).fit(X).recommend(X[:3])
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
 WITHOUT_A_MONITOR = """
 import threading
 import numpy as np
@@ -92,6 +110,7 @@ def run(code):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_computes_although_its_parent_has_used_threads():
     run(IN_A_FORKED_CHILD)
+    run(FORKED_BEFORE_MODELS_ARE_IMPORTED)
 
 
 def test_progress_leaves_no_thread():
