@@ -20,7 +20,6 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from skrec import EASE
-from skrec.linear._ease_method import costs
 from skrec.utils._blocks import top_k
 
 # items, users / items, share of entries
@@ -31,8 +30,6 @@ SHAPES = [
     *itertools.product([4_000], [0.1, 0.3, 0.5, 0.97], [0.01]),
     *itertools.product([8_000], [0.1], [0.003]),
 ]
-# A form that should take so many times longer is not measured.
-HOPELESS = 5
 COUNTS = list(itertools.product([(60, 120), (114, 120), (240, 120)], [1e-9, 1e-3, 1.0, 500.0]))
 
 
@@ -45,11 +42,9 @@ def seconds(function):
 def measure_shape(X, dtype, repeats):
     """Seconds of either form and what "auto" takes."""
     X = X.astype(dtype)
-    cost = costs(np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1]), X.dtype.itemsize)
     found = {"shape": X.shape, "n_entries": X.nnz, "dtype": dtype, "seconds": {}}
-    found["auto"] = min(cost, key=cost.get)
-    methods = [name for name in cost if cost[name] < HOPELESS * min(cost.values())]
-    for _, method in itertools.product(range(repeats), methods):
+    found["auto"] = EASE(n_jobs=1).fit(X).method_
+    for _, method in itertools.product(range(repeats), ["primal", "dual"]):
         model, fit = seconds(lambda method=method: EASE(method=method, n_jobs=1).fit(X))
         _, scores = seconds(lambda model=model: model.recommend(X, k=10))
         found["seconds"].setdefault(method, []).append([fit, scores])
@@ -143,9 +138,9 @@ def _costs(shapes):
         row = [f"{n_users:,} x {n_items:,}", f"{n_users / n_items:.2f}", f"{found['n_entries']:,}"]
         row.append(found["dtype"])
         for method in ("primal", "dual"):
-            row += [f"{t:.3g}" for t in medians[method]] if method in medians else ["-", "-"]
-        ratio = f"{totals[found['auto']] / min(totals.values()):.2f}" if len(totals) > 1 else "-"
-        rows.append([*row, found["auto"], ratio])
+            row += [f"{t:.3g}" for t in medians[method]]
+        ratio = totals[found["auto"]] / min(totals.values())
+        rows.append([*row, found["auto"], f"{ratio:.2f}"])
     header = (
         "users x items,users / items,entries,dtype,primal fit (s),primal recommend (s),"
         "dual fit (s),dual recommend (s),auto,auto / better"
