@@ -418,7 +418,8 @@ def test_parameters(name, n):
         for parameter, value in estimator.get_params().items()
         if isinstance(value, int | float)
         and not isinstance(value, bool)
-        and parameter not in ("max_iter", "n_jobs", "random_state")
+        # Of draws and epochs anybody may ask for more than there is time for.
+        and parameter not in ("max_iter", "n_samples", "n_burn_in", "n_jobs", "random_state")
     ]
     if not numeric:
         return

@@ -17,6 +17,7 @@ from skrec.factorization._gibbs import NormalWishart, weights_given
 from skrec.factorization._uncertainty import pack, pack_squares
 from skrec.neural._batches import to_tensor
 from skrec.neural._devices import resolve_device
+from skrec.utils._memory import check_memory
 from skrec.utils._products import pair_products
 from skrec.utils._progress import progress_bar
 from skrec.utils._row_groups import gather, group_rows, map_groups, pad
@@ -186,6 +187,14 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         """Append the draws after the burn-in to a list."""
         rng = check_random_state(self.random_state)
         device, dtype = resolve_device(self.device, needs_float64=True), X.dtype
+        n_kept = sum(X.shape) + self.n_samples * (X.shape[1] + self.n_components)
+        check_memory(
+            # Weights of both sides, and the items' weights and a covariance of each draw.
+            dtype.itemsize * (self.n_components + 1) * n_kept,
+            f"BayesianPMF with {self.n_components} components and {self.n_samples} samples on "
+            f"{X.shape[0]} users x {X.shape[1]} items",
+            "use a smaller n_components or n_samples",
+        )
         centered = X.copy()
         centered.data -= np.asarray(self._mean, dtype)
         by_user, by_item = group_rows(centered, device), group_rows(centered.T.tocsr(), device)

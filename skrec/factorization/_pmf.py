@@ -22,6 +22,7 @@ from skrec.factorization._alternating import Objective, fold_in, improve, uncert
 from skrec.factorization._uncertainty import PairVariance
 from skrec.neural._batches import to_tensor
 from skrec.neural._devices import resolve_device
+from skrec.utils._memory import check_memory
 from skrec.utils._products import pair_products
 from skrec.utils._progress import progress_bar
 from skrec.utils._row_groups import gather, group_rows, map_groups
@@ -207,6 +208,14 @@ class PMF(
         with keep_state_on_error(self):
             X = self._check_ratings(X)
             device = resolve_device(self.device, needs_float64=True)
+            n_weights = self.n_components + 1
+            check_memory(
+                # Weights of both sides, and the items' packed covariances.
+                X.dtype.itemsize * (sum(X.shape) + X.shape[1] * n_weights // 2) * n_weights,
+                f"PMF with {self.n_components} components on {X.shape[0]} users x {X.shape[1]} "
+                "items",
+                "use a smaller n_components",
+            )
             mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
             self.mean_ = self._in_ratings(mean)
             self._objective = self._make_objective(mean)

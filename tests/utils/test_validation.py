@@ -321,3 +321,9 @@ def test_numbers_within_sequences_can_be_held():
         MultVAE(hidden_layer_sizes=(10**400,)).fit(np.eye(6))
     with pytest.raises(ValueError, match="'rating_scale' parameter must be a number that"):
         PMF(rating_scale=(0, 10**400)).fit(np.eye(6))
+
+
+@pytest.mark.parametrize("model", [PMF(10**10), BayesianPMF(10**7), BayesianPMF(n_samples=10**12)])
+def test_factors_that_cannot_be_held_are_refused_before_any_work(model):
+    with pytest.raises(MemoryError, match="GiB are available: use a smaller n_components"):
+        model.fit(matrix())
