@@ -15,7 +15,7 @@ test: .venv/test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
 
 slow: .venv/test
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
 
 lint: .venv/lint
 	$(BIN)/ruff check .
