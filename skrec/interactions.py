@@ -416,8 +416,11 @@ class Interactions:
         """
         if not isinstance(threshold, Real):
             raise TypeError(f"threshold must be a number, got {threshold!r}")
-        if abs(threshold) > sys.float_info.max:
-            raise ValueError("threshold must be a finite number that a float can hold")
+        if isinstance(threshold, Integral) and abs(threshold) > sys.float_info.max:
+            raise ValueError(
+                f"threshold must be a number that a float can hold, got an integer of "
+                f"{int(threshold).bit_length()} bits: make it smaller, or pass float('inf')"
+            )
         n_users, n_items = self.X.shape
         entries = self.X.data > threshold
         return self._keep(

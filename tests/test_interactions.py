@@ -723,3 +723,11 @@ def test_more_pairs_than_32_bits_hold():
     assert found.X[n - 1, 0] == 0
     assert found.X[n - 1, n - 1] == n
     np.testing.assert_array_equal(found.X.diagonal()[1:], np.arange(2, n + 1))
+
+
+def test_binarize_takes_infinite_thresholds_and_names_what_no_float_can_hold():
+    ratings = Interactions.from_arrays([0, 0, 1], [0, 1, 1], [4.0, 3.5, 5.0])
+    assert ratings.binarize(-np.inf).X.nnz == 3
+    assert ratings.binarize(np.inf).X.nnz == 0
+    with pytest.raises(ValueError, match="threshold must be a number that a float can hold"):
+        ratings.binarize(10**400)
