@@ -15,6 +15,9 @@ from skrec.neural._process import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
 
+# Counts above it are no longer exact in double precision.
+LARGEST_TOTAL = 1e15
+
 
 class NeuralRecommenderMixin(
     RatingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin
@@ -124,7 +127,7 @@ class NeuralRecommenderMixin(
         device = module.output.weight.device
         generator = torch.Generator(device).manual_seed(draw_seed(rng))
         samples = np.empty((n_samples, *X.shape), dtype=np.float32)
-        totals = np.asarray(X.sum(axis=1)).round().astype(np.int64)
+        totals = self._totals(X)
         for block in row_blocks(X.shape[0], 16 * X.shape[1]):
             batch = RowStore(X[block], device).cut()
             for sample in samples:
@@ -162,6 +165,18 @@ class NeuralRecommenderMixin(
 
     def _encode(self, module, X):
         return module.encode(RowStore(X, module.output.weight.device).cut())
+
+    def _totals(self, X):
+        """Number of items to draw for each row; zeros where the likelihood counts none."""
+        if self._options.get("likelihood", "multinomial") != "multinomial":
+            return np.zeros(X.shape[0], dtype=np.int64)
+        totals = np.asarray(X.sum(axis=1, dtype=np.float64)).round()
+        if totals.max(initial=0) > LARGEST_TOTAL:
+            raise ValueError(
+                f"sample draws as many items as the entries of a row add up to, which must be at "
+                f"most {LARGEST_TOTAL:.0e}, got {totals.max():.3g}: scale X down."
+            )
+        return totals.astype(np.int64)
 
     def _draw_rows(self, outputs, totals, rng):
         likelihood = self._options.get("likelihood", "multinomial")

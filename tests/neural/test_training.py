@@ -464,6 +464,8 @@ def test_samples_are_rows_of_the_users_totals(model, X):
     for n_samples in (0, -1):
         with pytest.raises(ValueError, match="n_samples must be an integer >= 1"):
             model.sample(X, n_samples)
+    with pytest.raises(ValueError, match="must be at most 1e\\+15, got .*: scale X down"):
+        model.sample(1e19 * X)
     with pytest.raises(ValueError, match="non-negative"):
         model.sample(-X)
     samples = model.sample(X, 3, random_state=0)
