@@ -139,9 +139,9 @@ class PMF(
     --------
     >>> from skrec import PMF
     >>> X = [[5, 5, 1, 0], [5, 0, 1, 1], [1, 1, 0, 5], [0, 1, 5, 5]]
-    >>> model = PMF(n_components=1, l2=0.1, random_state=0).fit(X)
+    >>> model = PMF(n_components=1, l2=0.02, random_state=0).fit(X)
     >>> model.predict([[5, 0, 0, 0]]).round(1)
-    array([[4.9, 4.9, 2.3, 2.4]])
+    array([[4.9, 4.8, 2.8, 2.9]])
     """
 
     _parameter_constraints: dict = {
