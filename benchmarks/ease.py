@@ -20,9 +20,9 @@ from scipy import sparse
 from scipy.linalg.lapack import get_lapack_funcs
 
 from skrec import EASE
-from skrec.linear._gram import gram_upper, mirror_upper
 from skrec.metrics import ndcg, ranking_scorer, standard_error
 from skrec.model_selection import fold_in_split
+from skrec.solvers._gram import gram_upper, mirror_upper
 from skrec.utils._blocks import effective_n_threads, top_k
 
 METRICS = ["ndcg@100", "recall@20", "recall@50", "map@100", "mrr@10"]

@@ -14,7 +14,7 @@ from measure import interleaved, machine
 from report import describe, table
 from torch.nn import functional as F
 
-from skrec.neural._products import linear_gradients, linear_outputs
+from skrec.neural._batch_linear import linear_gradients, linear_outputs
 
 # (rows, inputs, outputs): last layers of Mult-VAE, RecVAE and a narrow network on MovieLens 1M and
 # 20M, and a layer between.

@@ -4,8 +4,7 @@ from skrec import _interrupts as _interrupts  # isort: skip  # for the imports b
 
 import lazy_loader as _lazy
 
-from skrec import _forks as _forks
-from skrec import _import_scikit_learn as _import_scikit_learn
+from skrec.utils import _forks as _forks
 
 __version__ = "0.1.0"
 

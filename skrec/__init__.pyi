@@ -1,29 +1,25 @@
 from . import (
     autoencoders,
+    base,
     datasets,
     factorization,
     inspection,
     linear,
     metrics,
     model_selection,
+    networks,
+    text,
     utils,
 )
 from ._rating_regressor import RatingRegressor
-from .autoencoders import (
-    VAEBMF,
-    AutoRec,
-    DeepLatentFactor,
-    DeepLTRS,
-    EnhancedVAE,
-    MultDAE,
-    MultVAE,
-    RecVAE,
-)
+from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
+from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
+from .text import DeepLTRS
 
 __all__ = [
     "EASE",
@@ -44,11 +40,14 @@ __all__ = [
     "RecVAE",
     "Reviews",
     "autoencoders",
+    "base",
     "datasets",
     "factorization",
     "inspection",
     "linear",
     "metrics",
     "model_selection",
+    "networks",
+    "text",
     "utils",
 ]

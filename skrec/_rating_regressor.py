@@ -13,11 +13,11 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skrec._ratings import RatingMixin
 from skrec.base import RecommenderTags
+from skrec.base._ratings import RatingMixin
 from skrec.metrics._predictions import Predictor, final_estimator
 from skrec.utils._columns import encode, locate
-from skrec.utils._pairs import as_table, merge_pairs, read_pairs, refuse_repeated
+from skrec.utils._pair_tables import as_table, merge_pairs, read_pairs, refuse_repeated
 from skrec.utils._validation import check_flag, keep_state_on_error
 
 

@@ -12,6 +12,9 @@ from skrec.model_selection import Comparison
 PUBLIC_MODULES = [
     "skrec",
     "skrec.autoencoders",
+    "skrec.base",
+    "skrec.networks",
+    "skrec.text",
     "skrec.factorization",
     "skrec.linear",
     "skrec.datasets",

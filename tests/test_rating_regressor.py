@@ -28,7 +28,7 @@ from skrec import (
     Popularity,
     RatingRegressor,
 )
-from skrec._ratings import RatingMixin, UncertainRatingMixin
+from skrec.base._ratings import RatingMixin, UncertainRatingMixin
 from skrec.metrics._predictions import final_estimator
 from skrec.utils._columns import locate
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid
 
-from skrec import EASE, Popularity
+from skrec.linear import EASE, Popularity
 from skrec.utils._progress import progress_bar
 
 EASE_GRID = {"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]}

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from skrec._cli._output import status
+from skrec._cli._separators import as_separator
 
-SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
 _LARGEST = 3.4e38  # models compute in float32
 
 
@@ -33,22 +33,6 @@ def refusals(what):
         yield
     except ValueError as error:
         raise click.UsageError(f"{what}: {error}") from error
-
-
-def as_separator(context, param, value):
-    """Turn the name of a separator into the character, and refuse what cannot be one."""
-    character = SEPARATORS.get(value, value)
-    if character is not None and (
-        len(character) != 1
-        or not character.isascii()
-        or character.isalnum()
-        or character in '"\r\n\0'
-    ):
-        raise click.BadParameter(
-            f"{value!r} is neither one of {', '.join(SEPARATORS)} nor one ASCII character "
-            "that is no letter, digit or quote"
-        )
-    return character
 
 
 def table_options(command):

@@ -92,7 +92,7 @@ def recommend(
     Example:
       skrec recommend ratings.csv --k 10 --out recs.csv --min-rating 4 --tune
     """
-    from skrec import EASE, Popularity
+    from skrec.linear import EASE, Popularity
 
     given = [
         f"--{name}"

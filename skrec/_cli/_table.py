@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import click
 
-from skrec._cli._options import SEPARATORS
 from skrec._cli._output import note
+from skrec._cli._separators import SEPARATORS
 from skrec.utils._files import Lines
 
 # Names without case, spaces and punctuation, in the order in which the roles take columns.
@@ -90,7 +90,7 @@ def read_interactions(
         all of them are written as such, otherwise strings.
     has_ratings : bool
     """
-    from skrec import Interactions
+    from skrec.interactions import Interactions
 
     table = _read(path, header, separator)
     wanted = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}

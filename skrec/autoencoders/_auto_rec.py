@@ -7,22 +7,23 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from skrec._ratings import RATING_CONSTRAINTS
 from skrec.base import BaseRecommender
-from skrec.linear import BiasBaseline
-from skrec.linear._bias import less_offsets
-from skrec.neural._batches import map_rows, to_tensor
-from skrec.neural._devices import resolve_device
+from skrec.base._ratings import RATING_CONSTRAINTS
+from skrec.neural._batches import map_rows
 from skrec.neural._estimator import TRAINING_CONSTRAINTS
 from skrec.neural._layers import SparseLinear, init_glorot, linear
 from skrec.neural._observed import observed_products
-from skrec.neural._ratings import NeuralRatingMixin
+from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.neural._weights import as_arrays
-from skrec.utils._products import pair_products
-from skrec.utils._ridge import ridge_rows
+from skrec.solvers._devices import resolve_device, to_tensor
+from skrec.solvers._offsets import fit_offsets, less_offsets
+from skrec.solvers._pair_products import pair_products
+from skrec.solvers._ridge import ridge_rows
 
 # Ratings of the mean that an item's own mean is shrunk by.
 ITEM_SHRINKAGE = 5.0
+# Penalties on the offsets of users and items, as of BiasBaseline.
+L2_USER, L2_ITEM = 15.0, 10.0
 # Rows of users have less left to explain, since both offsets are taken off.
 DEFAULT_L2 = {"item": 200.0, "user": 100.0}
 
@@ -253,8 +254,7 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
             return 0.0, np.zeros(X.shape[1]), np.inf
         if self.based_on == "item":
             return 0.0, item_means(X), np.inf
-        bias = BiasBaseline().fit(X)
-        return bias.mean_, bias.item_offsets_, bias.l2_user
+        return *fit_offsets(X, L2_USER, L2_ITEM), L2_USER
 
     @property
     def _keep_start(self):

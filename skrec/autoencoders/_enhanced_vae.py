@@ -17,7 +17,7 @@ from skrec.neural._divergences import (
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import Gate, SparseLinear, batch_linear, init_he_normal, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._recommender import NeuralRecommenderMixin
+from skrec.neural._row_autoencoder import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
 
 LOG_VARIANCE_LIMITS = (-12.0, 4.0)

@@ -11,7 +11,7 @@ from skrec.base import BaseRecommender
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._recommender import NeuralRecommenderMixin
+from skrec.neural._row_autoencoder import NeuralRecommenderMixin
 
 
 class MultDAEModule(nn.Module):

@@ -16,7 +16,7 @@ from skrec.neural._divergences import (
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import SparseLinear, batch_linear, init_uniform, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._recommender import NeuralRecommenderMixin
+from skrec.neural._row_autoencoder import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
 
 WIDE_LOG_VARIANCE = 10.0

@@ -11,16 +11,16 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
-from skrec._ratings import RATING_CONSTRAINTS, UncertainRatingMixin, blocks_of_pairs
 from skrec.base import BaseRecommender
+from skrec.base._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
 from skrec.factorization._gibbs import NormalWishart, weights_given
-from skrec.factorization._uncertainty import pack, pack_squares
-from skrec.neural._batches import to_tensor
-from skrec.neural._devices import resolve_device
+from skrec.solvers._devices import resolve_device, to_tensor
+from skrec.solvers._pair_products import pair_products
+from skrec.solvers._row_groups import gather, group_rows, map_groups, pad
+from skrec.solvers._uncertainty import pack, pack_squares
 from skrec.utils._memory import check_memory
-from skrec.utils._products import pair_products
+from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
-from skrec.utils._row_groups import gather, group_rows, map_groups, pad
 from skrec.utils._validation import keep_state_on_error
 
 

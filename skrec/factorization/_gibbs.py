@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from scipy.stats import wishart
 
-from skrec.utils._least_squares import factorize
-from skrec.utils._row_groups import gather
+from skrec.solvers._least_squares import factorize
+from skrec.solvers._row_groups import gather
 
 _ADVICE = "use a smaller noise_precision or fewer n_components"
 

@@ -11,21 +11,20 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skrec._ratings import (
+from skrec.base import BaseRecommender
+from skrec.base._ratings import (
     RATING_CONSTRAINTS,
     SMALLEST_NOISE,
     UncertainRatingMixin,
-    blocks_of_pairs,
 )
-from skrec.base import BaseRecommender
-from skrec.factorization._alternating import Objective, fold_in, improve, uncertainty
-from skrec.factorization._uncertainty import PairVariance
-from skrec.neural._batches import to_tensor
-from skrec.neural._devices import resolve_device
+from skrec.solvers._alternating import Objective, fold_in, improve, uncertainty
+from skrec.solvers._devices import resolve_device, to_tensor
+from skrec.solvers._pair_products import pair_products
+from skrec.solvers._row_groups import gather, group_rows, map_groups
+from skrec.solvers._uncertainty import PairVariance
 from skrec.utils._memory import check_memory
-from skrec.utils._products import pair_products
+from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
-from skrec.utils._row_groups import gather, group_rows, map_groups
 from skrec.utils._validation import keep_state_on_error
 
 # Share of the ratings that one side's weights leave to estimate the noise from, at least.

@@ -1,17 +1,14 @@
 """Rating prediction from user and item offsets."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.base import _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 
-from skrec._ratings import RATING_CONSTRAINTS, RatingMixin
 from skrec.base import BaseRecommender
+from skrec.base._ratings import RATING_CONSTRAINTS, RatingMixin
+from skrec.solvers._offsets import fit_offsets, with_data
 from skrec.utils._validation import check_sample_weight, keep_state_on_error
 
 
@@ -113,16 +110,9 @@ class BiasBaseline(RatingMixin, BaseRecommender):
             The fitted estimator.
         """
         with keep_state_on_error(self):
-            X = self._check_ratings(X).astype(np.float64, copy=False)
-            weight = check_sample_weight(sample_weight, X)
-            total = np.repeat(weight, np.diff(X.indptr)).sum()
-            self._mean = float(weight @ X.sum(axis=1) / total) if total > 0 else 0.0
-            self._item_offsets = _item_offsets(
-                _with_data(X, X.data - self._mean),
-                weight,
-                float(self.l2_user),
-                float(self.l2_item),
-            )
+            X = self._check_ratings(X)
+            weight = check_sample_weight(sample_weight, X).astype(np.float64)
+            self._mean, self._item_offsets = fit_offsets(X, self.l2_user, self.l2_item, weight)
             self.mean_ = self._in_ratings(self._mean)
             self.item_offsets_ = self._in_ratings(self._item_offsets)
         return self
@@ -133,7 +123,7 @@ class BiasBaseline(RatingMixin, BaseRecommender):
     def _user_states(self, X):
         """Offset of each user."""
         residual = X.data - self._mean - self._item_offsets[X.indices]
-        return _with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + float(self.l2_user))
+        return with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + float(self.l2_user))
 
     def _score_pairs(self, states, users, items):
         return states[users] + (self._mean + self._item_offsets)[items]
@@ -142,70 +132,3 @@ class BiasBaseline(RatingMixin, BaseRecommender):
         tags = super().__sklearn_tags__()
         tags.recommender_tags.personalized = False
         return tags
-
-
-def _with_data(X, data):
-    return sparse.csr_array((data, X.indices, X.indptr), shape=X.shape)
-
-
-def _item_offsets(centered, weight, l2_user, l2_item):
-    """Minimise over both offsets and return the items'.
-
-    Parameters
-    ----------
-    centered : csr_array of shape (n_users, n_items)
-        Ratings less their mean.
-    weight : ndarray of shape (n_users,)
-    l2_user, l2_item : float
-
-    Returns
-    -------
-    item_offsets : ndarray of shape (n_items,)
-    """
-    observed = _with_data(centered, np.ones_like(centered.data))
-    observed_by_items = observed.T.tocsr()
-    shrunk_weight = weight / (np.diff(centered.indptr) + l2_user)
-    diagonal = observed_by_items @ weight + l2_item
-
-    def reduced(offsets):
-        return diagonal * offsets - observed_by_items @ (shrunk_weight * (observed @ offsets))
-
-    target = centered.T @ weight - observed_by_items @ (shrunk_weight * centered.sum(axis=1))
-    shape = (len(diagonal), len(diagonal))
-    offsets, not_converged = cg(
-        LinearOperator(shape, matvec=reduced, dtype=np.float64),
-        target,
-        rtol=1e-12,
-        M=LinearOperator(shape, matvec=lambda offsets: offsets / diagonal, dtype=np.float64),
-    )
-    if not_converged:
-        warnings.warn(
-            f"The item offsets did not converge in {not_converged} iterations: use larger l2_user "
-            "and l2_item.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-    return offsets
-
-
-def less_offsets(X, offsets):
-    """Ratings less the offsets of all, of items, and of the users that fit them best.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items)
-    offsets : tuple of (mean, item_offsets, l2)
-        The last is the penalty on a user's offset.
-
-    Returns
-    -------
-    residual : csr_array of shape (n_users, n_items)
-    user_offsets : ndarray of shape (n_users,)
-    """
-    mean, item_offsets, l2 = offsets
-    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    residual = X.data.astype(np.float64) - mean - item_offsets[X.indices]
-    sums = np.bincount(rows, residual, minlength=X.shape[0])
-    user_offsets = sums / (np.diff(X.indptr) + float(l2))
-    residual = residual - user_offsets[rows]
-    return sparse.csr_array((residual, X.indices, X.indptr), shape=X.shape), user_offsets

@@ -15,7 +15,7 @@ from skrec.base import BaseRecommender
 from skrec.linear._ease_accuracy import N_PLACES, TOLERATED, misplaced
 from skrec.linear._ease_method import costs, memory
 from skrec.linear._ease_weights import DualWeights, PrimalWeights
-from skrec.linear._gram import gram_upper, symmetric_product
+from skrec.solvers._gram import gram_upper, symmetric_product
 from skrec.utils._blocks import (
     effective_n_threads,
     map_blocks,

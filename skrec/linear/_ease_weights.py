@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from skrec.linear._gram import gram_upper, invert_upper, mirror_upper, scale_upper
+from skrec.solvers._gram import gram_upper, invert_upper, mirror_upper, scale_upper
 from skrec.utils._blocks import map_blocks, row_blocks
 
 

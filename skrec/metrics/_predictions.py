@@ -5,7 +5,6 @@ import numpy as np
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
-from skrec._ratings import score_pairs
 from skrec.reviews import reviews_option
 from skrec.utils._blocks import (
     effective_n_threads,
@@ -14,6 +13,7 @@ from skrec.utils._blocks import (
     row_blocks,
     score_block,
 )
+from skrec.utils._pair_blocks import score_pairs
 
 
 def final_estimator(estimator):

@@ -23,8 +23,8 @@ from skrec.metrics._hits import (
 from skrec.metrics._predictions import Predictor
 from skrec.metrics._ranking import coverage, gini
 from skrec.metrics._rating import mae, rmse
-from skrec.model_selection._split import fold_in_split
 from skrec.reviews import as_reviews
+from skrec.utils._entry_splits import fold_in_split
 from skrec.utils._validation import check_finite_number, check_interactions
 
 _BY_USER = {

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from skrec.neural._process import torch_state
+from skrec.solvers._devices import to_tensor
+from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 
 
@@ -270,10 +271,3 @@ def _overflow(value, where="", unit=1.0):
         f"X contains {float(value) * unit:.3g}{where}, which overflows float32, in which the "
         f"model computes: entries must lie within {limit:.3g}. Scale X down."
     )
-
-
-def to_tensor(array, device):
-    """Copy or share a NumPy array as a tensor; torch refuses to share read-only memory."""
-    if not array.flags.writeable:
-        return torch.tensor(array, device=device)
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)

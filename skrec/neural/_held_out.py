@@ -3,8 +3,8 @@
 import numpy as np
 
 from skrec.metrics import ndcg, rmse
-from skrec.model_selection import fold_in_split, interaction_split
 from skrec.utils._blocks import recommend_rows, row_blocks
+from skrec.utils._entry_splits import fold_in_split, interaction_split
 from skrec.utils._validation import check_share
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
+from skrec.neural._batch_linear import linear_in_batches
 from skrec.neural._batches import SparseBatch
-from skrec.neural._products import linear_in_batches
 
 
 class SparseLinear(nn.Module):

@@ -8,7 +8,7 @@ likelihood needs a second for a moment), instead of the four or five of automati
 import torch
 from torch import nn
 
-from skrec.neural._products import linear_gradients, linear_outputs
+from skrec.neural._batch_linear import linear_gradients, linear_outputs
 
 
 def multinomial_nll_(logits, batch):

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from skrec.neural._batches import RowStore, SparseBatch, to_tensor
+from skrec.neural._batches import RowStore, SparseBatch
+from skrec.solvers._devices import to_tensor
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from skrec.neural._batches import to_tensor
+from skrec.solvers._devices import to_tensor
 
 
 def as_arrays(module):

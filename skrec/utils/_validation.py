@@ -9,7 +9,6 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skrec.interactions import Interactions
 from skrec.utils._sparse_structure import check_structure
 
 _INT32_MAX = np.iinfo(np.int32).max
@@ -43,7 +42,7 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
     ValueError
         If an entry is not finite or lies outside of the shape, among others.
     """
-    if isinstance(X, Interactions):
+    if hasattr(X, "X") and hasattr(X, "item_ids"):  # of skrec.Interactions
         raise TypeError(f"{name} must be a users x items matrix, got Interactions: pass its .X.")
     if estimator is not None and not reset:
         _check_n_items(X, estimator, name)

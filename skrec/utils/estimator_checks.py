@@ -21,8 +21,6 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from skrec._ratings import RatingMixin
-
 __all__ = ["check_recommender", "parametrize_with_recommender_checks"]
 
 
@@ -471,7 +469,7 @@ def check_return_std(estimator):
 
 def check_pairs_agree(estimator):
     """Single ratings, where a model has a way of its own, are those of the whole rows."""
-    if not isinstance(estimator, RatingMixin) or not _tags(estimator).predicts_ratings:
+    if not hasattr(estimator, "_rate_pairs") or not _tags(estimator).predicts_ratings:
         return
     model, X = _fitted(estimator)
     rng = np.random.default_rng(3)

@@ -11,7 +11,7 @@ from skrec import PMF, BayesianPMF
 from skrec.factorization import _bayesian_pmf
 from skrec.factorization._bayesian_pmf import _Moments
 from skrec.factorization._gibbs import NormalWishart, weights_given
-from skrec.utils._row_groups import group_rows, pad
+from skrec.solvers._row_groups import group_rows, pad
 
 CPU = torch.device("cpu")
 

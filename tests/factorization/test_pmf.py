@@ -10,9 +10,9 @@ from sklearn.linear_model import Ridge
 
 from skrec import PMF
 from skrec.factorization import _pmf
-from skrec.factorization._alternating import SMALLEST_COUNT, Objective, fold_in, improve
-from skrec.factorization._uncertainty import PairVariance, pack, pack_squares
-from skrec.utils._row_groups import group_rows
+from skrec.solvers._alternating import SMALLEST_COUNT, Objective, fold_in, improve
+from skrec.solvers._row_groups import group_rows
+from skrec.solvers._uncertainty import PairVariance, pack, pack_squares
 
 CPU = torch.device("cpu")
 

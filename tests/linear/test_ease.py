@@ -16,9 +16,9 @@ from sklearn import config_context
 from sklearn.linear_model import Ridge
 
 from skrec import EASE
-from skrec.linear import _gram
 from skrec.linear._ease_method import costs, memory
-from skrec.linear._gram import gram_upper, invert_upper, mirror_upper
+from skrec.solvers import _gram
+from skrec.solvers._gram import gram_upper, invert_upper, mirror_upper
 from skrec.utils import _memory
 from skrec.utils._blocks import top_k
 

@@ -7,8 +7,9 @@ from scipy import sparse
 
 from skrec import EnhancedVAE, MultDAE, MultVAE, RecVAE
 from skrec.neural import _batches
-from skrec.neural._batches import RowStore, to_tensor
+from skrec.neural._batches import RowStore
 from skrec.neural._layers import SparseLinear
+from skrec.solvers._devices import to_tensor
 
 
 @pytest.fixture

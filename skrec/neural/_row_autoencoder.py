@@ -1,0 +1,241 @@
+"""What autoencoders of rows share: scores, embeddings, draws, and how well they do on users."""
+
+import numpy as np
+import torch
+from scipy.special import expit, softmax
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skrec.base._ratings import RatingMixin
+from skrec.neural._batches import RowStore, check_float32
+from skrec.neural._estimator import NeuralEstimatorMixin, draw_seed
+from skrec.neural._held_out import hold_out_users
+from skrec.solvers._torch_state import torch_state
+from skrec.utils._blocks import row_blocks
+from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
+
+# Counts above it are no longer exact in double precision.
+LARGEST_TOTAL = 1e15
+
+
+class NeuralRecommenderMixin(
+    RatingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin
+):
+    """What an autoencoder of users' rows does around its module.
+
+    With a gaussian likelihood it predicts ratings, and is a rating model as others are.
+
+    Beside what :class:`NeuralEstimatorMixin` asks for, the module offers
+
+    - ``module(batch, generator, progress)``: the objective of each row, in training,
+    - ``encode(batch)``: the code of each row that predictions are made from,
+    - ``draw(batch, generator)``: a random code of each row,
+    - ``hidden(code)`` and the linear layer ``output``: from codes to items.
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, *, reviews=None):
+        """Continue training with one pass over the given users.
+
+        All of them are trained on: there is no early stopping. Schedules, such as that of `beta`,
+        go on from where they stand.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            Rows of users, new or known.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+        """
+        with keep_state_on_error(self):
+            resume = hasattr(self, "n_iter_")
+            X = self._check_training_rows(X, reset=not resume)
+            self._train(X, n_epochs=1, hold_out=False, resume=resume, keep_optimizer=True)
+        return self
+
+    def predict(self, X, *, reviews=None):
+        """Score every item for every user.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_users, n_items)
+            Outputs of the last layer, float32; larger is better. With a gaussian likelihood they
+            are ratings, otherwise logarithms of odds.
+        """
+        return super().predict(X)
+
+    def transform(self, X):
+        """Embed users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, n_embedding)
+            The codes that predictions are made from, float32.
+        """
+        X = self._check_rows(X)
+        blocks = row_blocks(X.shape[0], 4 * (X.shape[1] + 8 * self._n_features_out))
+        module = self._scoring_module()
+        with torch_state():
+            codes = [self._encode(module, X[block]).cpu() for block in blocks]
+        return torch.cat(codes).numpy()
+
+    def sample(self, X, n_samples=1, *, random_state=None):
+        """Draw new rows from the posterior predictive distribution of users.
+
+        A code is drawn given the user's row, then a row given the code.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+        n_samples : int, default=1
+            Number of rows drawn for each user.
+        random_state : int, RandomState instance or None, default=None
+            Controls the draws.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_users, n_items)
+            Draws of the likelihood, float32: counts that sum to the total of the user's row,
+            rounded (multinomial), zeros and ones (bernoulli), or ratings (gaussian).
+        """
+        n_samples = check_k(n_samples, name="n_samples")
+        X = self._check_rows(X)
+        self._check_values(X)
+        module = self._scoring_module()
+        rng = check_random_state(random_state)
+        device = module.output.weight.device
+        generator = torch.Generator(device).manual_seed(draw_seed(rng))
+        samples = np.empty((n_samples, *X.shape), dtype=np.float32)
+        totals = self._totals(X)
+        for block in row_blocks(X.shape[0], 16 * X.shape[1]):
+            batch = RowStore(X[block], device).cut()
+            for sample in samples:
+                with torch_state():
+                    outputs = module.output(module.hidden(module.draw(batch, generator)))
+                sample[block] = self._draw_rows(outputs.cpu().numpy(), totals[block], rng)
+        return samples
+
+    @property
+    def item_embeddings_(self):
+        """Weights of the output layer, an array of shape (n_items, n_hidden)."""
+        check_is_fitted(self)
+        return self._weights["output.weight"]
+
+    @property
+    def _likelihood(self):
+        return getattr(self, "likelihood", "multinomial")
+
+    @property
+    def _predicts_ratings(self):
+        # As it was fitted, if it was: the parameter may have been changed since.
+        fitted = getattr(self, "_options", {})
+        return fitted.get("likelihood", self._likelihood) == "gaussian"
+
+    @property
+    def _n_features_out(self):
+        return self._options["n_components"]
+
+    def _score_rows(self, X):
+        return self._scores(self._scoring_module(), X)
+
+    def _scores(self, module, X):
+        with torch_state():
+            return module.output(module.hidden(self._encode(module, X))).cpu().numpy()
+
+    def _encode(self, module, X):
+        return module.encode(RowStore(X, module.output.weight.device).cut())
+
+    def _totals(self, X):
+        """Number of items to draw for each row; zeros where the likelihood counts none."""
+        if self._options.get("likelihood", "multinomial") != "multinomial":
+            return np.zeros(X.shape[0], dtype=np.int64)
+        totals = np.asarray(X.sum(axis=1, dtype=np.float64)).round()
+        if totals.max(initial=0) > LARGEST_TOTAL:
+            raise ValueError(
+                f"sample draws as many items as the entries of a row add up to, which must be at "
+                f"most {LARGEST_TOTAL:.0e}, got {totals.max():.3g}: scale X down."
+            )
+        return totals.astype(np.int64)
+
+    def _draw_rows(self, outputs, totals, rng):
+        likelihood = self._options.get("likelihood", "multinomial")
+        if likelihood == "gaussian":
+            return self._in_ratings(outputs + rng.standard_normal(outputs.shape))
+        if likelihood == "bernoulli":
+            return rng.random_sample(outputs.shape) < expit(outputs)
+        weights = softmax(outputs.astype(np.float64), axis=1)
+        return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
+
+    def _batch_cost(self, n_users, n_items):
+        n_buffers = 2 if self._likelihood == "bernoulli" else 1
+        return 4 * n_buffers * min(self.batch_size, n_users) * n_items, self._n_passes * n_users
+
+    @property
+    def _n_passes(self):
+        """Passes over the users in an epoch."""
+        return 1
+
+    def _check_training_rows(self, X, reset):
+        if self._likelihood == "gaussian":
+            return self._check_ratings(X, reset)
+        X = check_interactions(X, estimator=self, reset=reset)
+        self._check_values(X)
+        return X
+
+    def _check_rows(self, X):
+        X = super()._check_rows(X)
+        check_float32(X, self.rating_unit_ if self._predicts_ratings else 1.0)
+        return X
+
+    def _check_values(self, X):
+        check_float32(X)
+        likelihood = self._likelihood
+        if likelihood != "gaussian" and X.nnz and X.data.min() < 0:
+            raise ValueError(
+                f"Negative values in data passed to X: {type(self).__name__} with a {likelihood} "
+                f"likelihood needs non-negative entries, got {X.data.min()}. Leave dislikes out, "
+                "for example with Interactions.binarize(threshold)."
+            )
+        if likelihood == "bernoulli" and X.nnz and X.data.max() > 1:
+            raise ValueError(
+                f"{type(self).__name__} with a bernoulli likelihood needs entries in [0, 1], got "
+                f"{X.data.max()}: make X binary, for example with Interactions.binarize(threshold)"
+                ", or use likelihood='multinomial'."
+            )
+
+    def _hold_out(self, X, seed):
+        training, held_out = hold_out_users(X, self.validation_fraction, seed)
+
+        def score(module):
+            if self._likelihood == "gaussian":
+                return self._in_ratings(held_out.neg_rmse(lambda rows: self._scores(module, rows)))
+            return held_out.ndcg(lambda rows: self._scores(module, rows))
+
+        return training, score
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.positive_only = not self._predicts_ratings
+        return tags

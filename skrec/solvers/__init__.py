@@ -1,0 +1,1 @@
+"""Least squares by rows, Gram matrices, offsets and devices: what models are solved with."""

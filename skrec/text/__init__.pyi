@@ -1,0 +1,3 @@
+from ._deep_ltrs import DeepLTRS
+
+__all__ = ["DeepLTRS"]
