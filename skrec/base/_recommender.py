@@ -16,6 +16,8 @@ from skrec.utils._blocks import (
     row_blocks,
     score_block,
 )
+from skrec.utils._compat import fit_context
+from skrec.utils._docstrings import complete_docstrings
 from skrec.utils._validation import (
     check_finite_answers,
     check_flag,
@@ -23,6 +25,7 @@ from skrec.utils._validation import (
     check_items,
     check_k,
     check_representable,
+    keep_state_on_error,
 )
 
 
@@ -57,23 +60,82 @@ class _Tags(Tags):
 class BaseRecommender(BaseEstimator):
     """Base class of all recommenders: a row of ``X`` is a user, and a user is a sample.
 
-    A subclass writes ``fit``, which learns from a users x items matrix, and ``_score_rows``,
-    which scores a block of users by their rows alone. Everything else (validation, row blocks,
-    threads, ranking, leaving out seen items, scoring) is done here, once.
+    A subclass writes ``_fit``, which learns from a users x items matrix, and ``_score_rows``,
+    which scores a block of users by their rows alone. Everything else (validation, the state kept
+    where a fit fails, row blocks, threads, ranking, leaving out seen items, scoring, and what its
+    docstrings share with others) is done here, once.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of items.
+    feature_names_in_ : ndarray of shape (n_items,)
+        Names of the items, if `X` had string column names.
 
     Notes
     -----
+    ``_fit(X)`` receives a validated ``csr_array``, which may share memory with the caller's, and
+    sets attributes. A model that needs other entries than finite ones writes ``_check_training``
+    too.
+
     ``_score_rows(X)`` receives a validated ``csr_array`` and returns a new C-ordered float array
     of shape (n_rows, n_items). A row's scores may depend on nothing but that row.
     ``predict`` and ``recommend`` hand over each distinct row of a call once, so that equal rows
     tie to the last digit, which no product of matrices promises by itself.
 
-    A model that reads reviews says so in its tags and writes ``_read_reviews(reviews)``, which
-    makes of validated :class:`~skrec.Reviews` something that is cut by rows, such as a sparse
-    matrix; the block's part of it is the second argument of ``_score_rows``, if there are reviews.
+    A model that reads reviews says so in its tags. Its ``_fit`` takes validated
+    :class:`~skrec.Reviews`, or None, as ``reviews``. It writes ``_read_reviews(reviews)``, which
+    makes of those something that is cut by rows, such as a sparse matrix; the block's part of it
+    is the second argument of ``_score_rows``, if there are reviews.
 
     If the estimator has an ``n_jobs`` parameter, it sets the number of threads.
+
+    Parameters and attributes that a subclass does not document are taken from the docstrings of
+    its base classes, with the defaults of its own signature.
     """
+
+    _parameter_constraints: dict = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        complete_docstrings(cls)
+
+    @fit_context
+    def fit(self, X, y=None, *, reviews=None):
+        """Learn from users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user. Stored entries (dense input: the non-zeros) are the observations.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator. If ``fit`` fails, it is as it was before.
+        """
+        return self._learn(self._fit, X, reviews, reset=not self._continues_training())
+
+    def _learn(self, learn, X, reviews=None, *, reset, **options):
+        """Let a method learn from validated users; the state is kept if that fails."""
+        with keep_state_on_error(self):
+            rows = self._check_training(X, reset)
+            if self.__sklearn_tags__().recommender_tags.reads_reviews:
+                options["reviews"] = None if reviews is None else as_reviews(reviews, X, rows)
+            learn(rows, **options)
+        return self
+
+    def _continues_training(self):
+        """Whether ``fit`` goes on from the fit before."""
+        return False
+
+    def _check_training(self, X, reset):
+        """Validate rows to learn from, and set or compare the number of items."""
+        return check_interactions(X, estimator=self, reset=reset)
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.

@@ -1,0 +1,74 @@
+"""Training users that count more or less."""
+
+from skrec.utils._compat import fit_context
+from skrec.utils._validation import check_sample_weight
+
+
+class SampleWeightMixin:
+    """``fit`` with a weight for each user.
+
+    ``_fit(X, sample_weight)`` gets them validated, or None where all users count the same.
+    """
+
+    @fit_context
+    def fit(self, X, y=None, *, reviews=None, sample_weight=None):
+        """Learn from users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user. Stored entries (dense input: the non-zeros) are the observations.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+        sample_weight : array-like of shape (n_users,), default=None
+            Non-negative weight of each user; None means 1.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator. If ``fit`` fails, it is as it was before.
+        """
+        return self._learn(self._fit, X, reset=True, sample_weight=sample_weight)
+
+    def _learn(self, learn, X, reviews=None, *, reset, sample_weight=None):
+        def learn_weighted(rows):
+            weight = None
+            if sample_weight is not None:
+                # Where chunks of users are added, all of a chunk may have weight 0.
+                weight = check_sample_weight(sample_weight, rows, allow_all_zero=not reset)
+            learn(rows, weight)
+
+        return super()._learn(learn_weighted, X, reviews, reset=reset)
+
+
+class AdditiveMixin(SampleWeightMixin):
+    """``partial_fit`` where chunks of users add up to one ``fit`` on all of them.
+
+    ``_add(X, sample_weight)`` gets the additional users, and changes nothing in place.
+    """
+
+    @fit_context
+    def partial_fit(self, X, y=None, *, reviews=None, sample_weight=None):
+        """Add users: the result is that of one ``fit`` on all users so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            Rows of the additional users.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+        sample_weight : array-like of shape (n_users,), default=None
+            Non-negative weight of each additional user; None means 1.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator. If this fails, it is as it was before.
+        """
+        is_first = not hasattr(self, "n_features_in_")
+        learn = self._fit if is_first else self._add
+        return self._learn(learn, X, reset=is_first, sample_weight=sample_weight)
