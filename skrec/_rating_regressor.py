@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrec.base import RecommenderTags
-from skrec.base._ratings import RatingMixin
 from skrec.metrics._predictions import Predictor, final_estimator
 from skrec.utils._columns import encode, locate
 from skrec.utils._pair_tables import as_table, merge_pairs, read_pairs, refuse_repeated
@@ -162,7 +161,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             self.estimator_ = clone(estimator).fit(ratings, **reviews)
             check_predicts_ratings(self.estimator_)  # as a search may have chosen otherwise
             model, self._states = _chosen(self.estimator_), _with_empty_row(ratings)
-            if isinstance(model, RatingMixin):
+            if _recommender_tags(model).rates_pairs:
                 self._states = model._pair_states(self._states, **reviews)
         return self
 
@@ -198,7 +197,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         items = locate(items, self.item_ids_, "item id of X", "the training data")
         model = _chosen(self.estimator_)
         options = {"return_std": True} if return_std else {}
-        if isinstance(model, RatingMixin):
+        if _recommender_tags(model).rates_pairs:
             return model._rate_pairs(self._states, users, items, **options)
         return Predictor(model, self._states).predict_pairs(self._states, users, items, **options)
 
@@ -225,7 +224,7 @@ def _recommender_tags(estimator):
 def _reads_reviews(estimator, n_counts):
     final = final_estimator(estimator)
     reads = _recommender_tags(final).reads_reviews
-    if reads and n_counts > 0 and not isinstance(estimator, RatingMixin):
+    if reads and n_counts > 0 and final is not estimator:
         raise ValueError(
             f"{final!r} reads reviews, but not inside {type(estimator).__name__}, which does not "
             f"pass them on, and X has {n_counts} columns of counts: give the model itself to "

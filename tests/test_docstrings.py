@@ -59,6 +59,8 @@ def documented_defaults(member):
 @pytest.mark.parametrize("name", sorted(CALLABLES))
 def test_parameters_and_defaults(name):
     member = CALLABLES[name]
+    if name.endswith("Mixin"):  # it documents what estimators take and have
+        return
     signature = {
         key: parameter
         for key, parameter in inspect.signature(member).parameters.items()

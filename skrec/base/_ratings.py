@@ -34,14 +34,30 @@ RATING_CONSTRAINTS = {"clip": ["boolean"], "rating_scale": ["array-like", None]}
 class RatingMixin:
     """Predictions in units of ratings, clipped to their range.
 
-    The estimator calls ``_check_ratings`` in ``fit``, which gives it ratings in their own standard
-    deviation as the unit: so penalties, step sizes, priors and initial weights mean the same on
-    one to five stars and on percents. Everything below the public methods is in that unit, which
-    is put on and taken off here alone; ``_in_ratings`` does so for fitted attributes.
+    ``_fit`` gets ratings in their own standard deviation as the unit: so penalties, step sizes,
+    priors and initial weights mean the same on one to five stars and on percents. Everything below
+    the public methods is in that unit, which is put on and taken off here alone;
+    ``_in_ratings`` does so for fitted attributes.
 
     The estimator has the parameters ``clip`` and ``rating_scale``. It writes ``_score_rows``, as
     for every recommender; where single ratings cost less than whole rows, also ``_user_states``
     and ``_score_pairs``.
+
+    Parameters
+    ----------
+    clip : bool
+        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
+        before clipping.
+    rating_scale : tuple of (float, float)
+        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
+        of the ratings seen in ``fit``.
+
+    Attributes
+    ----------
+    rating_unit_ : float
+        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
+    rating_range_ : tuple of (float, float)
+        `rating_scale`, or the smallest and largest rating seen in ``fit``.
     """
 
     rating_scale = None
@@ -62,6 +78,9 @@ class RatingMixin:
         ratings : ndarray of shape (n_users, n_items)
         """
         return super().predict(X, reviews=reviews)
+
+    def _check_training(self, X, reset):
+        return self._check_ratings(X, reset)
 
     def _check_ratings(self, X, reset=True):
         """Validate training ratings, set their range and unit, and return them in that unit.
@@ -137,6 +156,7 @@ class RatingMixin:
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.recommender_tags.predicts_ratings = self._predicts_ratings
+        tags.recommender_tags.rates_pairs = self._predicts_ratings
         return tags
 
 

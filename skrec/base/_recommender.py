@@ -40,6 +40,10 @@ class RecommenderTags:
         the root mean squared error on held-out entries, otherwise NDCG@100.
     predicts_std : bool, default=False
         Whether ``predict`` takes ``return_std=True``.
+    rates_pairs : bool, default=False
+        Whether there is a quick way to single ratings, without whole rows of them:
+        ``_pair_states(X)`` for validated users, with ``reviews`` where the model reads them, and
+        ``_rate_pairs(states, users, items)``, with ``return_std`` where it predicts deviations.
     personalized : bool, default=True
         Whether the order of the recommended items depends on the user's history.
     reads_reviews : bool, default=False
@@ -48,6 +52,7 @@ class RecommenderTags:
 
     predicts_ratings: bool = False
     predicts_std: bool = False
+    rates_pairs: bool = False
     personalized: bool = True
     reads_reviews: bool = False
 

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
-from skrec.base import BaseRecommender
-from skrec.base._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
+from skrec.base import BaseRecommender, UncertainRatingMixin
+from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.factorization._gibbs import NormalWishart, weights_given
 from skrec.solvers._devices import resolve_device, to_tensor
 from skrec.solvers._pair_products import pair_products
@@ -21,7 +20,6 @@ from skrec.solvers._uncertainty import pack, pack_squares
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
-from skrec.utils._validation import keep_state_on_error
 
 
 class BayesianPMF(UncertainRatingMixin, BaseRecommender):
@@ -45,12 +43,6 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     noise_precision : float, default=None
         Inverse variance of a rating given the factors, of ratings in units of their standard
         deviation. None: drawn from its posterior too, with the prior Gamma(1, 1). The paper has 2.
-    clip : bool, default=True
-        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
-        before clipping.
-    rating_scale : tuple of (float, float), default=None
-        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
-        of the ratings seen in ``fit``.
     device : str, default="auto"
         "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
         fitted model goes to the CPU where the device does not exist.
@@ -65,14 +57,6 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         Mean of the ratings.
     noise_variances_ : ndarray of shape (n_samples,)
         Draws of the variance of a rating given the factors.
-    rating_unit_ : float
-        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest rating seen in ``fit``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------
@@ -145,43 +129,23 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, reviews=None):
-        """Draw from the posterior.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user. Stored entries (dense input: the non-zeros) are the ratings.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-
-        Returns
-        -------
-        self : BayesianPMF
-            The fitted estimator. Ctrl-C keeps the draws so far, with a warning.
-        """
-        with keep_state_on_error(self):
-            X = self._check_ratings(X)
-            self._mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-            self.mean_ = self._in_ratings(self._mean)
-            self._has_offsets = self.fit_offsets
-            samples = []
-            try:
-                self._draw_all(X, samples)
-            except KeyboardInterrupt:
-                if not samples:
-                    raise
-                warnings.warn(
-                    f"Sampling was interrupted: predictions average over the {len(samples)} draws "
-                    "so far.",
-                    stacklevel=2,
-                )
-            self._samples = _Sample(*(np.stack(parts) for parts in zip(*samples, strict=True)))
-            self.noise_variances_ = self._in_squared_ratings(1 / self._samples.noise_precision)
-        return self
+    def _fit(self, X):
+        self._mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
+        self.mean_ = self._in_ratings(self._mean)
+        self._has_offsets = self.fit_offsets
+        samples = []
+        try:
+            self._draw_all(X, samples)
+        except KeyboardInterrupt:
+            if not samples:
+                raise
+            warnings.warn(
+                f"Sampling was interrupted: predictions average over the {len(samples)} draws so "
+                "far.",
+                stacklevel=6,
+            )
+        self._samples = _Sample(*(np.stack(parts) for parts in zip(*samples, strict=True)))
+        self.noise_variances_ = self._in_squared_ratings(1 / self._samples.noise_precision)
 
     def _draw_all(self, X, samples):
         """Append the draws after the burn-in to a list."""

@@ -2,39 +2,31 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
 from scipy.special import logit
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skrec.base import BaseRecommender
-from skrec.base._ratings import (
-    RATING_CONSTRAINTS,
-    SMALLEST_NOISE,
-    UncertainRatingMixin,
-)
+from skrec.base import BaseRecommender, FactorMixin, UncertainRatingMixin
+from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE
 from skrec.solvers._alternating import Objective, fold_in, improve, uncertainty
 from skrec.solvers._devices import resolve_device, to_tensor
-from skrec.solvers._pair_products import pair_products
 from skrec.solvers._row_groups import gather, group_rows, map_groups
 from skrec.solvers._uncertainty import PairVariance
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
-from skrec.utils._validation import keep_state_on_error
 
 # Share of the ratings that one side's weights leave to estimate the noise from, at least.
 SMALLEST_UNUSED_SHARE = 1e-3
 _PAIRS_AT_A_TIME = 2**14
 
 
-class PMF(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, UncertainRatingMixin, BaseRecommender
-):
+class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     r"""Probabilistic matrix factorisation of ratings.
 
     A rating is normally distributed around the inner product of a user's and an item's factors,
@@ -69,12 +61,6 @@ class PMF(
         Number of sweeps over users and items.
     tol : float, default=1e-4
         Training stops after a sweep that lowers the objective by less than this share of it.
-    clip : bool, default=True
-        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
-        before clipping.
-    rating_scale : tuple of (float, float), default=None
-        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
-        of the ratings seen in ``fit``.
     device : str, default="auto"
         "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
         fitted model goes to the CPU where the device does not exist.
@@ -98,14 +84,6 @@ class PMF(
         Objective after each half-sweep: users, items, users, ... It never rises.
     n_iter_ : int
         Number of sweeps.
-    rating_unit_ : float
-        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest rating seen in ``fit``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------
@@ -186,63 +164,26 @@ class PMF(
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, reviews=None):
-        """Learn the items' factors and offsets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user. Stored entries (dense input: the non-zeros) are the ratings.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-
-        Returns
-        -------
-        self : PMF
-            The fitted estimator. Ctrl-C during training keeps the model so far, with a warning.
-        """
-        with keep_state_on_error(self):
-            X = self._check_ratings(X)
-            device = resolve_device(self.device, needs_float64=True)
-            n_weights = self.n_components + 1
-            check_memory(
-                # Weights of both sides, and the items' packed covariances.
-                X.dtype.itemsize * (sum(X.shape) + X.shape[1] * n_weights // 2) * n_weights,
-                f"PMF with {self.n_components} components on {X.shape[0]} users x {X.shape[1]} "
-                "items",
-                "use a smaller n_components",
-            )
-            mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-            self.mean_ = self._in_ratings(mean)
-            self._objective = self._make_objective(mean)
-            by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
-            rng = check_random_state(self.random_state)
-            draws = 0.1 * rng.standard_normal((X.shape[1], self.n_components))
-            items = np.hstack([draws, np.zeros((X.shape[1], int(self.fit_offsets)))])
-            items = torch.as_tensor(items.astype(X.dtype), device=device)
-            users, items = self._alternate(by_user, by_item, items)
-            self._item_table = items.cpu().numpy()
-            self._set_uncertainty(by_user, by_item, users, items)
-        return self
-
-    def transform(self, X):
-        """Embed users.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_users, n_components)
-            The users' factors, without their offsets.
-        """
-        X = self._check_rows(X)
-        return self._fold_in(X)[:, : self._n_features_out]
+    def _fit(self, X):
+        device = resolve_device(self.device, needs_float64=True)
+        n_weights = self.n_components + 1
+        check_memory(
+            # Weights of both sides, and the items' packed covariances.
+            X.dtype.itemsize * (sum(X.shape) + X.shape[1] * n_weights // 2) * n_weights,
+            f"PMF with {self.n_components} components on {X.shape[0]} users x {X.shape[1]} items",
+            "use a smaller n_components",
+        )
+        mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
+        self.mean_ = self._in_ratings(mean)
+        self._objective = self._make_objective(mean)
+        by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
+        rng = check_random_state(self.random_state)
+        draws = 0.1 * rng.standard_normal((X.shape[1], self.n_components))
+        items = np.hstack([draws, np.zeros((X.shape[1], int(self.fit_offsets)))])
+        items = torch.as_tensor(items.astype(X.dtype), device=device)
+        users, items = self._alternate(by_user, by_item, items)
+        self._item_table = items.cpu().numpy()
+        self._set_uncertainty(by_user, by_item, users, items)
 
     @property
     def item_embeddings_(self):
@@ -252,8 +193,12 @@ class PMF(
     @property
     def item_offsets_(self):
         """Offsets of the items, an array of shape (n_items,)."""
-        offsets = self._latent_offsets(self._item_table)
+        offsets = self._item_offsets
         return self._in_ratings(offsets) if self._objective.logistic is None else offsets
+
+    @property
+    def _item_offsets(self):
+        return self._latent_offsets(self._item_table)
 
     @property
     def noise_variance_(self):
@@ -307,7 +252,7 @@ class PMF(
                 raise
             warnings.warn(
                 f"Training was interrupted in sweep {self.n_iter_ + 1}: the model so far is kept.",
-                stacklevel=3,
+                stacklevel=7,
             )
         return users, items
 
@@ -343,9 +288,13 @@ class PMF(
         self._item_covariances = covariances.cpu().numpy() * self._noise_variance
 
     def _fold_in(self, X):
-        """Weights of the users in rows of `X`, an array of shape (n_users, n_weights)."""
         groups, table = self._prepare(X)
-        return fold_in(self._objective, groups, table, X.shape[0]).cpu().numpy()
+        weights = fold_in(self._objective, groups, table, X.shape[0]).cpu().numpy()
+        return self._factors_and_offsets(weights)
+
+    def _factors_and_offsets(self, weights):
+        offsets = self._latent_offsets(weights) + self._objective.intercept
+        return weights[:, : self._n_features_out], offsets
 
     def _prepare(self, X):
         device = resolve_device(self.device, missing_ok=True, needs_float64=True)
@@ -359,30 +308,21 @@ class PMF(
         return users.cpu().numpy(), covariances.cpu().numpy() * self._noise_variance
 
     def _score_rows(self, X):
-        return self._ratings(self._latent(self._fold_in(X)))
-
-    def _latent(self, users):
-        latent = self._features(users) @ self._item_table.T
-        latent += (self._latent_offsets(users) + self._objective.intercept)[:, None]
-        return latent
+        return self._ratings(super()._score_rows(X))
 
     def _score_rows_std(self, X):
         users, covariances = self._fold_in_with_covariances(X)
+        factors, offsets = self._factors_and_offsets(users)
+        latent = factors @ self.item_embeddings_.T + offsets[:, None] + self._item_offsets
         variance = self._pair_variance().of_all(self._features(users), covariances)
-        return self._with_std(self._latent(users), variance)
+        return self._with_std(latent, variance)
 
     def _user_states(self, X):
-        return _UserStates(X, self._fold_in(X))
+        return _UserStates(X, *self._fold_in(X))
 
     def _score_pairs(self, states, users, items):
-        return self._ratings(self._latent_pairs(states.weights, users, items))
-
-    def _latent_pairs(self, weights, users, items):
-        user_features = np.ascontiguousarray(self._features(weights))
-        user_offsets = self._latent_offsets(weights) + self._objective.intercept
-        latent = pair_products(user_features, self._item_table, users, items)
-        latent += user_offsets[users]
-        return latent
+        found = states.factors, states.offsets
+        return self._ratings(super()._score_pairs(found, users, items))
 
     def _score_pairs_std(self, states, users, items):
         asked, columns = np.unique(items, return_inverse=True)
@@ -391,10 +331,11 @@ class PMF(
         row_bytes = 32 * self._item_covariances.shape[1]
         for X, of_block, positions in blocks_of_pairs(states.X, users, row_bytes):
             weights, covariances = self._fold_in_with_covariances(X)
+            found = self._factors_and_offsets(weights)
             for start in range(0, len(of_block), _PAIRS_AT_A_TIME):
                 part = slice(start, start + _PAIRS_AT_A_TIME)
                 pairs, rows = of_block[part], positions[part]
-                latent[pairs] = self._latent_pairs(weights, rows, items[pairs])
+                latent[pairs] = super()._score_pairs(found, rows, items[pairs])
                 variance[pairs] = pair_variance.of_pairs(
                     self._features(weights), covariances, rows, columns[pairs]
                 )
@@ -425,12 +366,12 @@ class PMF(
         return weights[:, -1] if self._objective.has_offsets else np.zeros_like(weights[:, 0])
 
 
-class _UserStates:
-    """Rows of users and the weights that were found from them."""
+class _UserStates(NamedTuple):
+    """Rows of users, which deviations are found from, and what was found from them."""
 
-    def __init__(self, X, weights):
-        self.X = sparse.csr_array(X)
-        self.weights = weights
+    X: sparse.csr_array
+    factors: np.ndarray
+    offsets: np.ndarray
 
 
 def _penalties(objective, groups, table):

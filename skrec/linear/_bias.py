@@ -3,16 +3,14 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval
 
-from skrec.base import BaseRecommender
-from skrec.base._ratings import RATING_CONSTRAINTS, RatingMixin
+from skrec.base import BaseRecommender, RatingMixin, SampleWeightMixin
+from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.solvers._offsets import fit_offsets, with_data
-from skrec.utils._validation import check_sample_weight, keep_state_on_error
 
 
-class BiasBaseline(RatingMixin, BaseRecommender):
+class BiasBaseline(RatingMixin, SampleWeightMixin, BaseRecommender):
     r"""Global mean plus a user offset and an item offset, both shrunk by ridge penalties.
 
     With :math:`\mu` the mean of all ratings, the offsets minimise
@@ -32,12 +30,6 @@ class BiasBaseline(RatingMixin, BaseRecommender):
         Penalty on a user's offset, in units of ratings.
     l2_item : float, default=10.0
         Penalty on an item's offset, in units of ratings.
-    clip : bool, default=True
-        Whether ``predict`` keeps to the range of the ratings seen in ``fit``. ``recommend`` ranks
-        by the values before clipping.
-    rating_scale : tuple of (float, float), default=None
-        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
-        of the ratings seen in ``fit``.
 
     Attributes
     ----------
@@ -45,14 +37,6 @@ class BiasBaseline(RatingMixin, BaseRecommender):
         Mean of the ratings.
     item_offsets_ : ndarray of shape (n_items,)
         0 for items without ratings.
-    rating_unit_ : float
-        Standard deviation of the ratings, in units of which the offsets are computed.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest rating seen in ``fit``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------
@@ -89,33 +73,10 @@ class BiasBaseline(RatingMixin, BaseRecommender):
         self.clip = clip
         self.rating_scale = rating_scale
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, reviews=None, sample_weight=None):
-        """Learn the mean and the items' offsets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user. Stored entries (dense input: the non-zeros) are the ratings.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-        sample_weight : array-like of shape (n_users,), default=None
-            Non-negative weight of each user; None means 1.
-
-        Returns
-        -------
-        self : BiasBaseline
-            The fitted estimator.
-        """
-        with keep_state_on_error(self):
-            X = self._check_ratings(X)
-            weight = check_sample_weight(sample_weight, X).astype(np.float64)
-            self._mean, self._item_offsets = fit_offsets(X, self.l2_user, self.l2_item, weight)
-            self.mean_ = self._in_ratings(self._mean)
-            self.item_offsets_ = self._in_ratings(self._item_offsets)
-        return self
+    def _fit(self, X, sample_weight):
+        self._mean, self._item_offsets = fit_offsets(X, self.l2_user, self.l2_item, sample_weight)
+        self.mean_ = self._in_ratings(self._mean)
+        self.item_offsets_ = self._in_ratings(self._item_offsets)
 
     def _score_rows(self, X):
         return self._user_states(X)[:, None] + (self._mean + self._item_offsets)

@@ -7,33 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skrec.base import BaseRecommender
+from skrec.base import AdditiveMixin, BaseRecommender, ItemWeightsMixin
 from skrec.linear._ease_accuracy import N_PLACES, TOLERATED, misplaced
 from skrec.linear._ease_method import costs, memory
 from skrec.linear._ease_weights import DualWeights, PrimalWeights
 from skrec.solvers._gram import gram_upper, symmetric_product
-from skrec.utils._blocks import (
-    effective_n_threads,
-    map_blocks,
-    row_blocks,
-    top_k,
-)
+from skrec.solvers._offsets import with_data
+from skrec.utils._blocks import effective_n_threads
 from skrec.utils._memory import available_memory, check_memory
-from skrec.utils._validation import (
-    check_flag,
-    check_interactions,
-    check_item_indices,
-    check_k,
-    check_sample_weight,
-    keep_state_on_error,
-)
 
 
-class EASE(BaseRecommender):
+class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
     r"""Embarrassingly Shallow AutoEncoder, and its denoising variant EDLAE.
 
     Every item is predicted from all the others by ridge regression. With the Gram matrix
@@ -82,10 +69,6 @@ class EASE(BaseRecommender):
         Item weights with zero diagonal; column `j` predicts item `j`. Only after a primal fit.
     method_ : {"primal", "dual"}
         The method used.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------
@@ -103,8 +86,17 @@ class EASE(BaseRecommender):
     :class:`scipy.linalg.LinAlgWarning` says if more than 0.5 % of their first ten places then go
     to other items, or if the condition number leaves no digit, and what helps.
 
+    ``similar_items`` goes by the partial correlation :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`: how
+    two items go together once all the others are accounted for. It is symmetric and lies between
+    -1 and 1.
+
+    ``fit`` raises a MemoryError if the matrix to invert does not fit in the available memory, and
+    a LinAlgError if rounding errors leave nothing to invert.
+
     ``fit`` keeps a copy of the training rows: the dual scores with them, and ``partial_fit``
-    continues from them. They are part of a pickled model.
+    continues from them. They are part of a pickled model. From the second primal ``partial_fit``
+    on the Gram matrix, which is additive, is kept instead, which takes a second items x items
+    array; "auto" chooses anew as long as there are rows.
 
     References
     ----------
@@ -152,144 +144,19 @@ class EASE(BaseRecommender):
         self.n_jobs = n_jobs
         self.device = device
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, reviews=None, sample_weight=None):
-        """Learn the item weights.
+    def _fit(self, X, sample_weight):
+        self._solve_best(self._weighted_rows(X, sample_weight, self.dtype or X.dtype))
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user. Stored entries (dense input: the non-zeros) are the observations.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-        sample_weight : array-like of shape (n_users,), default=None
-            Non-negative weight of each user; None means 1.
-
-        Returns
-        -------
-        self : EASE
-            The fitted estimator.
-
-        Raises
-        ------
-        MemoryError
-            If the matrix to invert does not fit in the available memory.
-        LinAlgError
-            If rounding errors leave nothing to invert.
-        """
-        with keep_state_on_error(self):
-            rows = self._weighted_rows(X, sample_weight, reset=True)
-            self._learn(rows)
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, *, reviews=None, sample_weight=None):
-        """Add users and solve again: the result is that of one ``fit`` on all users so far.
-
-        The Gram matrix is additive. From the second primal call on it is kept instead of the
-        users' rows, which takes a second items x items array. "auto" chooses anew as long as there
-        are rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            Rows of the additional users.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-        sample_weight : array-like of shape (n_users,), default=None
-            Non-negative weight of each additional user; None means 1.
-
-        Returns
-        -------
-        self : EASE
-            The fitted estimator.
-        """
-        if not hasattr(self, "method_"):
-            return self.fit(X, sample_weight=sample_weight)
-        with keep_state_on_error(self):
-            rows = self._weighted_rows(X, sample_weight, reset=False)
-            if self._gram is None:
-                rows = sparse.vstack([self._rows, rows], format="csr", dtype=rows.dtype)
-                self._learn(rows, keep_gram=True)
-            else:
-                self._check_memory("primal", rows.shape[0], rows.dtype, n_matrices=2)
-                gram = gram_upper(rows, effective_n_threads(self.n_jobs))
-                gram += self._gram
-                self._learn(rows, gram, keep_gram=True)
-        return self
-
-    def similar_items(self, items, k=10, *, return_scores=False):
-        r"""Find the items most closely related to given ones.
-
-        The similarity is the partial correlation :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`: how two
-        items go together once all the others are accounted for. It is symmetric and lies
-        between -1 and 1.
-
-        Parameters
-        ----------
-        items : array-like of int of shape (n_queries,)
-            Item indices.
-        k : int, default=10
-            Number of neighbours.
-        return_scores : bool, default=False
-            Whether to return the similarities too.
-
-        Returns
-        -------
-        indices : ndarray of shape (n_queries, k)
-            Most similar first, never the item itself; padded with -1.
-        scores : ndarray of shape (n_queries, k)
-            Only if ``return_scores=True``.
-        """
-        check_is_fitted(self)
-        return_scores = check_flag(return_scores, "return_scores")
-        k = check_k(k, n_items=self.n_features_in_)
-        items = check_item_indices(items, self.n_features_in_)
-
-        def most_similar(block):
-            similarity = self._weights.partial_correlations(items[block])
-            similarity[np.arange(len(similarity)), items[block]] = -np.inf
-            return top_k(similarity, k)
-
-        n_threads = effective_n_threads(self.n_jobs)
-        blocks = row_blocks(len(items), 4 * 8 * self.n_features_in_, n_threads)
-        found = map_blocks(most_similar, blocks, n_threads)
-        indices, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return (indices, scores) if return_scores else indices
-
-    def explain(self, X, items):
-        """Split scores into what each item of the user's history contributes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            The users' rows.
-        items : array-like of int, of shape (n_explained,) or (n_users, n_explained)
-            The items whose scores are split, the same for all users or a row for each, such as
-            :meth:`recommend` returns them. -1 (padding) gives an empty row.
-
-        Returns
-        -------
-        contributions : list of csr_array of shape (n_explained, n_items)
-            One for each user: entry `[r, i]` is what history item `i` adds to the score of the
-            `r`-th explained item. Rows sum to the scores of ``predict``.
-        """
-        X = self._check_rows(X)
-        items = np.asarray(items)
-        if items.ndim == 1:
-            items = np.broadcast_to(items, (X.shape[0], len(items)))
-        if items.ndim != 2 or len(items) != X.shape[0]:
-            raise ValueError(
-                f"items must have shape (n_explained,) or (n_users={X.shape[0]}, n_explained), "
-                f"got {items.shape}."
-            )
-        check_item_indices(items[items != -1], self.n_features_in_)
-        items = items.astype(np.intp)
-        return [self._contributions(X[[user]], explained) for user, explained in enumerate(items)]
+    def _add(self, X, sample_weight):
+        rows = self._weighted_rows(X, sample_weight, self.dtype or self._dtype)
+        if self._gram is None:
+            rows = sparse.vstack([self._rows, rows], format="csr", dtype=rows.dtype)
+            self._solve_best(rows, keep_gram=True)
+        else:
+            self._check_memory("primal", rows.shape[0], rows.dtype, n_matrices=2)
+            gram = gram_upper(rows, effective_n_threads(self.n_jobs))
+            gram += self._gram
+            self._solve_best(rows, gram, keep_gram=True)
 
     @property
     def coef_(self):
@@ -305,30 +172,21 @@ class EASE(BaseRecommender):
     def _score_rows(self, X):
         return self._weights.scores(X)
 
-    def _contributions(self, row, explained):
-        known = np.flatnonzero(explained != -1)
-        weights = self._weights.between(row.indices, explained[known])
-        values = (row.data[:, None] * weights).T
-        columns = np.tile(row.indices, len(known))
-        lines = np.repeat(known, len(row.indices))
-        return sparse.csr_array(
-            (values.ravel(), (lines, columns)), shape=(len(explained), row.shape[1])
-        )
+    def _weights_between(self, history, items):
+        return self._weights.between(history, items)
 
-    def _weighted_rows(self, X, sample_weight, reset):
-        """Validate users and scale each row by the root of its weight."""
-        X = check_interactions(X, estimator=self, reset=reset)
-        dtype = X.dtype if reset else self._dtype
-        rows = X.astype(self.dtype or dtype, copy=False)
-        if sample_weight is not None:
-            # Where chunks of users are added, all of a chunk may have weight 0.
-            weight = check_sample_weight(sample_weight, X, allow_all_zero=not reset)
-            scale = np.sqrt(weight).astype(rows.dtype)
-            data = rows.data * np.repeat(scale, np.diff(rows.indptr))
-            rows = sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
+    def _similarities(self, items):
+        return self._weights.partial_correlations(items)
+
+    def _weighted_rows(self, X, sample_weight, dtype):
+        """Scale each row by the root of its weight."""
         if self.device == "cuda":
             _check_cuda()
-        return rows
+        rows = X.astype(dtype, copy=False)
+        if sample_weight is None:
+            return rows
+        scale = np.sqrt(sample_weight).astype(rows.dtype)
+        return with_data(rows, rows.data * np.repeat(scale, np.diff(rows.indptr)))
 
     def _methods(self, rows, n_matrices):
         """Methods to try one after the other, as long as digits are lost."""
@@ -344,7 +202,7 @@ class EASE(BaseRecommender):
         # With as many users as items, the leverages are near to 1 wherever digits are short.
         return [first] if second == "dual" and n_users >= n_items else [first, second]
 
-    def _learn(self, rows, gram=None, *, keep_gram=False):
+    def _solve_best(self, rows, gram=None, *, keep_gram=False):
         """Solve from the users' rows, or from the Gram matrix where that has replaced them.
 
         `rows` are then those of the last chunk, and only judge the result.

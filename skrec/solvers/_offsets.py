@@ -25,7 +25,7 @@ def fit_offsets(X, l2_user, l2_item, weight=None):
     item_offsets : ndarray of shape (n_items,)
     """
     X = X.astype(np.float64, copy=False)
-    weight = np.ones(X.shape[0]) if weight is None else weight
+    weight = np.ones(X.shape[0]) if weight is None else weight.astype(np.float64)
     total = np.repeat(weight, np.diff(X.indptr)).sum()
     mean = float(weight @ X.sum(axis=1) / total) if total > 0 else 0.0
     centered = with_data(X, X.data - mean)

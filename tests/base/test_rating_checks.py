@@ -9,9 +9,9 @@ from skrec.utils import estimator_checks as checks
 
 
 class NoScale(BiasBaseline):
-    def _check_ratings(self, X):
+    def _check_ratings(self, X, reset):
         self.rating_scale, declared = None, self.rating_scale
-        X = super()._check_ratings(X)
+        X = super()._check_ratings(X, reset)
         self.rating_scale = declared
         self.rating_range_ = declared or self.rating_range_
         return X

@@ -1,0 +1,68 @@
+"""Scores that are inner products of a user's and an item's factors."""
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+
+from skrec.base._similar_items import SimilarItemsMixin
+from skrec.solvers._pair_products import pair_products
+from skrec.utils._validation import check_finite_answers
+
+
+class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """A score is the inner product of a user's and an item's factors, plus offsets of both.
+
+    ``_fit`` sets ``item_embeddings_`` and, in the unit of scores, ``_item_offsets``, an array of
+    shape (n_items,) or 0. The estimator writes ``_fold_in(X)``: factors of users and their
+    offsets, arrays of shape (n_users, n_components) and (n_users,), from their rows alone.
+
+    Attributes
+    ----------
+    item_embeddings_ : ndarray of shape (n_items, n_components)
+        Factors of the items.
+    """
+
+    _item_offsets = 0
+
+    def transform(self, X):
+        """Embed users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, n_components)
+            The users' factors, without their offsets.
+        """
+        factors, _ = self._fold_in(self._check_rows(X))
+        check_finite_answers(self, factors)
+        return factors
+
+    @property
+    def _n_features_out(self):
+        return self.item_embeddings_.shape[1]
+
+    def _score_rows(self, X):
+        factors, offsets = self._fold_in(X)
+        scores = factors @ self.item_embeddings_.T
+        for offset in (offsets[:, None], self._item_offsets):
+            is_as_precise = np.result_type(scores, offset) == scores.dtype
+            scores = np.add(scores, offset, out=scores if is_as_precise else None)
+        return scores
+
+    def _user_states(self, X):
+        return self._fold_in(X)
+
+    def _score_pairs(self, states, users, items):
+        factors, offsets = states
+        products = pair_products(factors, self.item_embeddings_, users, items)
+        item_offsets = np.broadcast_to(self._item_offsets, len(self.item_embeddings_))
+        return products + offsets[users] + item_offsets[items]
+
+    def _similarities(self, items):
+        """Cosines of the items' factors; 0 where an item has none."""
+        norms = np.linalg.norm(self.item_embeddings_, axis=1, keepdims=True)
+        directions = self.item_embeddings_ / np.where(norms > 0, norms, 1)
+        return directions[items] @ directions.T

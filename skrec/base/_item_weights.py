@@ -1,0 +1,74 @@
+"""Scores that are linear in the user's row."""
+
+import numpy as np
+from scipy import sparse
+
+from skrec.base._similar_items import SimilarItemsMixin
+from skrec.utils._validation import check_item_indices
+
+
+class ItemWeightsMixin(SimilarItemsMixin):
+    """A score is the sum of an item's weights over the user's history: ``X @ coef_``.
+
+    ``_fit`` sets ``coef_``, sparse or dense. An estimator that has the weights in another form
+    writes ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
+
+    Attributes
+    ----------
+    coef_ : {ndarray, csr_array} of shape (n_items, n_items)
+        Item weights with zero diagonal; column `j` predicts item `j`.
+    """
+
+    def explain(self, X, items):
+        """Split scores into what each item of the user's history contributes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            The users' rows.
+        items : array-like of int, of shape (n_explained,) or (n_users, n_explained)
+            The items whose scores are split, the same for all users or a row for each, such as
+            ``recommend`` returns them. -1 (padding) gives an empty row.
+
+        Returns
+        -------
+        contributions : list of csr_array of shape (n_explained, n_items)
+            One for each user: entry `[r, i]` is what history item `i` adds to the score of the
+            `r`-th explained item. Rows sum to the scores of ``predict``.
+        """
+        X = self._check_rows(X)
+        items = np.asarray(items)
+        if items.ndim == 1:
+            items = np.broadcast_to(items, (X.shape[0], len(items)))
+        if items.ndim != 2 or len(items) != X.shape[0]:
+            raise ValueError(
+                f"items must have shape (n_explained,) or (n_users={X.shape[0]}, n_explained), "
+                f"got {items.shape}."
+            )
+        check_item_indices(items[items != -1], self.n_features_in_)
+        items = items.astype(np.intp)
+        return [self._contributions(X[[user]], explained) for user, explained in enumerate(items)]
+
+    def _contributions(self, row, explained):
+        known = np.flatnonzero(explained != -1)
+        weights = self._weights_between(row.indices, explained[known])
+        values = (row.data[:, None] * weights).T
+        columns = np.tile(row.indices, len(known))
+        lines = np.repeat(known, len(row.indices))
+        return sparse.csr_array(
+            (values.ravel(), (lines, columns)), shape=(len(explained), row.shape[1])
+        )
+
+    def _score_rows(self, X):
+        return _as_dense(X @ self.coef_)
+
+    def _weights_between(self, history, items):
+        """Weights of items of the history for others: (n_history, n_items_asked)."""
+        return _as_dense(self.coef_[history][:, items])
+
+    def _similarities(self, items):
+        return _as_dense(self.coef_[items])
+
+
+def _as_dense(weights):
+    return weights.toarray() if sparse.issparse(weights) else np.ascontiguousarray(weights)

@@ -1,0 +1,50 @@
+"""Items that are most similar to given ones."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, top_k
+from skrec.utils._validation import check_flag, check_item_indices, check_k
+
+
+class SimilarItemsMixin:
+    """``similar_items``, where a model has a geometry of the items.
+
+    The estimator writes ``_similarities(items)``: the similarity of each item of an ndarray of
+    intp to all items, a new float array of shape (n_queries, n_items).
+    """
+
+    def similar_items(self, items, k=10, *, return_scores=False):
+        """Find the items most closely related to given ones.
+
+        Parameters
+        ----------
+        items : array-like of int of shape (n_queries,)
+            Item indices.
+        k : int, default=10
+            Number of neighbours.
+        return_scores : bool, default=False
+            Whether to return the similarities too. What they are, the class says.
+
+        Returns
+        -------
+        indices : ndarray of shape (n_queries, k)
+            Most similar first, never the item itself; padded with -1.
+        scores : ndarray of shape (n_queries, k)
+            Only if ``return_scores=True``.
+        """
+        check_is_fitted(self)
+        return_scores = check_flag(return_scores, "return_scores")
+        k = check_k(k, n_items=self.n_features_in_)
+        items = check_item_indices(items, self.n_features_in_)
+
+        def most_similar(block):
+            similarities = self._similarities(items[block])
+            similarities[np.arange(len(similarities)), items[block]] = -np.inf
+            return top_k(similarities, k)
+
+        n_threads = effective_n_threads(getattr(self, "n_jobs", None))
+        blocks = row_blocks(len(items), 4 * 8 * self.n_features_in_, n_threads)
+        found = map_blocks(most_similar, blocks, n_threads)
+        indices, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return (indices, scores) if return_scores else indices
