@@ -51,10 +51,6 @@ def naive_loss(of, X, users, items):
     return total / 2
 
 
-@pytest.mark.parametrize("l2_exponent", [0, 0.5, 1])
-@pytest.mark.parametrize("has_offsets", [True, False])
-
-
 def user_weights(model, X):
     """Factors and, if the model has offsets, those in the last column."""
     factors, offsets = model._fold_in(X)
@@ -63,6 +59,8 @@ def user_weights(model, X):
     return np.column_stack([factors, offsets - model._objective.intercept])
 
 
+@pytest.mark.parametrize("l2_exponent", [0, 0.5, 1])
+@pytest.mark.parametrize("has_offsets", [True, False])
 def test_half_sweep_is_a_ridge_regression_of_each_row(has_offsets, l2_exponent):
     X, items = ratings(), table(25, 4)
     of = objective(l2_exponent=l2_exponent, has_offsets=has_offsets)
@@ -147,7 +145,11 @@ def test_standard_deviation_against_draws(fit_offsets, unit):
     mean, std = model.set_params(random_state=0).fit(unit * X).predict(unit * X, return_std=True)
     assert_allclose(mean, model.predict(unit * X))
     mean, std = mean / unit, std / unit
-    users, items, noise = user_weights(model, X), model._item_table, model.noise_variance_ / unit**2
+    users, items, noise = (
+        user_weights(model, X),
+        model._item_table,
+        model.noise_variance_ / unit**2,
+    )
     rng = np.random.default_rng(0)
     n_draws = 100_000
 
