@@ -21,6 +21,7 @@ from skrec import (
     MultVAE,
     Popularity,
     RecVAE,
+    RP3beta,
 )
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
@@ -30,6 +31,7 @@ ESTIMATORS = [
     EASE(),
     Popularity(),
     BiasBaseline(),
+    RP3beta(),
     PMF(4, l2=0.3, random_state=0),
     BayesianPMF(4, n_samples=10, random_state=0),
     MultVAE(8, hidden_layer_sizes=(16,), **SMALL),
@@ -47,6 +49,7 @@ VARIANTS = [
     EASE(l2=2.0, dropout=0.3, method="dual", dtype="float64"),
     EASE(l2=20.0, dtype="float32"),
     BiasBaseline(clip=False),
+    RP3beta(4, alpha=1.0, beta=0.0),
     PMF(3, l2=0.1, l2_exponent=0, fit_offsets=False, random_state=0),
     PMF(3, l2=0.1, link="logistic", rating_scale=(0, 6), random_state=0),
     BayesianPMF(3, fit_offsets=False, noise_precision=2, n_samples=10, random_state=0),

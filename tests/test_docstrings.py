@@ -14,6 +14,7 @@ PUBLIC_MODULES = [
     "skrec.autoencoders",
     "skrec.base",
     "skrec.networks",
+    "skrec.neighbors",
     "skrec.text",
     "skrec.factorization",
     "skrec.linear",

@@ -1,0 +1,3 @@
+from ._rp3beta import RP3beta
+
+__all__ = ["RP3beta"]
