@@ -9,7 +9,6 @@ from scipy import sparse
 from scipy.special import logit
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import (
@@ -22,6 +21,7 @@ from skrec.solvers._devices import resolve_device, to_tensor
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._row_groups import gather, group_rows, map_groups
 from skrec.solvers._uncertainty import PairVariance
+from skrec.utils._compat import Interval, StrOptions
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar

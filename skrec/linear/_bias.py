@@ -4,11 +4,11 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, RatingMixin
 from skrec.solvers._offsets import fit_offsets, with_data
+from skrec.utils._compat import Interval
 from skrec.utils._validation import check_sample_weight, keep_state_on_error
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender
@@ -22,6 +21,7 @@ from skrec.utils._blocks import (
     row_blocks,
     top_k,
 )
+from skrec.utils._compat import Interval, Options, StrOptions
 from skrec.utils._memory import available_memory, check_memory
 from skrec.utils._validation import (
     check_flag,
