@@ -6,16 +6,15 @@ from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
     RegressorMixin,
-    _fit_context,
     clone,
 )
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, get_tags
-from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrec.base import RecommenderTags
 from skrec.metrics._predictions import Predictor, final_estimator
 from skrec.utils._columns import encode, locate
+from skrec.utils._compat import HasMethods, StrOptions, fit_context
 from skrec.utils._pair_tables import as_table, merge_pairs, read_pairs, refuse_repeated
 from skrec.utils._validation import check_flag, keep_state_on_error
 
@@ -122,7 +121,7 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         self.estimator = estimator
         self.duplicates = duplicates
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context
     def fit(self, X, y):
         """Fit the model on the matrix of the ratings.
 

@@ -4,7 +4,6 @@ from numbers import Real
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skrec.base import BaseRecommender
@@ -19,6 +18,7 @@ from skrec.solvers._devices import resolve_device, to_tensor
 from skrec.solvers._offsets import fit_offsets, less_offsets
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._ridge import ridge_rows
+from skrec.utils._compat import Interval, StrOptions
 
 # Ratings of the mean that an item's own mean is shrunk by.
 ITEM_SHRINKAGE = 5.0

@@ -5,7 +5,6 @@ from itertools import pairwise
 from numbers import Integral, Real
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skrec.base import BaseRecommender
@@ -19,6 +18,7 @@ from skrec.neural._layers import Gate, SparseLinear, batch_linear, init_he_norma
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
+from skrec.utils._compat import Interval, StrOptions, divide_by_norms
 
 LOG_VARIANCE_LIMITS = (-12.0, 4.0)
 PSEUDO_INPUT_MEAN, PSEUDO_INPUT_SCALE = 0.05, 0.01
@@ -208,9 +208,7 @@ class NormalizedGradientTrainer(Trainer):
     def on_grad_computed(self, net, named_parameters, **kwargs):
         """Normalise."""
         if self.normalize_gradients:
-            gradients = [p.grad for _, p in named_parameters if p.grad is not None]
-            norms = torch._foreach_norm(gradients)
-            torch._foreach_div_(gradients, [norm + 1e-7 for norm in norms])
+            divide_by_norms([p.grad for _, p in named_parameters if p.grad is not None])
 
 
 class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):

@@ -3,7 +3,6 @@
 from itertools import pairwise
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skrec.base import BaseRecommender
@@ -12,6 +11,7 @@ from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_siz
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
+from skrec.utils._compat import Interval, StrOptions
 
 
 class MultVAEModule(nn.Module):

@@ -4,7 +4,6 @@ import math
 from numbers import Integral, Real
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from skrec.base import BaseRecommender
@@ -18,6 +17,7 @@ from skrec.neural._layers import SparseLinear, batch_linear, init_uniform, linea
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
 from skrec.neural._trainer import Trainer
+from skrec.utils._compat import Interval
 
 WIDE_LOG_VARIANCE = 10.0
 

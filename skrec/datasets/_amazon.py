@@ -8,10 +8,10 @@ from numbers import Integral, Real
 from os import PathLike
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skrec.datasets._base import archive_fault, download_archive, get_data_home, published
 from skrec.interactions import Interactions
+from skrec.utils._compat import Interval, StrOptions, validate_params
 from skrec.utils._files import Lines
 
 REVIEWS_URL = "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"

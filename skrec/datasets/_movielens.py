@@ -11,10 +11,10 @@ from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skrec.datasets._base import archive_fault, download_archive, get_data_home, published
 from skrec.interactions import Interactions
+from skrec.utils._compat import Interval, StrOptions, validate_params
 from skrec.utils._files import Lines
 
 BASE_URL = "https://files.grouplens.org/datasets/movielens/"

@@ -5,9 +5,9 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
 
 from skrec.interactions import Interactions
+from skrec.utils._compat import Interval, validate_params
 
 # What the reviews of a user group and an item group draw their words from: group 0 with item
 # groups 0 and 1, then group 1.

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from skrec.base import BaseRecommender, UncertainRatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
@@ -17,6 +16,7 @@ from skrec.solvers._devices import resolve_device, to_tensor
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._row_groups import gather, group_rows, map_groups, pad
 from skrec.solvers._uncertainty import pack, pack_squares
+from skrec.utils._compat import Interval
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar

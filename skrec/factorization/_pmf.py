@@ -9,7 +9,6 @@ import torch
 from scipy import sparse
 from scipy.special import logit
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from skrec.base import BaseRecommender, FactorMixin, UncertainRatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE
@@ -17,6 +16,7 @@ from skrec.solvers._alternating import Objective, fold_in, improve, uncertainty
 from skrec.solvers._devices import resolve_device, to_tensor
 from skrec.solvers._row_groups import gather, group_rows, map_groups
 from skrec.solvers._uncertainty import PairVariance
+from skrec.utils._compat import Interval, StrOptions
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar

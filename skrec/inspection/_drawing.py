@@ -1,7 +1,8 @@
 """What all displays do: check their data, and find axes to draw on."""
 
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
-from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from skrec.utils._compat import check_matplotlib_support
 
 
 def check_columns(**columns):

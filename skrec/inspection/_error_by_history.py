@@ -3,10 +3,10 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skrec.inspection._drawing import axes_for, check_columns
 from skrec.utils._columns import encode, locate
+from skrec.utils._compat import check_matplotlib_support
 from skrec.utils._pair_tables import as_table, read_pairs
 
 

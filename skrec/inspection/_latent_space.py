@@ -3,11 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.inspection._drawing import axes_for, check_columns
 from skrec.reviews import reviews_option
+from skrec.utils._compat import check_matplotlib_support
 from skrec.utils._validation import check_flag, check_interactions
 
 COLORS = {"rating": "mean rating", "activity": "number of ratings"}

@@ -4,9 +4,9 @@ from inspect import Parameter, signature
 
 import numpy as np
 from scipy.special import ndtri
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skrec.inspection._drawing import axes_for, check_columns
+from skrec.utils._compat import check_matplotlib_support
 
 _LEVELS = np.round(np.arange(0.05, 1, 0.05), 2)
 

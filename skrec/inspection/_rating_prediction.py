@@ -1,9 +1,9 @@
 """Predicted against true ratings."""
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skrec.inspection._drawing import axes_for, check_columns
+from skrec.utils._compat import check_matplotlib_support
 
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _MOST_RATINGS = 50

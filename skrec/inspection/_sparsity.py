@@ -4,7 +4,6 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skrec._rating_regressor import check_predicts_ratings
 from skrec.inspection._drawing import axes_for
@@ -12,6 +11,7 @@ from skrec.metrics import rmse
 from skrec.metrics._predictions import Predictor
 from skrec.model_selection import interaction_split
 from skrec.reviews import as_reviews, reviews_option
+from skrec.utils._compat import check_matplotlib_support
 from skrec.utils._validation import check_interactions, check_k, check_share
 
 

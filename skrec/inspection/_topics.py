@@ -1,10 +1,10 @@
 """The words of topics."""
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.inspection._drawing import axes_for
+from skrec.utils._compat import check_matplotlib_support
 from skrec.utils._validation import check_k
 
 

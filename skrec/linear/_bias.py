@@ -3,11 +3,11 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
 from skrec.base import BaseRecommender, RatingMixin, SampleWeightMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.solvers._offsets import fit_offsets, with_data
+from skrec.utils._compat import Interval
 
 
 class BiasBaseline(RatingMixin, SampleWeightMixin, BaseRecommender):

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import AdditiveMixin, BaseRecommender, ItemWeightsMixin
@@ -17,6 +16,7 @@ from skrec.linear._ease_weights import DualWeights, PrimalWeights
 from skrec.solvers._gram import gram_upper, symmetric_product
 from skrec.solvers._offsets import with_data
 from skrec.utils._blocks import effective_n_threads
+from skrec.utils._compat import Interval, Options, StrOptions
 from skrec.utils._memory import available_memory, check_memory
 
 

@@ -2,7 +2,6 @@
 
 import narwhals as nw
 import numpy as np
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 from skrec.reviews import reviews_option
@@ -13,6 +12,7 @@ from skrec.utils._blocks import (
     row_blocks,
     score_block,
 )
+from skrec.utils._compat import BaseSearchCV
 from skrec.utils._pair_blocks import score_pairs
 
 

@@ -6,7 +6,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn import get_config
-from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skrec.metrics._hits import (
@@ -24,6 +23,7 @@ from skrec.metrics._predictions import Predictor
 from skrec.metrics._ranking import coverage, gini
 from skrec.metrics._rating import mae, rmse
 from skrec.reviews import as_reviews
+from skrec.utils._compat import Interval, validate_params
 from skrec.utils._entry_splits import fold_in_split
 from skrec.utils._validation import check_finite_number, check_interactions
 

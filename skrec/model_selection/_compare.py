@@ -8,11 +8,12 @@ from scipy import stats
 from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.model_selection import KFold, check_cv
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrec.metrics import ranking_scorer, standard_error
 from skrec.reviews import as_reviews, reviews_option
+from skrec.utils._compat import safe_indexing
 from skrec.utils._progress import progress_bar
 from skrec.utils._sparse_structure import check_structure
 from skrec.utils._validation import check_interactions
@@ -166,7 +167,7 @@ def _reviews_by_model(reviews, estimators, X):
 
 def _fit_and_evaluate(name, estimator, X, reviews, train, test, scoring):
     def take(rows):
-        return _safe_indexing(X, rows), reviews_option(None if reviews is None else reviews[rows])
+        return safe_indexing(X, rows), reviews_option(None if reviews is None else reviews[rows])
 
     try:
         start = perf_counter()

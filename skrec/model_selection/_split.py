@@ -5,12 +5,12 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import (
+
+from skrec.utils._compat import (
     Interval,
     StrOptions,
     validate_parameter_constraints,
 )
-
 from skrec.utils._entry_splits import count_held_out, fold_in_split, fraction, take_entries
 from skrec.utils._entry_splits import interaction_split as interaction_split
 from skrec.utils._validation import check_interactions

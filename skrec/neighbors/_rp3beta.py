@@ -4,11 +4,11 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils._param_validation import Interval
 
 from skrec.base import BaseRecommender, ItemWeightsMixin
 from skrec.solvers._similarities import nearest_columns
 from skrec.utils._blocks import effective_n_threads
+from skrec.utils._compat import Interval
 
 
 class RP3beta(ItemWeightsMixin, BaseRecommender):

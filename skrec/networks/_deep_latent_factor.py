@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skrec.base import BaseRecommender
@@ -18,6 +17,7 @@ from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_siz
 from skrec.neural._layers import init_glorot
 from skrec.neural._pairs import PairStore
 from skrec.neural._rating_estimator import NeuralRatingMixin
+from skrec.utils._compat import Interval, StrOptions
 
 
 class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):

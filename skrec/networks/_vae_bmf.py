@@ -5,7 +5,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE, UncertainRatingMixin
@@ -19,6 +18,7 @@ from skrec.neural._weights import as_tensors
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
+from skrec.utils._compat import Interval, StrOptions
 
 # What the module has beyond the options of its encoders.
 TRAINING_OPTIONS = ["n_users", "beta_user", "beta_item", "learn_noise", "sampled", "leave_one_out"]

@@ -13,6 +13,8 @@ batch of an epoch, nor for whatever number of rows is to be predicted.
 import torch
 from torch import nn
 
+from skrec.utils._compat import onednn_linear
+
 SMALLEST_WORK = 2**22  # multiplications below which the call itself costs more than it gains
 
 
@@ -30,7 +32,7 @@ def linear_outputs(inputs, weight, bias):
     outputs : tensor of shape (n_rows, n_outputs)
     """
     if _suits_onednn(inputs, weight):
-        return _by_onednn(inputs, weight, bias)
+        return onednn_linear(inputs, weight, bias)
     return torch.addmm(bias, inputs, weight.t())
 
 
@@ -52,7 +54,7 @@ def linear_gradients(gradient, inputs, weight, needed):
     suits_onednn = _suits_onednn(inputs, weight)
     grad_inputs = grad_weight = grad_bias = None
     if needed[0]:
-        grad_inputs = _by_onednn(gradient, weight.t()) if suits_onednn else gradient @ weight
+        grad_inputs = onednn_linear(gradient, weight.t()) if suits_onednn else gradient @ weight
     if needed[1]:
         grad_weight = _weight_gradient(gradient, inputs) if suits_onednn else gradient.t() @ inputs
     if needed[2]:
@@ -63,8 +65,8 @@ def linear_gradients(gradient, inputs, weight, needed):
 def _weight_gradient(gradient, inputs):
     # oneDNN copies what comes first: let that be the narrower one.
     if gradient.shape[1] < inputs.shape[1]:
-        return _by_onednn(gradient.t(), inputs.t())
-    return _by_onednn(inputs.t(), gradient.t()).t().contiguous()
+        return onednn_linear(gradient.t(), inputs.t())
+    return onednn_linear(inputs.t(), gradient.t()).t().contiguous()
 
 
 def _suits_onednn(inputs, weight):
@@ -78,11 +80,6 @@ def _suits_onednn(inputs, weight):
         and torch.backends.mkldnn.enabled
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
     )
-
-
-def _by_onednn(left, right, bias=None):
-    """``left @ right.T + bias``."""
-    return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
 
 
 class _Linear(torch.autograd.Function):

@@ -7,17 +7,15 @@ from threading import Lock
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from skrec.neural._batches import RowStore
-from skrec.neural._callback_support import CallbackSupportMixin
 from skrec.neural._cost import check_cost, training_cost
 from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation, without_state
 from skrec.neural._weights import as_arrays, as_tensors, load_optimizer, optimizer_arrays
 from skrec.solvers._devices import place, resolve_device
 from skrec.solvers._torch_state import torch_state
+from skrec.utils._compat import CallbackSupportMixin, Interval, fit_context
 from skrec.utils._progress import progress_bar
 from skrec.utils._validation import keep_state_on_error
 
@@ -61,7 +59,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     _trainer_class = Trainer
     _keep_start = False  # whether the initial weights are a model to fall back on
 
-    @_fit_context(prefer_skip_nested_validation=False)  # for the vectorizer of reviews
+    @fit_context
     def fit(self, X, y=None, *, reviews=None):
         """Learn from users.
 

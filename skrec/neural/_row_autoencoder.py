@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from scipy.special import expit, softmax
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,6 +13,7 @@ from skrec.neural._estimator import NeuralEstimatorMixin, draw_seed
 from skrec.neural._held_out import hold_out_users
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
+from skrec.utils._compat import fit_context
 from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
 
 # Counts above it are no longer exact in double precision.
@@ -34,7 +35,7 @@ class NeuralRecommenderMixin(
     - ``hidden(code)`` and the linear layer ``output``: from codes to items.
     """
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def partial_fit(self, X, y=None, *, reviews=None):
         """Continue training with one pass over the given users.
 

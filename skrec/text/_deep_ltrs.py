@@ -4,7 +4,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
@@ -30,6 +29,7 @@ from skrec.text._rated_pairs import (
     rated_by_item,
 )
 from skrec.text._review_words import ReviewWordsMixin
+from skrec.utils._compat import HasMethods, Interval
 
 
 class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):

@@ -7,7 +7,8 @@ from joblib import effective_n_jobs
 from scipy.sparse import csr_array, issparse
 from sklearn import get_config
 from sklearn.utils import gen_batches
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
+from skrec.utils._compat import openmp_effective_n_threads
 
 # Enough for the users of a block to share most of their items, and for the interpreter's share of
 # the time to vanish; few enough for the scores of a block to stay in the last-level cache.
@@ -29,7 +30,7 @@ def effective_n_threads(n_jobs=None):
     n_threads : int
     """
     if n_jobs is None:
-        return _openmp_effective_n_threads()
+        return openmp_effective_n_threads()
     return effective_n_jobs(n_jobs)
 
 

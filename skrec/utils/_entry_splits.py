@@ -6,8 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
 
+from skrec.utils._compat import Interval, validate_params
 from skrec.utils._validation import check_interactions, check_share
 
 

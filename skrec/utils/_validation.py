@@ -7,8 +7,9 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
+from skrec.utils._compat import check_weights
 from skrec.utils._sparse_structure import check_structure
 
 _INT32_MAX = np.iinfo(np.int32).max
@@ -134,7 +135,7 @@ def check_sample_weight(sample_weight, X, *, allow_all_zero=False):
         Not negative; the sum over all entries of `X`, each with the weight of its user, is finite.
     """
     with _numbers_as_floats("sample_weight"):
-        weight = _check_sample_weight(
+        weight = check_weights(
             sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=allow_all_zero
         )
     with np.errstate(over="ignore"):

@@ -42,7 +42,7 @@ def test_walks_of_p3alpha_are_distributions():
         sparse.csr_array(X), 1
     )
     np.testing.assert_allclose(walks.sum(axis=1), 1)
-    expected = RP3beta(15, beta=0).fit(X).coef_.toarray()
+    expected = RP3beta(15, alpha=1.0, beta=0).fit(X).coef_.toarray()
     np.fill_diagonal(walks := walks.toarray(), 0)
     np.testing.assert_allclose(expected, walks)
 
@@ -50,7 +50,7 @@ def test_walks_of_p3alpha_are_distributions():
 @pytest.mark.parametrize("k", [1, 3, 14])
 def test_each_column_keeps_its_largest_weights(k):
     X = matrix(2)
-    everything = weights_by_hand(X, 1.0, 0.6)
+    everything = weights_by_hand(X, 0.6, 0.6)
     kept = RP3beta(k).fit(X).coef_.toarray()
     for column, all_weights in zip(kept.T, everything.T, strict=True):
         chosen = np.sort(np.argsort(-all_weights, kind="stable")[:k])
