@@ -12,6 +12,7 @@ from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_siz
 from skrec.neural._layers import init_uniform
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.reviews import as_reviews
+from skrec.solvers._gaussian_products import variance_factors
 from skrec.solvers._offsets import fit_offsets, less_offsets
 from skrec.solvers._pair_products import pair_products
 from skrec.text._deep_ltrs_module import (
@@ -19,12 +20,11 @@ from skrec.text._deep_ltrs_module import (
     INITIAL_LOG_VARIANCE,
     DeepLTRSModule,
     DeepLTRSTrainer,
-    encode_rows,
     in_double,
-    variance_factors,
+    row_posteriors,
 )
 from skrec.text._rated_pairs import (
-    PairStore,
+    BothSides,
     RatedPairs,
     encoder_rows,
     rated_by_item,
@@ -371,7 +371,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
                 module.word_decoder.offsets.copy_(torch.from_numpy(np.log(sums / sums.mean())))
 
     def _store(self, X, device):
-        return PairStore(X, self.scale_words, device)
+        return BothSides(X, self.scale_words, device)
 
     def _rate_held_out(self, module, X, users, items):
         mean, item_offsets, _ = self._training_offsets
@@ -386,7 +386,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         residual, _ = less_offsets(X, offsets)
         ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X)))
         rows = encoder_rows(ratings, words, self.scale_words)
-        mean, log_var = encode_rows(in_double(module.encoders["item"]), rows)
+        mean, log_var = row_posteriors(in_double(module.encoders["item"]), rows)
         noise_std = float(torch.exp(module.log_noise.detach() / 2))
         return {
             "_mean": offsets[0],
@@ -406,7 +406,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         """Offsets, and means and variances of the latents, of users given as rows."""
         residual, offsets = less_offsets(X, self._offsets)
         rows = encoder_rows(residual, words, self._scale_words)
-        mean, log_var = encode_rows(self._user_encoder(), rows)
+        mean, log_var = row_posteriors(self._user_encoder(), rows)
         with np.errstate(over="ignore"):  # infinite for rows far from those of fit
             return offsets, mean, np.exp(log_var)
 
