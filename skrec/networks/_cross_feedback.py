@@ -243,7 +243,7 @@ class Encoder(nn.Module):
     def _forward_towers(self, data, latent, lengths, dropout_scale):
         """From sums over entries to means and logits of variances, (2, n_rows, n_components)."""
         n_entries = lengths.clamp(min=1).to(self.joint[-1].bias.dtype)[:, None]
-        # With normalize: the sum over all entries, dropped ones too, over the root of their number.
+        # With normalize: the sum over all entries, dropped ones too, over the root of the number.
         scale = torch.full_like(n_entries, dropout_scale)
         if self.normalize:
             scale = (scale / n_entries).sqrt()

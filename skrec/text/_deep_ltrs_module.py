@@ -16,6 +16,7 @@ from skrec.neural._layers import SparseLinear, linear
 from skrec.neural._likelihoods import multinomial_nll_, output_nll
 from skrec.neural._observed import observed_squared_errors
 from skrec.neural._trainer import Trainer
+from skrec.solvers._devices import to_tensor
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 
@@ -319,6 +320,43 @@ class DeepLTRSTrainer(Trainer):
 
     def _remember(self, side):
         self.module.remember(side.side, side.inputs, 8 * self.batch_size)
+
+
+def probable_words(decoder, users, items, n_words):
+    """Numbers of the most probable words of a review by each user about each item.
+
+    Parameters
+    ----------
+    decoder : WordDecoder
+    users, items : ndarray of shape (n_users or n_items, n_components)
+    n_words : int
+
+    Returns
+    -------
+    words : ndarray of int of shape (n_users, n_items, n_words)
+        Most probable first.
+    """
+    device = decoder.words.weight.device
+    of_items = to_tensor(items.astype(np.float32), device)
+    words = np.empty((len(users), len(items), n_words), dtype=np.int64)
+    for block in row_blocks(len(users), 12 * len(items) * decoder.words.out_features):
+        of_users = to_tensor(users[block].astype(np.float32), device)
+        pairs = torch.cartesian_prod(
+            torch.arange(len(of_users), device=device), torch.arange(len(items), device=device)
+        ).T
+        with torch_state():
+            best = decoder(of_users, of_items, pairs).topk(n_words, dim=1).indices
+        words[block] = best.cpu().numpy().reshape(-1, len(items), n_words)
+    return words
+
+
+def topic_words(decoder):
+    """Probabilities of the words in a review of one topic, a row for each topic."""
+    with torch_state():
+        weight = decoder.words.weight
+        n_topics = decoder.topics.out_features
+        pure = torch.eye(n_topics, dtype=weight.dtype, device=weight.device)
+        return torch.softmax(decoder.logits(pure), dim=1).cpu().numpy()
 
 
 class _WordNLL(torch.autograd.Function):
