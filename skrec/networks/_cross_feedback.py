@@ -1,19 +1,16 @@
-"""The network of VAE-BMF: encoders of users and of items that feed each other."""
+"""The network of VAE-BMF: encoders that read the embeddings of the other side."""
 
 import math
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import embedding, logsigmoid
 
 from skrec.networks._row_sums import global_attention, rated_attention, sum_rated
-from skrec.neural._observed import observed_products
-from skrec.solvers._pair_products import pair_products
 
 # Variances start at sigmoid(-3) = 0.05: at one half, noise would drown the first products.
 INITIAL_VARIANCE_LOGIT = -3.0
-# Share of Glorot's scale at which what is fed back begins: it is noise to begin with.
+# Share of Glorot's scale at which weights of embeddings begin: these are noise to begin with.
 INITIAL_ATTENTION = 0.1
 INITIAL_FEEDBACK = 0.1
 
@@ -99,8 +96,8 @@ class Encoder(nn.Module):
     attention_norm : {"softmax", "ratio"}
     normalize : bool
         Whether the sums over entries are divided by the square root of their number.
-    settled : bool, default=False
-        Whether the encoder is fed with the same embeddings for good: those of `settled_state`.
+    frozen : bool, default=False
+        Whether the encoder reads the same embeddings for good: those of `frozen_state`.
     """
 
     def __init__(
@@ -116,7 +113,7 @@ class Encoder(nn.Module):
         attention,
         attention_norm,
         normalize,
-        settled=False,
+        frozen=False,
     ):
         super().__init__()
         self.data_input = data_input
@@ -133,10 +130,10 @@ class Encoder(nn.Module):
         self._gradient_memory = None
         self.register_buffer("table", None)
         self.register_buffer("embeddings", None)
-        if settled:
+        if frozen:
             self.embeddings = torch.empty(n_columns, n_components)
         if cross_feedback:
-            if settled:
+            if frozen:
                 self.table = torch.empty(n_columns, 2 * first)
             else:
                 n_slices = n_columns if latent_input == "concat" else 1
@@ -187,25 +184,25 @@ class Encoder(nn.Module):
             self._gradient_memory = torch.empty_like(self.latent_weight)
         return slice_products(embeddings, self.latent_weight, self._gradient_memory)
 
-    def settled_state(self, embeddings):
-        """State of a settled encoder that is fed with these embeddings."""
+    def frozen_state(self, embeddings):
+        """State of a frozen encoder that reads these embeddings."""
         state = {**self.state_dict(), "embeddings": embeddings}
         if state.pop("latent_weight", None) is not None:
             state["table"] = self.latent_table(embeddings).detach()
         return state
 
-    def forward(self, batch, embeddings=None, table=None, inflation=1.0, left_out=None):
+    def forward(self, batch, embeddings=None, table=None, dropout_scale=1.0, left_out=None):
         """Posterior of each row of a batch.
 
         Parameters
         ----------
         batch : SparseBatch
         embeddings : tensor of shape (n_columns, n_components), default=None
-            None means those that it is settled on.
+            None means those of a frozen encoder.
         table : tensor of shape (n_columns, 2 * hidden_layer_sizes[0]), default=None
             `latent_table(embeddings)`, if it is known already.
-        inflation : float, default=1.0
-            Entries of a row for each one in the batch.
+        dropout_scale : float, default=1.0
+            Entries of a row for each one that dropout has left in the batch.
         left_out : LeftOut, default=None
             Entries without which their rows are encoded too, each in turn.
 
@@ -225,13 +222,15 @@ class Encoder(nn.Module):
             table = self.latent_table(embeddings)
         data = sum_rated(self.data_weight, batch, batch.values) if self.data_input else None
         latent = sum_rated(table, batch) if self.cross_feedback else None
-        pairs = [self._climb(data, latent, batch.offsets.diff(), inflation)]
+        pairs = [self._forward_towers(data, latent, batch.offsets.diff(), dropout_scale)]
         if left_out is not None:
             if self.data_input:
-                data = left_out.rest(data, self.data_weight, left_out.values)
+                data = left_out.sums_without(data, self.data_weight, left_out.values)
             if self.cross_feedback:
-                latent = left_out.rest(latent, table)
-            pairs.append(self._climb(data, latent, left_out.lengths(batch), inflation))
+                latent = left_out.sums_without(latent, table)
+            pairs.append(
+                self._forward_towers(data, latent, left_out.lengths(batch), dropout_scale)
+            )
         if self.attention is not None:
             contexts = self._contexts(pairs[0], batch, embeddings, left_out)
             pairs = [
@@ -241,19 +240,19 @@ class Encoder(nn.Module):
         posteriors = [(pair[0], logsigmoid(pair[1])) for pair in pairs]
         return posteriors[0] if left_out is None else posteriors
 
-    def _climb(self, data, latent, lengths, inflation):
+    def _forward_towers(self, data, latent, lengths, dropout_scale):
         """From sums over entries to means and logits of variances, (2, n_rows, n_components)."""
         n_entries = lengths.clamp(min=1).to(self.joint[-1].bias.dtype)[:, None]
-        # With normalize: the sum over all entries, inflated, over the root of their number.
-        scale = torch.full_like(n_entries, inflation)
+        # With normalize: the sum over all entries, dropped ones too, over the root of the number.
+        scale = torch.full_like(n_entries, dropout_scale)
         if self.normalize:
             scale = (scale / n_entries).sqrt()
         towers = []
         if data is not None:
-            towers.append(_climb_tower(data * scale + self.data_bias, self.data_tower))
+            towers.append(_forward_tower(data * scale + self.data_bias, self.data_tower))
         if latent is not None:
             scale = scale if self.latent_input == "concat" else 1 / n_entries
-            towers.append(_climb_tower(latent * scale + self.latent_bias, self.latent_tower))
+            towers.append(_forward_tower(latent * scale + self.latent_bias, self.latent_tower))
         pair = torch.cat(towers, dim=2)
         for layer in self.joint[:-1]:
             pair = torch.relu(layer(pair))
@@ -278,7 +277,7 @@ class Encoder(nn.Module):
         return [torch.stack(parts) for parts in zip(*contexts, strict=True)]
 
 
-def _climb_tower(first, tower):
+def _forward_tower(first, tower):
     pair = torch.relu(first.view(len(first), 2, -1).transpose(0, 1))  # (2, n_rows, n_hidden)
     for layer in tower:
         pair = torch.relu(layer(pair))
@@ -290,73 +289,6 @@ def _init_uniform(weight, fan_in, fan_out, generator):
     nn.init.uniform_(weight, -bound, bound, generator=generator)
 
 
-def expected_squared_error(batch, user_mean, user_log_var, item_mean, item_log_var):
-    r"""Expectation of the squared error of each entry, embeddings drawn from their posteriors.
-
-    .. math:: (x - \mu \cdot \nu)^2 + \sum_k \mu_k^2 t_k + s_k (\nu_k^2 + t_k)
-
-    for a user's means and variances :math:`\mu, s` and an item's :math:`\nu, t`.
-
-    Parameters
-    ----------
-    batch : SparseBatch
-        Its rows are users and its items those given.
-    user_mean, user_log_var : tensor of shape (n_rows, n_components)
-    item_mean, item_log_var : tensor of shape (n_items, n_components)
-
-    Returns
-    -------
-    errors : tensor of shape (n_entries,)
-    """
-    user_var, item_var = user_log_var.exp(), item_log_var.exp()
-    means = observed_products(user_mean, item_mean, batch)
-    variances = observed_products(
-        torch.cat([user_mean**2, user_var], dim=1),
-        torch.cat([item_var, item_mean**2 + item_var], dim=1),
-        batch,
-    )
-    return (batch.values - means) ** 2 + variances
-
-
-def expected_squared_errors(values, users, items):
-    """`expected_squared_error` of single ratings, each with a posterior of either side.
-
-    Parameters
-    ----------
-    values : tensor of shape (n_pairs,)
-    users, items : tuple of tensor of shape (n_pairs, n_components)
-        Means and logarithms of variances.
-
-    Returns
-    -------
-    errors : tensor of shape (n_pairs,)
-    """
-    (user_mean, user_log_var), (item_mean, item_log_var) = users, items
-    user_var, item_var = user_log_var.exp(), item_log_var.exp()
-    variances = user_mean**2 * item_var + user_var * (item_mean**2 + item_var)
-    return (values - (user_mean * item_mean).sum(dim=1)) ** 2 + variances.sum(dim=1)
-
-
 def as_moments(mean, log_var):
     """Means and variances as arrays, from means and logarithms of variances as tensors."""
     return mean.cpu().numpy(), log_var.exp().cpu().numpy()
-
-
-def pair_moments(users, items, rows, columns):
-    """Mean and variance of the product of a user's and an item's embedding, independent.
-
-    Parameters
-    ----------
-    users, items : tuple of ndarray of shape (n_users or n_items, n_components)
-        Means and variances of the embeddings.
-    rows, columns : ndarray of int of shape (n_pairs,)
-
-    Returns
-    -------
-    means, variances : ndarray of shape (n_pairs,)
-    """
-    (user_means, user_vars), (item_means, item_vars) = users, items
-    means = pair_products(user_means, item_means, rows, columns)
-    left = np.concatenate([user_means**2, user_vars], axis=1)
-    right = np.concatenate([item_vars, item_means**2 + item_vars], axis=1)
-    return means, pair_products(left, right, rows, columns)

@@ -9,13 +9,13 @@ from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
 from skrec.networks._deep_latent_factor_module import (
     DeepLatentFactorModule,
-    encode_rows,
     noise_variance,
     rate_pairs,
+    row_codes,
 )
+from skrec.neural._entries import EntryStore
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._layers import init_glorot
-from skrec.neural._pairs import PairStore
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.utils._compat import Interval, StrOptions
 
@@ -240,10 +240,10 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         nn.init.constant_(module.rating[-1].bias, X.data.mean())
 
     def _store(self, X, device):
-        return PairStore(X, device)
+        return EntryStore(X, device)
 
     def _fitted_state(self, module, X):
-        items = encode_rows(module.item_encoder, X.T.tocsr())
+        items = row_codes(module.item_encoder, X.T.tocsr())
         state = {"_items": items, "item_embeddings_": items[:, : module.n_components]}
         if not module.variational:
             vars(self).pop("noise_variance_", None)
@@ -261,12 +261,12 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         }
 
     def _rate_held_out(self, module, X, users, items):
-        user_codes = encode_rows(module.user_encoder, X)
-        item_codes = encode_rows(module.item_encoder, X.T.tocsr())
+        user_codes = row_codes(module.user_encoder, X)
+        item_codes = row_codes(module.item_encoder, X.T.tocsr())
         return rate_pairs(module, user_codes, item_codes, users, items)
 
     def _user_states(self, X):
-        return encode_rows(self._scoring_module().user_encoder, X)
+        return row_codes(self._scoring_module().user_encoder, X)
 
     def _embed(self, X):
         return self._user_states(X)[:, : self.item_embeddings_.shape[1]]

@@ -11,8 +11,8 @@ from torch import nn
 from skrec.base._ratings import SMALLEST_NOISE
 from skrec.neural._batches import map_rows
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
+from skrec.neural._entries import EntryStore
 from skrec.neural._layers import SparseLinear, linear
-from skrec.neural._pairs import PairStore
 from skrec.solvers._devices import to_tensor
 from skrec.solvers._torch_state import torch_state
 
@@ -169,7 +169,7 @@ class DeepLatentFactorModule(nn.Module):
         return (self.rate(*codes) - batch.ratings) ** 2 / 2 + self.beta * kl
 
 
-def encode_rows(encoder, X):
+def row_codes(encoder, X):
     """What an encoder makes of all rows, an array of shape (n_rows, n_outputs)."""
     weight = encoder.first.weight
     return map_rows(encoder, X, weight.device, row_bytes=16 * weight.shape[1])
@@ -246,7 +246,7 @@ def noise_variance(module, X, draws):
     order = np.random.default_rng(0).permutation(X.nnz)[:N_RESIDUALS]
     left = 0.0
     with torch_state():
-        for batch in PairStore(X, device).batches(N_PAIRS, order):
+        for batch in EntryStore(X, device).batches(N_PAIRS, order):
             pair = [
                 module.user_encoder.leave_one_out(batch.users),
                 module.item_encoder.leave_one_out(batch.items),

@@ -1,4 +1,4 @@
-"""VAE-BMF in training: both encoders on blocks of users and items, and what they feed back."""
+"""VAE-BMF in training: encoders on blocks of users and items, and the embeddings they read."""
 
 from dataclasses import dataclass, replace
 
@@ -6,26 +6,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from skrec.networks._cross_feedback import (
-    Encoder,
-    expected_squared_error,
-    expected_squared_errors,
-)
+from skrec.networks._cross_feedback import Encoder
 from skrec.networks._row_sums import LeftOut
 from skrec.neural._batches import RowStore, SparseBatch
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
-from skrec.neural._observed import observed_products
+from skrec.neural._observed import observed_products, observed_squared_errors
 from skrec.neural._trainer import Trainer
 from skrec.solvers._devices import to_tensor
+from skrec.solvers._gaussian_products import expected_squared_errors
 
-# Deviation of the embeddings that the first sweep is fed with.
+# Deviation of the embeddings that encoders read in the first sweep.
 INITIAL_DEVIATION = 0.1
 # Rows that are encoded at a time where no gradient is needed.
 N_ENCODED_ROWS = 1024
 
 
 class VAEBMFModule(nn.Module):
-    """Encoders of users and of items, and the embeddings that they were last fed with.
+    """Encoders of users and of items, and the embeddings that they read in this sweep.
 
     Parameters
     ----------
@@ -73,7 +70,7 @@ class VAEBMFModule(nn.Module):
         self.leave_one_out = leave_one_out
 
     def init(self, n_entries, generator):
-        """Draw the weights, and the embeddings that the first sweep is fed with."""
+        """Draw the weights, and the embeddings of the first sweep."""
         n_users, n_items = len(self.user_embeddings), len(self.item_embeddings)
         self.user_encoder.init(n_entries / n_users, generator)
         self.item_encoder.init(n_entries / n_items, generator)
@@ -89,12 +86,13 @@ class VAEBMFModule(nn.Module):
         )
         left_out = block.left_out() if self.leave_one_out else (None, None)
         posteriors = [
-            encoder(batch, embeddings, inflation=block.inflation, left_out=one)
+            encoder(batch, embeddings, dropout_scale=block.dropout_scale, left_out=one)
             for (encoder, batch, embeddings), one in zip(sides, left_out, strict=True)
         ]
         if self.leave_one_out:
-            (users, user_rests), (items, item_rests) = posteriors
-            errors = self._pair_errors(block.ratings.values, user_rests, item_rests, generator)
+            (users, users_without), (items, items_without) = posteriors
+            values = block.ratings.values
+            errors = self._pair_errors(values, users_without, items_without, generator)
         else:
             users, items = posteriors
             errors = self._errors(block.ratings, users, items, generator)
@@ -109,13 +107,13 @@ class VAEBMFModule(nn.Module):
 
     def _errors(self, ratings, users, items, generator):
         if not self.sampled:
-            return expected_squared_error(ratings, *users, *items)
+            return observed_squared_errors(ratings, _with_variances(users), _with_variances(items))
         drawn = [draw_gaussian(*posterior, generator) for posterior in (users, items)]
         return (ratings.values - observed_products(*drawn, ratings)) ** 2
 
     def _pair_errors(self, values, users, items, generator):
         if not self.sampled:
-            return expected_squared_errors(values, users, items)
+            return expected_squared_errors(values, _with_variances(users), _with_variances(items))
         z, v = (draw_gaussian(*posterior, generator) for posterior in (users, items))
         return (values - (z * v).sum(dim=1)) ** 2
 
@@ -127,17 +125,22 @@ class VAEBMFModule(nn.Module):
         """Posterior of every item, given the users' embeddings."""
         return _encode(self.item_encoder, store.by_item, user_embeddings)
 
-    def settled_items(self, store):
+    def final_items(self, store):
         """Posterior of every item given the users' means: what predictions are made from."""
         user_means, _ = self.encode_users(store, self.item_embeddings)
         return self.encode_items(store, user_means)
 
     def resample(self, store, generator):
-        """Draw the embeddings that the next sweep is fed with."""
+        """Draw the embeddings that encoders read in the next sweep."""
         users = self.encode_users(store, self.item_embeddings)
         items = self.encode_items(store, self.user_embeddings)
         self.user_embeddings.copy_(draw_gaussian(*users, generator))
         self.item_embeddings.copy_(draw_gaussian(*items, generator))
+
+
+def _with_variances(posterior):
+    mean, log_var = posterior
+    return mean, log_var.exp()
 
 
 @torch.no_grad()
@@ -160,7 +163,7 @@ class Block:
     user_share, item_share : float
         Share of the divergence of a user, or an item, that is counted in this block: over all
         blocks they add up to 1.
-    inflation : float, default=1.0
+    dropout_scale : float, default=1.0
         Entries of a row for each one that dropout has left in `users` and `items`.
     is_kept : bool tensor of shape (n_ratings,), default=None
         Which of `ratings` dropout has left in `users` and `items`. None means all.
@@ -171,7 +174,7 @@ class Block:
     ratings: SparseBatch
     user_share: float
     item_share: float
-    inflation: float = 1.0
+    dropout_scale: float = 1.0
     is_kept: torch.Tensor | None = None
 
     @property
@@ -266,7 +269,7 @@ class NestedBlocks:
                     replace(ratings, items=position_of[ratings.items], n_items=len(items[number])),
                     user_share=1 / meets.sum(),
                     item_share=1 / is_met[:, number].sum(),
-                    inflation=1 / (1 - self.dropout),
+                    dropout_scale=1 / (1 - self.dropout),
                     is_kept=is_kept[ratings.entries] if self.dropout > 0 else None,
                 )
                 yield block, None
@@ -322,7 +325,7 @@ class NestedTrainer(Trainer):
     ):
         if kwargs["placement"].n_processes > 1:
             raise ValueError(
-                "VAEBMF trains in one process, because what it is fed with is drawn in common: "
+                "VAEBMF trains in one process, because embeddings are drawn once for all blocks: "
                 f"WORLD_SIZE must be 1, got {kwargs['placement'].n_processes}."
             )
         super().__init__(module, **kwargs)
@@ -343,7 +346,7 @@ class NestedTrainer(Trainer):
         return NestedBlocks(dataset, *sizes, self.dropout, self.rng, self.generator)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Make one sweep, then draw the embeddings that the next one is fed with."""
+        """Make one sweep, then draw the embeddings of the next one."""
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         if iterator is not None:
             self.module.resample(iterator.store, self.generator)

@@ -12,7 +12,7 @@ from skrec.neural._observed import observed_products
 SMALLEST_DENOMINATOR = 1e-6
 # Least share of attention that other entries are taken to have where one is left out: what is
 # left of rounded sums has no digits below.
-SMALLEST_REST = 1e-4
+SMALLEST_SHARE_OF_OTHERS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class LeftOut:
         """Entries that are left of the row of each, an int64 tensor of shape (n_pairs,)."""
         return batch.offsets.diff()[self.rows] - self.is_there.long()
 
-    def rest(self, sums, table, weights=None):
-        """What sums over the entries of rows come to without each entry.
+    def sums_without(self, sums, table, weights=None):
+        """Sums over the entries of rows, without each entry in turn.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class LeftOut:
 
         Returns
         -------
-        rest : tensor of shape (n_pairs, n_outputs)
+        sums : tensor of shape (n_pairs, n_outputs)
         """
         is_there = self.is_there.to(sums.dtype)
         weights = is_there if weights is None else is_there * weights
@@ -101,7 +101,7 @@ def rated_attention(queries, embeddings, batch, norm, left_out=None):
     -------
     context : tensor of shape (n_rows, n_components)
         Zeros for a row without entries.
-    rest : tensor of shape (n_pairs, n_components)
+    of_others : tensor of shape (n_pairs, n_components)
         Only with `left_out`: the average over the other entries of the row, for the row's query.
     """
     rows = batch.rows
@@ -124,9 +124,9 @@ def rated_attention(queries, embeddings, batch, norm, left_out=None):
     if norm == "softmax":
         own = torch.exp(torch.where(left_out.is_there, own - largest[left_out.rows], 0))
     share = own * left_out.is_there / totals.index_select(0, left_out.rows)
-    rest = left_out.rest(context, embeddings, share)
-    rest = rest / _away_from_zero(1 - share, SMALLEST_REST)[:, None]
-    return context, rest * (left_out.lengths(batch) > 0)[:, None]
+    of_others = left_out.sums_without(context, embeddings, share)
+    of_others = of_others / _away_from_zero(1 - share, SMALLEST_SHARE_OF_OTHERS)[:, None]
+    return context, of_others * (left_out.lengths(batch) > 0)[:, None]
 
 
 def global_attention(queries, embeddings, norm):

@@ -1,4 +1,4 @@
-"""VAE-BMF: Bayesian matrix factorisation by two variational autoencoders that feed each other."""
+"""VAE-BMF: Bayesian matrix factorisation by two variational autoencoders."""
 
 from numbers import Integral, Real
 
@@ -8,13 +8,14 @@ from scipy import sparse
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE, UncertainRatingMixin
-from skrec.networks._cross_feedback import Encoder, as_moments, pair_moments
+from skrec.networks._cross_feedback import Encoder, as_moments
 from skrec.networks._nested_blocks import NestedTrainer, RatingStore, VAEBMFModule
 from skrec.neural._batches import RowStore
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
 from skrec.neural._held_out import hold_out_entries
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.neural._weights import as_tensors
+from skrec.solvers._gaussian_products import pair_moments, variance_factors
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
@@ -38,7 +39,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         + \beta_\text{item} \sum_i \mathrm{KL}(q(z_i) \,\|\, N(0, I))
 
     over the observed ratings, with :math:`m` their mean. After each sweep over the data the
-    embeddings are drawn anew from their posteriors and fed to the encoders of the next.
+    embeddings are drawn anew from their posteriors, for the encoders to read in the next.
 
     Each encoder has two towers, one for ratings and one for embeddings, whose outputs are joined.
     What comes out may then attend to the embeddings once more. A new user needs no training: the
@@ -171,24 +172,24 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     - The variance of the noise is 1: the objective has a squared error. With equal betas, that
       is the bound on the evidence for a variance of the noise of beta. `learn_noise` is the
       alternative.
-    - Embeddings that are fed start from a normal of deviation 0.1, and are constants within a
-      sweep. Batches are put together anew at each sweep. After it, both sides are drawn given
-      the embeddings that were fed in it, without dropout.
+    - Embeddings that encoders read start from a normal of deviation 0.1, and are constants within
+      a sweep. Batches are put together anew at each sweep. After it, both sides are drawn given
+      the embeddings that were read in it, without dropout.
     - Means and variances come from separate copies of all layers. Variances attend before the
       logistic function that ends them, so that they stay in (0, 1). They begin near 0.05.
     - Products of attention with ``attention_norm="softmax"`` are divided by the square root of
       `n_components`.
     - Weights are drawn by Glorot's rule, those of the first layers by the number of entries that
-      a row has on average, not by the width of the input. The weights of embeddings that are fed
-      begin at a tenth of that, and attention begins as what it attends from plus a little of what
-      it finds. The optimiser is Adam.
+      a row has on average, not by the width of the input. The weights of embeddings begin
+      at a tenth of that, and attention begins as what it attends from plus a little of what it
+      finds. The optimiser is Adam.
     - A rating that is asked for never stands in the input of the encoders. `leave_one_out` makes
       it so in training: the rating's share of the first layers' sums is taken off, which is exact,
       and the layers above are computed for each rating. Of attention with "rated", a rating's own
       share is taken off too; the query stays that of the whole row, as do the divergences, and the
-      embeddings that are fed have read all ratings.
+      embeddings that are read come from all ratings.
     - Predictions are products of posterior means: the users' means given the items' drawn
-      embeddings are fed to the encoder of items, and the items' means that it gives are what
+      embeddings are what the encoder of items reads, and the items' means that it gives are what
       users are encoded with and multiplied by. The mean over draws of both embeddings is that
       product as well.
     - There is no ``partial_fit``: the encoder of items has weights for each training user. It is
@@ -367,7 +368,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
         def score(module):
             store = RatingStore(self._centered(training), module.item_embeddings.device)
-            items = module.settled_items(store)
+            items = module.final_items(store)
             states = as_moments(*module.encode_users(store, items[0]))
             means, variances = pair_moments(states, as_moments(*items), users, held_out.indices)
             means += self._mean
@@ -379,7 +380,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     def _fitted_state(self, module, X):
         store = RatingStore(self._centered(X), module.item_embeddings.device)
-        items = module.settled_items(store)
+        items = module.final_items(store)
         means, variances = as_moments(*items)
         noise = float(module.noise_variance)
         if noise == 0:  # nothing was held out
@@ -387,7 +388,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             users = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
             fitted, spread = pair_moments(states, (means, variances), users, X.indices)
             noise = np.mean((X.data - self._mean - fitted) ** 2, dtype=np.float64) + spread.mean()
-        state = module.user_encoder.settled_state(items[0])
+        state = module.user_encoder.frozen_state(items[0])
         noise = max(float(noise), SMALLEST_NOISE)
         return {
             "mean_": self._in_ratings(self._mean),
@@ -413,7 +414,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         options = {
             name: self._options[name] for name in self._options if name not in TRAINING_OPTIONS
         }
-        encoder = Encoder(self.n_features_in_, **options, settled=True)
+        encoder = Encoder(self.n_features_in_, **options, frozen=True)
         encoder.load_state_dict(as_tensors(self._encoder_weights), assign=True)
         return encoder
 
@@ -435,13 +436,10 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     def _score_rows_std(self, X):
         means, variances = self._user_states(X)
-        products = (
-            means**2 @ self.item_variances_.T
-            + variances @ (self.item_embeddings_**2 + self.item_variances_).T
-        )
-        return means @ self.item_embeddings_.T + self._mean, np.sqrt(
-            products + self._noise_variance
-        )
+        items = self.item_embeddings_, self.item_variances_
+        left, right = variance_factors((means, variances), items)
+        std = np.sqrt(left @ right.T + self._noise_variance)
+        return means @ self.item_embeddings_.T + self._mean, std
 
     def _score_pairs(self, states, users, items):
         return pair_products(states[0], self.item_embeddings_, users, items) + self._mean

@@ -5,6 +5,8 @@ import warnings
 import torch
 from torch.nn.functional import embedding_bag
 
+from skrec.solvers._gaussian_products import variance_factors
+
 # Entries that are gathered at a time where there is no sampled product.
 N_GATHERED = 1024
 
@@ -97,3 +99,24 @@ def _gathered_products(left, right, batch):
             )
         ]
     )
+
+
+def observed_squared_errors(batch, left, right, weights=None):
+    """Expected squared error of each entry around the product of two normal vectors.
+
+    Parameters
+    ----------
+    batch : SparseBatch
+    left, right : pair of tensor of shape (n_rows or n_items, n_components)
+        Means and variances, independent in each coordinate.
+    weights : tensor of shape (n_components,), default=None
+        Of the coordinates in the product. None means 1.
+
+    Returns
+    -------
+    errors : tensor of shape (n_entries,)
+    """
+    weighted = left[0] if weights is None else weights * left[0]
+    residuals = batch.values - observed_products(weighted, right[0], batch)
+    variances = observed_products(*variance_factors(left, right, weights), batch)
+    return residuals**2 + variances

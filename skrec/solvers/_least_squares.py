@@ -28,15 +28,14 @@ def ridge(features, targets, penalties, advice, with_losses=True):
     losses : float64 tensor of shape (n_rows, n_targets, n_targets) or None
         The minima on the diagonal, in general the inner products :math:`y_i'(y_j - F w_j)`.
     """
+    factors = _penalized_factors(features, penalties, advice)
     if _has_few_entries(features):
-        factors = factorize(_penalized(torch.bmm(features, features.mT), penalties), advice)
         solved = torch.cholesky_solve(targets, factors)
         weights = torch.bmm(features.mT, solved)
         if not with_losses:
             return weights, None
         return weights, penalties[:, None, None] * _inner_products(targets, solved)
     moments = torch.bmm(features.mT, targets)
-    factors = factorize(_penalized(torch.bmm(features.mT, features), penalties), advice)
     weights = torch.cholesky_solve(moments, factors)
     if not with_losses:
         return weights, None
@@ -66,13 +65,11 @@ def posterior(features, penalties, advice, with_covariances=True):
         :math:`H^{-1}`.
     """
     n_features = features.shape[2]
+    factors = _penalized_factors(features, penalties, advice)
     if not _has_few_entries(features):
-        gram = torch.bmm(features.mT, features)
-        inverses = torch.cholesky_inverse(factorize(_penalized(gram, penalties), advice))
+        inverses = torch.cholesky_inverse(factors)
         traces = inverses.diagonal(dim1=1, dim2=2).sum(dim=1)
         return n_features - penalties * traces, inverses if with_covariances else None
-    gram = torch.bmm(features, features.mT)
-    factors = factorize(_penalized(gram, penalties), advice)
     # F' (FF' + penalty I)^-1 F = R'R
     roots = torch.linalg.solve_triangular(factors, features, upper=False)
     freedom = roots.square().sum(dim=(1, 2))
@@ -103,6 +100,11 @@ def _has_few_entries(features):
     return features.shape[1] <= features.shape[2]
 
 
-def _penalized(gram, penalties):
+def _penalized_factors(features, penalties, advice):
+    """Cholesky factors of the smaller of both matrices, with the penalty on its diagonal."""
+    if _has_few_entries(features):
+        gram = torch.bmm(features, features.mT)
+    else:
+        gram = torch.bmm(features.mT, features)
     gram.diagonal(dim1=1, dim2=2).add_(penalties[:, None])
-    return gram
+    return factorize(gram, advice)

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
@@ -11,6 +12,7 @@ from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_siz
 from skrec.neural._layers import init_uniform
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.reviews import as_reviews
+from skrec.solvers._gaussian_products import variance_factors
 from skrec.solvers._offsets import fit_offsets, less_offsets
 from skrec.solvers._pair_products import pair_products
 from skrec.text._deep_ltrs_module import (
@@ -18,21 +20,24 @@ from skrec.text._deep_ltrs_module import (
     INITIAL_LOG_VARIANCE,
     DeepLTRSModule,
     DeepLTRSTrainer,
-    encode_rows,
     in_double,
-    variance_factors,
+    probable_words,
+    row_posteriors,
+    topic_words,
 )
 from skrec.text._rated_pairs import (
-    PairStore,
+    BothSides,
     RatedPairs,
     encoder_rows,
     rated_by_item,
+    sum_words,
 )
-from skrec.text._review_words import ReviewWordsMixin
+from skrec.text._vocabulary import Vocabulary
 from skrec.utils._compat import HasMethods, Interval
+from skrec.utils._validation import check_items, check_k
 
 
-class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
+class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     r"""Deep latent model of ratings and review texts (DeepLTRS).
 
     A user :math:`i` and an item :math:`j` have latents :math:`R_i, C_j \sim N(0, I)`, which
@@ -200,6 +205,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
 
     _module_class = DeepLTRSModule
     _trainer_class = DeepLTRSTrainer
+    _vocabulary = None
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
@@ -334,6 +340,129 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         """
         return self._encode_users(*self._check_input(X, reviews))[1].astype(np.float32)
 
+    def fit_transform(self, X, y=None, *, reviews=None):
+        """Learn from users' ratings and reviews, and embed the same users by both.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user. Stored entries (dense input: the non-zeros) are the ratings.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : {Reviews, array-like of str, matrix}, default=None
+            What was written with the ratings, as in ``fit``.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, n_components)
+            Those of ``fit(X, reviews=reviews).transform(X, reviews=reviews)``.
+        """
+        return self.fit(X, y, reviews=reviews).transform(X, reviews=reviews)
+
+    def predict_words(self, X, items, n_words=10, *, reviews=None):
+        """Predict the most probable words of reviews that are not written yet.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+        items : array-like of int or of bool
+            The items to write about, as column indices or as a mask over the items.
+        n_words : int, default=10
+            Number of words.
+        reviews : {Reviews, array-like of str, matrix}, default=None
+            What the users wrote with their ratings, as in ``fit``.
+
+        Returns
+        -------
+        words : ndarray of shape (n_users, n_asked_items, n_words)
+            Elements of ``vocabulary_``, most probable first; items in ascending order.
+        """
+        n_words = self._check_n_words(n_words)
+        X, read = self._check_input(X, reviews)
+        items = check_items(items, X.shape[1])
+        _, users, _ = self._encode_users(X, read)
+        decoder = self._scoring_module().word_decoder
+        return self.vocabulary_[
+            probable_words(decoder, users, self.item_embeddings_[items], n_words)
+        ]
+
+    def topics(self, n_words=10):
+        """List the most probable words of each topic.
+
+        Parameters
+        ----------
+        n_words : int, default=10
+            Number of words.
+
+        Returns
+        -------
+        words : ndarray of shape (n_topics, n_words)
+            Elements of ``vocabulary_``, most probable first.
+        """
+        n_words = self._check_n_words(n_words)
+        return self.vocabulary_[np.argsort(-self.topic_word_, axis=1, kind="stable")[:, :n_words]]
+
+    @property
+    def topic_word_(self):
+        """Probabilities of the words in a review of one topic."""
+        self._words_for("topic_word_")
+        return topic_words(self._scoring_module().word_decoder)
+
+    @property
+    def vocabulary_(self):
+        """The words, an array of shape (n_words,)."""
+        return self._words_for("vocabulary_").names
+
+    @property
+    def vectorizer_(self):
+        """The fitted vectorizer; None if reviews were counts."""
+        return self._words_for("vectorizer_").vectorizer
+
+    def _words_for(self, name):
+        if self._vocabulary is None:
+            raise AttributeError(f"{name} needs a {type(self).__name__} fitted with reviews")
+        return self._vocabulary
+
+    def _check_n_words(self, n_words):
+        check_is_fitted(self)
+        if self._vocabulary is None:
+            raise ValueError(
+                f"{type(self).__name__} was fitted without reviews and knows no words: fit it "
+                "with reviews."
+            )
+        return min(check_k(n_words, name="n_words"), len(self._vocabulary))
+
+    def _read_reviews(self, reviews):
+        if self._vocabulary is None:
+            raise ValueError(
+                f"{type(self).__name__} was fitted without reviews and cannot read any: fit it "
+                "with reviews, or leave them out here."
+            )
+        return sum_words(reviews.index, self._vocabulary.count(reviews.entry_documents))
+
+    def _check_training_rows(self, X, reset):
+        rows = super()._check_training_rows(X, reset)
+        given = self._given_reviews
+        self._reviews = None if given is None else as_reviews(given, X, rows)
+        return rows
+
+    def _training_words(self, X):
+        """Learn the vocabulary, unless training goes on, and count words: a row for each entry."""
+        if self._reviews is None:
+            self._vocabulary = None
+            return None
+        if self.warm_start and self._vocabulary is not None:
+            return self._words_of(X)
+        documents = self._reviews.aligned_with(X).entry_documents
+        self._vocabulary, words = Vocabulary.learn(self.vectorizer, documents)
+        return words
+
+    def _words_of(self, X):
+        if self._reviews is None:
+            return None
+        return self._vocabulary.count(self._reviews.aligned_with(X).entry_documents)
+
     def _training_part(self, X):
         self._training_offsets = self._fit_offsets(X)
         return RatedPairs(less_offsets(X, self._training_offsets)[0], self._training_words(X))
@@ -371,7 +500,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
                 module.word_decoder.offsets.copy_(torch.from_numpy(np.log(sums / sums.mean())))
 
     def _store(self, X, device):
-        return PairStore(X, self.scale_words, device)
+        return BothSides(X, self.scale_words, device)
 
     def _rate_held_out(self, module, X, users, items):
         mean, item_offsets, _ = self._training_offsets
@@ -386,7 +515,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         residual, _ = less_offsets(X, offsets)
         ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X)))
         rows = encoder_rows(ratings, words, self.scale_words)
-        mean, log_var = encode_rows(in_double(module.encoders["item"]), rows)
+        mean, log_var = row_posteriors(in_double(module.encoders["item"]), rows)
         noise_std = float(torch.exp(module.log_noise.detach() / 2))
         return {
             "_mean": offsets[0],
@@ -406,7 +535,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         """Offsets, and means and variances of the latents, of users given as rows."""
         residual, offsets = less_offsets(X, self._offsets)
         rows = encoder_rows(residual, words, self._scale_words)
-        mean, log_var = encode_rows(self._user_encoder(), rows)
+        mean, log_var = row_posteriors(self._user_encoder(), rows)
         with np.errstate(over="ignore"):  # infinite for rows far from those of fit
             return offsets, mean, np.exp(log_var)
 
@@ -447,3 +576,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
     def _variance_factors(self, states):
         items = self.item_embeddings_, self._item_variances
         return variance_factors(states[1:], items, self.component_weights_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.recommender_tags.reads_reviews = True
+        return tags

@@ -14,8 +14,9 @@ from skrec.neural._batches import RowStore
 from skrec.neural._divergences import LOG_2PI, draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
 from skrec.neural._likelihoods import multinomial_nll_, output_nll
-from skrec.neural._observed import observed_products
+from skrec.neural._observed import observed_squared_errors
 from skrec.neural._trainer import Trainer
+from skrec.solvers._devices import to_tensor
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 
@@ -275,7 +276,7 @@ class DeepLTRSModule(nn.Module):
         """Negative lower bound of each row, less the divergences of the other side."""
         mean, log_var = self.encoders[batch.side](batch.inputs, generator)
         other = [part[batch.others] for part in self.posteriors[OTHER[batch.side]]]
-        squared_error = expected_squared_error(
+        squared_error = observed_squared_errors(
             batch.ratings,
             (mean, log_var.exp()),
             (other[0], other[1].exp()),
@@ -321,49 +322,41 @@ class DeepLTRSTrainer(Trainer):
         self.module.remember(side.side, side.inputs, 8 * self.batch_size)
 
 
-def expected_squared_error(ratings, own, others, weights):
-    r"""Expected squared error of each rating under independent Gaussian latents.
-
-    .. math::
-        E\Big(y - \sum_d w_d R_d C_d\Big)^2 = \Big(y - \sum_d w_d \mu^R_d \mu^C_d\Big)^2
-        + \sum_d w_d^2 \big((\mu^R_d)^2 s^C_d + (\mu^C_d)^2 s^R_d + s^R_d s^C_d\big)
+def probable_words(decoder, users, items, n_words):
+    """Numbers of the most probable words of a review by each user about each item.
 
     Parameters
     ----------
-    ratings : SparseBatch of n_rows rows and n_others columns
-    own, others : pair of tensors of shape (n_rows, n_components) and (n_others, n_components)
-        Means and variances of rows and of columns.
-    weights : tensor of shape (n_components,)
+    decoder : WordDecoder
+    users, items : ndarray of shape (n_users or n_items, n_components)
+    n_words : int
 
     Returns
     -------
-    squared_error : tensor of shape (n_entries,)
+    words : ndarray of int of shape (n_users, n_items, n_words)
+        Most probable first.
     """
-    (mean, var), (other_mean, other_var) = own, others
-    residual = ratings.values - observed_products(mean, weights * other_mean, ratings)
-    squares = weights**2
-    variance = observed_products(mean**2, squares * other_var, ratings)
-    variance = variance + observed_products(var, squares * (other_mean**2 + other_var), ratings)
-    return residual**2 + variance
+    device = decoder.words.weight.device
+    of_items = to_tensor(items.astype(np.float32), device)
+    words = np.empty((len(users), len(items), n_words), dtype=np.int64)
+    for block in row_blocks(len(users), 12 * len(items) * decoder.words.out_features):
+        of_users = to_tensor(users[block].astype(np.float32), device)
+        pairs = torch.cartesian_prod(
+            torch.arange(len(of_users), device=device), torch.arange(len(items), device=device)
+        ).T
+        with torch_state():
+            best = decoder(of_users, of_items, pairs).topk(n_words, dim=1).indices
+        words[block] = best.cpu().numpy().reshape(-1, len(items), n_words)
+    return words
 
 
-def variance_factors(own, others, weights):
-    """Arrays whose rows have the variances of weighted products of latents as inner products.
-
-    Parameters
-    ----------
-    own, others : pair of ndarray of shape (n_rows, n_components) and (n_others, n_components)
-        Means and variances.
-    weights : ndarray of shape (n_components,)
-
-    Returns
-    -------
-    left : ndarray of shape (n_rows, 2 * n_components)
-    right : ndarray of shape (n_others, 2 * n_components)
-    """
-    (mean, var), (other_mean, other_var) = own, others
-    left = np.hstack([weights**2 * mean**2, weights**2 * var])
-    return left, np.hstack([other_var, other_mean**2 + other_var])
+def topic_words(decoder):
+    """Probabilities of the words in a review of one topic, a row for each topic."""
+    with torch_state():
+        weight = decoder.words.weight
+        n_topics = decoder.topics.out_features
+        pure = torch.eye(n_topics, dtype=weight.dtype, device=weight.device)
+        return torch.softmax(decoder.logits(pure), dim=1).cpu().numpy()
 
 
 class _WordNLL(torch.autograd.Function):
@@ -406,7 +399,7 @@ def in_double(encoder):
     return deepcopy(encoder).eval().to(widest_float(encoder.mean.weight.device))
 
 
-def encode_rows(encoder, rows):
+def row_posteriors(encoder, rows):
     """Means and log variances of all rows: two arrays of shape (n_rows, n_components)."""
     weight = encoder.mean.weight
     parts = []

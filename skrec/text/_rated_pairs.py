@@ -35,7 +35,7 @@ class RatedPairs:
 
 
 @dataclass(frozen=True)
-class PairBatch:
+class SideBatch:
     """Some users and all that they rated, or some items and all who rated them.
 
     Parameters
@@ -66,7 +66,7 @@ class PairBatch:
     n_total: int
 
 
-class PairSide(torch.utils.data.Dataset):
+class SideStore(torch.utils.data.Dataset):
     """Rated pairs as rows of one side; rows without a rating are left out of the batches.
 
     Parameters
@@ -121,7 +121,7 @@ class PairSide(torch.utils.data.Dataset):
                 self._indptr[rows] - (ends - lengths), lengths
             )
             words = self._words.cut(self._entries[positions])
-        return PairBatch(
+        return SideBatch(
             side=self.side,
             inputs=self.inputs.cut(rows),
             ratings=replace(ratings, items=columns, n_items=len(others)),
@@ -132,7 +132,7 @@ class PairSide(torch.utils.data.Dataset):
         )
 
 
-class PairStore(torch.utils.data.Dataset):
+class BothSides(torch.utils.data.Dataset):
     """Rated pairs from both sides.
 
     Parameters
@@ -147,7 +147,7 @@ class PairStore(torch.utils.data.Dataset):
         words = None if pairs.words is None else RowStore(pairs.words, device)
         entries = np.arange(pairs.ratings.nnz)
         by_item = item_rows(pairs.ratings, entries)
-        self.users = PairSide(
+        self.users = SideStore(
             "user",
             pairs.ratings,
             encoder_rows(pairs.ratings, sum_words(pairs.ratings, pairs.words), scale_words),
@@ -156,7 +156,7 @@ class PairStore(torch.utils.data.Dataset):
             device,
         )
         ratings, item_words = rated_by_item(pairs, by_item)
-        self.items = PairSide(
+        self.items = SideStore(
             "item",
             ratings,
             encoder_rows(ratings, item_words, scale_words),

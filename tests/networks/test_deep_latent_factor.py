@@ -13,8 +13,8 @@ from skrec.networks._deep_latent_factor_module import (
     noise_variance,
     rate_pairs,
 )
+from skrec.neural._entries import EntryStore
 from skrec.neural._layers import init_glorot
-from skrec.neural._pairs import PairStore
 
 CPU = torch.device("cpu")
 OPTIONS = {"hidden_layer_sizes": (16,), "random_state": 0, "device": "cpu"}
@@ -72,7 +72,7 @@ def assert_same_gradients(one, other, module):
 def test_the_input_without_the_rating_is_exact_in_values_and_gradients():
     X = ratings()
     generator = torch.Generator().manual_seed(1)
-    for batch in PairStore(X, CPU).batches(50, np.random.default_rng(0).permutation(X.nnz)):
+    for batch in EntryStore(X, CPU).batches(50, np.random.default_rng(0).permutation(X.nnz)):
         rows, columns = naive_inputs(X, batch)
         for rated, dense in ((batch.users, rows), (batch.items, columns)):
             encoder = RowEncoder(dense.shape[1], [7, 5], 3)
@@ -86,7 +86,7 @@ def test_the_input_without_the_rating_is_exact_in_values_and_gradients():
 
 def test_a_dropped_rating_is_not_taken_out_twice():
     X = ratings()
-    (batch,) = PairStore(X, CPU).batches(X.nnz)
+    (batch,) = EntryStore(X, CPU).batches(X.nnz)
     dropped = batch.users.dropped_out(0.5, torch.Generator().manual_seed(0))
     encoder = RowEncoder(12, [7], 3)
     init_glorot(encoder, torch.Generator().manual_seed(1))
@@ -118,7 +118,7 @@ def test_the_first_layer_starts_at_one_size_whatever_the_ratings():
 def test_the_objective_is_that_of_the_paper(variational, interaction):
     X = ratings()
     module = module_of(variational=variational, interaction=interaction)
-    (batch,) = PairStore(X, CPU).batches(X.nnz)
+    (batch,) = EntryStore(X, CPU).batches(X.nnz)
     ours = module(batch, torch.Generator().manual_seed(2), None)
 
     generator = torch.Generator().manual_seed(2)
@@ -151,7 +151,7 @@ def test_the_objective_is_that_of_the_paper(variational, interaction):
 def test_the_parts_of_the_objective_do_not_depend_on_the_batch():
     X = ratings()
     module = module_of()
-    store, order = PairStore(X, CPU), np.random.default_rng(0).permutation(X.nnz)
+    store, order = EntryStore(X, CPU), np.random.default_rng(0).permutation(X.nnz)
     whole = torch.cat([module(batch, None, None) for batch in store.batches(X.nnz, order)])
     parts = torch.cat([module(batch, None, None) for batch in store.batches(9, order)])
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
@@ -185,7 +185,7 @@ def test_the_noise_is_what_the_codes_leave_of_the_error():
     X = ratings()
     module = module_of(variational=True)
     nowhere = np.zeros((2, 2, 3), dtype=np.float32)  # draws without any spread
-    (batch,) = PairStore(X, CPU).batches(X.nnz)
+    (batch,) = EntryStore(X, CPU).batches(X.nnz)
     with torch.inference_mode():
         rows, columns = naive_inputs(X, batch)
         means = [

@@ -1,4 +1,4 @@
-"""VAE-BMF: what it feeds back, what it keeps, and what it predicts."""
+"""VAE-BMF: what its encoders read, what it keeps, and what it predicts."""
 
 import pickle
 
@@ -11,8 +11,8 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skrec import VAEBMF
-from skrec.networks._cross_feedback import pair_moments
 from skrec.networks._nested_blocks import VAEBMFModule
+from skrec.solvers._gaussian_products import pair_moments
 
 OPTIONS = {
     "hidden_layer_sizes": (8,),
@@ -62,7 +62,7 @@ def test_without_data_only_who_rated_what_counts(X):
     assert np.abs(model.predict(other) - model.predict(X)).max() > 1e-3
 
 
-def test_what_is_fed_is_drawn_after_each_sweep(X):
+def test_embeddings_are_drawn_after_each_sweep(X):
     fed = []
 
     class Watch(Callback):

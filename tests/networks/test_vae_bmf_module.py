@@ -10,8 +10,6 @@ from scipy import sparse
 
 from skrec.networks._cross_feedback import (
     Encoder,
-    expected_squared_error,
-    pair_moments,
     slice_products,
 )
 from skrec.networks._nested_blocks import (
@@ -27,8 +25,10 @@ from skrec.networks._row_sums import (
     sum_rated,
 )
 from skrec.neural._batches import RowStore
+from skrec.neural._observed import observed_squared_errors
 from skrec.neural._trainer import Progress
 from skrec.solvers._devices import Placement
+from skrec.solvers._gaussian_products import pair_moments
 
 CPU = torch.device("cpu")
 ENCODER = {
@@ -136,11 +136,11 @@ def test_the_ratio_stays_finite_where_its_denominator_vanishes():
         assert torch.isfinite(grads(context, queries)[0]).all()
 
 
-def naive_towers(encoder, X, embeddings, head, inflation):
+def naive_towers(encoder, X, embeddings, head, dropout_scale):
     """What both towers give from dense inputs, for means or for variances."""
     x, mask = torch.from_numpy(X.toarray().astype(np.float32)), mask_of(X)
     n_entries = mask.sum(1, keepdim=True).clamp(min=1)
-    scale = (inflation / n_entries) ** 0.5 if encoder.normalize else inflation
+    scale = (dropout_scale / n_entries) ** 0.5 if encoder.normalize else dropout_scale
     towers = []
     if encoder.data_input:
         weight, bias = (
@@ -172,7 +172,7 @@ def naive_towers(encoder, X, embeddings, head, inflation):
     return h
 
 
-def naive_encoder(encoder, X, embeddings, inflation=1.0, whole=None):
+def naive_encoder(encoder, X, embeddings, dropout_scale=1.0, whole=None):
     """Posterior from dense inputs, means and variances one after the other.
 
     With attention each row asks for itself, or where `whole` is given, the row of another matrix
@@ -180,11 +180,11 @@ def naive_encoder(encoder, X, embeddings, inflation=1.0, whole=None):
     """
     heads = []
     for head in (0, 1):
-        h = naive_towers(encoder, X, embeddings, head, inflation)
+        h = naive_towers(encoder, X, embeddings, head, dropout_scale)
         if encoder.attention is not None:
             asking = h
             if whole is not None:
-                asking = naive_towers(encoder, whole[0], embeddings, head, inflation)[whole[1]]
+                asking = naive_towers(encoder, whole[0], embeddings, head, dropout_scale)[whole[1]]
             queries = asking @ encoder.attention_weight[head]
             if encoder.attention_norm == "softmax":
                 queries = queries / h.shape[1] ** 0.5
@@ -209,7 +209,7 @@ VARIANTS = [
 
 
 def encoder_of(X, variant):
-    """An encoder with biases, and what it is fed with."""
+    """An encoder with biases, and what it reads."""
     encoder = Encoder(X.shape[1], 3, [6, 5], [4], **{**ENCODER, **variant})
     encoder.init(10.0, torch.Generator().manual_seed(0))
     for bias in (part for name, part in encoder.named_parameters() if "bias" in name):
@@ -230,9 +230,9 @@ def test_the_encoder_is_that_of_the_paper(X, batch, variant):
         grads(torch.cat(ours), *parameters), grads(torch.cat(expected), *parameters), strict=True
     ):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-4)
-    settled = Encoder(X.shape[1], 3, [6, 5], [4], **{**ENCODER, **variant}, settled=True)
-    settled.load_state_dict(encoder.settled_state(embeddings))
-    for one, other in zip(settled(batch), ours, strict=True):
+    frozen = Encoder(X.shape[1], 3, [6, 5], [4], **{**ENCODER, **variant}, frozen=True)
+    frozen.load_state_dict(encoder.frozen_state(embeddings))
+    for one, other in zip(frozen(batch), ours, strict=True):
         assert_close(one, other)
 
 
@@ -254,7 +254,7 @@ def test_leaving_an_entry_out_is_encoding_the_row_anew_without_it(X, batch, vari
         torch.nn.init.constant_(encoder.joint[-1].bias, 20.0)
     is_kept = torch.rand(X.nnz, generator=torch.Generator().manual_seed(3)) >= dropout
     left_out = LeftOut(batch.rows, batch.items, batch.values, is_kept)
-    whole, rest = encoder(batch.select(is_kept), embeddings, inflation=1.3, left_out=left_out)
+    whole, rest = encoder(batch.select(is_kept), embeddings, dropout_scale=1.3, left_out=left_out)
     kept = X.copy()
     kept.data = kept.data * is_kept.numpy()
     rows, columns = X.nonzero()
@@ -282,9 +282,9 @@ def test_the_expected_squared_error_is_the_mean_over_draws():
     batch = RowStore(X, CPU).cut()
     tensors = [
         torch.tensor(part, dtype=torch.float32)
-        for part in (user_mean, user_log_var, item_mean, item_log_var)
+        for part in (user_mean, np.exp(user_log_var), item_mean, np.exp(item_log_var))
     ]
-    ours = expected_squared_error(batch, *tensors).numpy()
+    ours = observed_squared_errors(batch, tensors[:2], tensors[2:]).numpy()
     rng = np.random.default_rng(2)
     draws = 200_000
     for entry, (user, item) in enumerate(zip(users, items, strict=True)):
@@ -396,7 +396,7 @@ def test_dropout_hides_a_rating_from_both_sides_at_once(X):
         assert_allclose(by_user[kept], X.toarray()[kept], rtol=1e-6)
         n_kept += (by_user[within] != 0).sum()
         n_ratings += block.n_total
-        assert block.inflation == 1 / 0.6
+        assert block.dropout_scale == 1 / 0.6
         ratings = users[block.ratings.rows], items[block.ratings.items]
         assert_array_equal(block.is_kept, kept[ratings])
     assert n_ratings == X.nnz
@@ -413,7 +413,7 @@ def test_dropout_keeps_the_size_of_what_is_encoded(normalize):
     batch, embeddings = RowStore(X, CPU).cut(), torch.ones(4000, 2)
     some = batch.select(torch.rand(4000, generator=torch.Generator().manual_seed(1)) >= 0.5)
     whole, _ = encoder(batch, embeddings)
-    part, _ = encoder(some, embeddings, inflation=2.0)
+    part, _ = encoder(some, embeddings, dropout_scale=2.0)
     assert_allclose(part.detach(), whole.detach(), rtol=0.05)
 
 
@@ -450,7 +450,7 @@ def test_weights_grow_with_users_plus_items(X):
     def count(*sizes):
         return sum(tensor.numel() for tensor in module(*sizes).state_dict().values())
 
-    per_row = 2 * 7 * 5 + 2 * 7 + 5  # latent weights, data weights, what is fed
+    per_row = 2 * 7 * 5 + 2 * 7 + 5  # latent weights, data weights, what is read
     assert count(300, 40) - count(200, 40) == 100 * per_row
     assert count(200, 90) - count(200, 40) == 50 * per_row
     largest = max(tensor.numel() for tensor in module(300, 40).state_dict().values())

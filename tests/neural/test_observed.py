@@ -7,9 +7,9 @@ from scipy import sparse
 
 from skrec.neural import _observed
 from skrec.neural._batches import RowStore
+from skrec.neural._entries import EntryStore
 from skrec.neural._held_out import hold_out_entries, hold_out_users
 from skrec.neural._observed import observed_products
-from skrec.neural._pairs import PairStore
 
 CPU = torch.device("cpu")
 
@@ -45,7 +45,7 @@ def test_batches_of_ratings_hold_each_row_once_and_point_to_the_rating():
     X = matrix()
     dense = X.toarray()
     seen = []
-    for batch in PairStore(X, CPU).batches(7, np.random.default_rng(0).permutation(X.nnz)):
+    for batch in EntryStore(X, CPU).batches(7, np.random.default_rng(0).permutation(X.nnz)):
         users = batch.users.batch.users[batch.users.rows]
         items = batch.items.batch.users[batch.items.rows]
         assert len(batch.users.batch) == len(set(users.tolist()))
@@ -60,7 +60,7 @@ def test_batches_of_ratings_hold_each_row_once_and_point_to_the_rating():
 
 def test_processes_share_each_batch():
     X = matrix()
-    store, order = PairStore(X, CPU), np.arange(X.nnz)
+    store, order = EntryStore(X, CPU), np.arange(X.nnz)
     whole = [batch.ratings for batch in store.batches(10, order)]
     parts = [list(store.batches(10, order, process, 2)) for process in (0, 1)]
     for ratings, one, two in zip(whole, *parts, strict=True):
@@ -71,7 +71,7 @@ def test_processes_share_each_batch():
 
 def test_dropped_entries_stay_in_place():
     X = matrix(200)
-    (batch,) = PairStore(X, CPU).batches(X.nnz)
+    (batch,) = EntryStore(X, CPU).batches(X.nnz)
     dropped = batch.users.dropped_out(0.25, torch.Generator().manual_seed(0))
     assert torch.equal(dropped.batch.items, batch.users.batch.items)
     ratio = dropped.batch.values / batch.users.batch.values

@@ -189,7 +189,7 @@ def test_items_are_encoded_with_the_ratings_held_out_too(X):
     model = DeepLTRS(5, **SMALL).set_params(early_stopping=True, validation_fraction=0.5).fit(X)
     residual, _ = less_offsets(X / model.rating_unit_, model._offsets)
     item_encoder = _deep_ltrs_module.in_double(model._scoring_module().encoders["item"])
-    mean, _ = _deep_ltrs_module.encode_rows(item_encoder, sparse.csr_array(residual.T))
+    mean, _ = _deep_ltrs_module.row_posteriors(item_encoder, sparse.csr_array(residual.T))
     assert_allclose(model.item_embeddings_, mean, rtol=1e-4, atol=1e-6)
 
 

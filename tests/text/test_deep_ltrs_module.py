@@ -15,17 +15,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from skrec import DeepLTRS
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import init_uniform
+from skrec.neural._observed import observed_squared_errors
+from skrec.solvers._gaussian_products import variance_factors
 from skrec.solvers._offsets import less_offsets
 from skrec.text import _deep_ltrs_module
 from skrec.text._deep_ltrs_module import (
     DeepLTRSModule,
     WordDecoder,
-    expected_squared_error,
-    variance_factors,
     word_nll,
 )
 from skrec.text._rated_pairs import (
-    PairStore,
+    BothSides,
     RatedPairs,
     encoder_rows,
     sum_words,
@@ -154,7 +154,7 @@ def remember(module, store):
 
 
 def test_both_phases_are_the_lower_bound(module, pairs, fixed_draws):
-    store = PairStore(pairs, False, CPU)
+    store = BothSides(pairs, False, CPU)
     remember(module, store)
     expected = naive_negative_elbo(module, pairs, fixed_draws).item()
     for side, other in [(store.users, "item"), (store.items, "user")]:
@@ -193,7 +193,7 @@ def test_gradient_of_a_phase_is_unbiased_but_for_the_other_encoder(
     """Proposition 1, for all but the other encoder: rows drawn one at a time, uniformly."""
     full = copy.deepcopy(module)
     naive_negative_elbo(full, pairs, fixed_draws).backward()
-    store = PairStore(pairs, False, CPU)
+    store = BothSides(pairs, False, CPU)
     remember(module, store)
     phase = store.users if side == "user" else store.items
     module.zero_grad()
@@ -223,7 +223,7 @@ def test_expected_squared_error_is_what_draws_average_to():
         for k in (0, 1)
     )
     batch = RowStore(ratings, CPU).cut()
-    got = expected_squared_error(batch, own, others, torch.tensor(weights, dtype=torch.float32))
+    got = observed_squared_errors(batch, own, others, torch.tensor(weights, dtype=torch.float32))
     draws = means[:, None] + np.sqrt(variances)[:, None] * rng.normal(size=(2, 200_000, 4, D))
     products = np.einsum("d,nid,njd->nij", weights, *draws)
     errors = (ratings.toarray() - products) ** 2
@@ -304,7 +304,7 @@ def test_words_in_blocks_are_those_of_all_pairs_at_once(offsets, training):
 
 
 def test_batches_hold_each_rating_once_on_either_side_with_its_words(pairs):
-    store = PairStore(pairs, True, CPU)
+    store = BothSides(pairs, True, CPU)
     number = {pair: n for n, pair in enumerate(zip(*pair_indices(pairs.ratings), strict=True))}
     for side, flip in [(store.users, 1), (store.items, -1)]:
         seen = set()
@@ -325,7 +325,7 @@ def test_batches_hold_each_rating_once_on_either_side_with_its_words(pairs):
 
 
 def test_no_batch_is_much_smaller_than_the_others(pairs):
-    store = PairStore(RatedPairs(pairs.ratings, None), True, CPU)
+    store = BothSides(RatedPairs(pairs.ratings, None), True, CPU)
     assert [len(batch.inputs) for batch in store.users.batches(5)] == [3, 3]
     shares = [list(store.users.batches(5, process=p, n_processes=2)) for p in (0, 1)]
     assert [batch.n_total for share in shares for batch in share] == [3] * 4

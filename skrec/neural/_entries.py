@@ -43,7 +43,7 @@ class RatedRows:
 
 
 @dataclass(frozen=True)
-class PairBatch:
+class EntryBatch:
     """Ratings, and what else their users and items have.
 
     Parameters
@@ -60,7 +60,7 @@ class PairBatch:
     n_total: int
 
 
-class PairStore(torch.utils.data.Dataset):
+class EntryStore(torch.utils.data.Dataset):
     """A matrix of ratings on the device that hands out its entries in batches.
 
     Parameters
@@ -110,4 +110,4 @@ class PairStore(torch.utils.data.Dataset):
             places = to_tensor(places[entries].astype(np.int64), self.device)
             sides.append(RatedRows(batch, positions, batch.offsets[positions] + places))
         users = sides[0]
-        return PairBatch(*sides, users.batch.values[users.entries], n_total)
+        return EntryBatch(*sides, users.batch.values[users.entries], n_total)

@@ -1,4 +1,4 @@
-"""Vectorizers that DeepLTRS reads reviews with: which will do, and what is said of others."""
+"""Vectorizers that reviews are read with: which will do, and what is said of others."""
 
 import numpy as np
 import pytest
