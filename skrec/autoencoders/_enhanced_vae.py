@@ -14,7 +14,12 @@ from skrec.neural._divergences import (
     gaussian_log_density,
     vamp_log_density,
 )
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import Gate, SparseLinear, batch_linear, init_he_normal, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
@@ -343,6 +348,8 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "bernoulli"})],
         "hierarchical": ["boolean"],
         "prior": [StrOptions({"vamp", "normal"})],
@@ -406,7 +413,7 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     def _n_features_out(self):
         return (1 + self._options["hierarchical"]) * self._options["n_components"]
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
@@ -419,12 +426,19 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
             "n_annealing_epochs": self.n_annealing_epochs,
         }
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_he_normal(module, generator)
         if module.pseudo_inputs is not None:
             nn.init.normal_(
                 module.pseudo_inputs, PSEUDO_INPUT_MEAN, PSEUDO_INPUT_SCALE, generator=generator
             )
 
-    def _trainer_options(self, X):
-        return {"normalize_gradients": self.normalize_gradients}
+    def _trainer_options(self, data):
+        return {
+            **super()._trainer_options(data),
+            "normalize_gradients": self.normalize_gradients,
+        }
+
+    @property
+    def _n_annealing_epochs(self):
+        return self.n_annealing_epochs

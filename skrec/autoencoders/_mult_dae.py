@@ -8,7 +8,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skrec.base import BaseRecommender
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
@@ -170,6 +175,8 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         "l2": [Interval(Real, 0, None, closed="left")],
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
         "clip": ["boolean"],
@@ -214,7 +221,7 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes),
@@ -222,11 +229,14 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
             "dropout": self.dropout,
         }
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_glorot(module, generator)
         if self.likelihood == "gaussian":
-            nn.init.constant_(module.output.bias, X.data.mean())
+            nn.init.constant_(module.output.bias, data.data.mean())
 
-    def _trainer_options(self, X):
+    def _trainer_options(self, data):
         # Adam adds weight_decay * W to the gradient; that of l2 * ||W||^2 is 2 * l2 * W.
-        return {"optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})]}
+        return {
+            **super()._trainer_options(data),
+            "optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})],
+        }

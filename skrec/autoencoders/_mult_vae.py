@@ -8,7 +8,12 @@ from torch import nn
 
 from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
@@ -217,6 +222,8 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
         "beta": [Interval(Real, 0, None, closed="left")],
         "n_annealing_updates": [Interval(Integral, 0, None, closed="left")],
@@ -264,7 +271,7 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes),
@@ -274,7 +281,7 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
             "n_annealing_updates": self.n_annealing_updates,
         }
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_glorot(module, generator)
         if self.likelihood == "gaussian":
-            nn.init.constant_(module.output.bias, X.data.mean())
+            nn.init.constant_(module.output.bias, data.data.mean())

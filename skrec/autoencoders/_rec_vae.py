@@ -13,7 +13,12 @@ from skrec.neural._divergences import (
     draw_gaussian,
     gaussian_log_density,
 )
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import SparseLinear, batch_linear, init_uniform, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
@@ -286,6 +291,8 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         "gamma": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left"), None],
         "prior_weights": ["array-like"],
@@ -339,7 +346,7 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         sizes = check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1)
         if len(set(sizes)) > 1:
             raise ValueError(
@@ -360,11 +367,12 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     def _n_passes(self):
         return self.n_encoder_passes + self.n_decoder_passes
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_uniform(module, generator)
 
-    def _trainer_options(self, X):
+    def _trainer_options(self, data):
         return {
+            **super()._trainer_options(data),
             "n_encoder_passes": self.n_encoder_passes,
             "n_decoder_passes": self.n_decoder_passes,
         }

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from scipy.special import expit, softmax
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,7 +13,8 @@ from skrec.neural._estimator import NeuralEstimatorMixin, draw_seed
 from skrec.neural._held_out import hold_out_users
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
-from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
+from skrec.utils._compat import fit_context
+from skrec.utils._validation import check_interactions, check_k
 
 # Counts above it are no longer exact in double precision.
 LARGEST_TOTAL = 1e15
@@ -34,7 +35,7 @@ class NeuralRecommenderMixin(
     - ``hidden(code)`` and the linear layer ``output``: from codes to items.
     """
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def partial_fit(self, X, y=None, *, reviews=None):
         """Continue training with one pass over the given users.
 
@@ -55,11 +56,12 @@ class NeuralRecommenderMixin(
         self : estimator
             The fitted estimator.
         """
-        with keep_state_on_error(self):
-            resume = hasattr(self, "n_iter_")
-            X = self._check_training_rows(X, reset=not resume)
-            self._train(X, n_epochs=1, hold_out=False, resume=resume, keep_optimizer=True)
-        return self
+        resume = hasattr(self, "n_iter_")
+
+        def learn(rows):
+            self._train(rows, n_epochs=1, early_stopping=False, resume=resume, keep_optimizer=True)
+
+        return self._learn(learn, X, reset=not resume)
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.
@@ -196,7 +198,7 @@ class NeuralRecommenderMixin(
         """Passes over the users in an epoch."""
         return 1
 
-    def _check_training_rows(self, X, reset):
+    def _check_training(self, X, reset):
         if self._likelihood == "gaussian":
             return self._check_ratings(X, reset)
         X = check_interactions(X, estimator=self, reset=reset)
@@ -225,14 +227,15 @@ class NeuralRecommenderMixin(
             )
 
     def _hold_out(self, X, seed):
-        training, held_out = hold_out_users(X, self.validation_fraction, seed)
+        return hold_out_users(X, self.validation_fraction, seed)
 
-        def score(module):
-            if self._likelihood == "gaussian":
-                return self._in_ratings(held_out.neg_rmse(lambda rows: self._scores(module, rows)))
-            return held_out.ndcg(lambda rows: self._scores(module, rows))
+    def _validation_score(self, module, data, held_out):
+        def score_rows(rows):
+            return self._scores(module, rows)
 
-        return training, score
+        if self._likelihood == "gaussian":
+            return self._in_ratings(held_out.neg_rmse(score_rows))
+        return held_out.ndcg(score_rows)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,6 @@
 """DeepLTRS: ratings and review texts from the same latents of users and items."""
 
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,7 +9,12 @@ from sklearn.utils._param_validation import HasMethods, Interval
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import init_uniform
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.reviews import as_reviews
@@ -30,6 +36,24 @@ from skrec.text._rated_pairs import (
     rated_by_item,
 )
 from skrec.text._review_words import ReviewWordsMixin
+
+
+@dataclass(frozen=True)
+class DeepLTRSData(RatedPairs):
+    """Ratings and words to train on, and what was made of them.
+
+    Parameters
+    ----------
+    offsets : tuple of (mean, item_offsets, l2)
+        What was taken off the ratings, as :func:`less_offsets` takes it.
+    user_offsets : ndarray of shape (n_users,)
+    reviews : Reviews or None
+        All that ``fit`` was given.
+    """
+
+    offsets: tuple
+    user_offsets: np.ndarray
+    reviews: object
 
 
 class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
@@ -203,6 +227,8 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         **RATING_CONSTRAINTS,
         "n_topics": [Interval(Integral, 1, None, closed="left")],
         "vectorizer": [HasMethods(["fit_transform", "transform"]), None],
@@ -289,12 +315,7 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
             If the loss is not finite, there is nothing to hold out for early stopping, the reviews
             are not aligned with `X`, or the vectorizer finds no words or negative weights.
         """
-        self._given_reviews = reviews
-        try:
-            return super().fit(X, y)
-        finally:
-            for name in ("_given_reviews", "_reviews", "_training_offsets"):
-                vars(self).pop(name, None)
+        return super().fit(X, y, reviews=reviews)
 
     def predict(self, X, *, reviews=None, return_std=False):
         """Predict every user's rating of every item.
@@ -334,19 +355,21 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
         """
         return self._encode_users(*self._check_input(X, reviews))[1].astype(np.float32)
 
-    def _training_part(self, X):
-        self._training_offsets = self._fit_offsets(X)
-        return RatedPairs(less_offsets(X, self._training_offsets)[0], self._training_words(X))
+    def _training_data(self, X, reviews):
+        offsets = self._fit_offsets(X)
+        residual, user_offsets = less_offsets(X, offsets)
+        words = self._training_words(X, reviews)
+        return DeepLTRSData(residual, words, offsets, user_offsets, reviews)
 
     def _fit_offsets(self, X):
         if not self.offsets:
             return 0.0, np.zeros(X.shape[1]), np.inf
         return *fit_offsets(X, self.l2_offset, self.l2_offset), self.l2_offset
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         return {
-            "n_users": X.shape[0],
-            "n_words": X.n_words,
+            "n_users": data.shape[0],
+            "n_words": data.n_words,
             "n_components": self.n_components,
             "n_topics": self.n_topics,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
@@ -356,35 +379,34 @@ class DeepLTRS(ReviewWordsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRe
             "text_weight": self.text_weight,
         }
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_uniform(module, generator)
         if not self.offsets:
             return
         with torch.no_grad():
             module.component_weights.fill_(INITIAL_COMPONENT_WEIGHT)
-            module.log_noise.fill_(float(np.log(X.ratings.data.var() + 1e-6)))
+            module.log_noise.fill_(float(np.log(data.ratings.data.var() + 1e-6)))
             for encoder in module.encoders.values():
                 encoder.log_var_norm.weight.fill_(0.1)
                 encoder.log_var_norm.bias.fill_(INITIAL_LOG_VARIANCE)
-            if X.n_words:
-                sums = np.asarray(X.words.sum(axis=0), dtype=np.float32) + 1
+            if data.n_words:
+                sums = np.asarray(data.words.sum(axis=0), dtype=np.float32) + 1
                 module.word_decoder.offsets.copy_(torch.from_numpy(np.log(sums / sums.mean())))
 
     def _store(self, X, device):
         return PairStore(X, self.scale_words, device)
 
-    def _rate_held_out(self, module, X, users, items):
-        mean, item_offsets, _ = self._training_offsets
-        user_offsets = less_offsets(X, self._training_offsets)[1]
+    def _rate_held_out(self, module, data, users, items):
+        mean, item_offsets, _ = data.offsets
         left, right = (module.posteriors[side][0] for side in ("user", "item"))
         left = (left * module.component_weights.detach()).cpu().numpy()
         products = pair_products(left, right.cpu().numpy(), users, items)
-        return products + mean + user_offsets[users] + item_offsets[items]
+        return products + mean + data.user_offsets[users] + item_offsets[items]
 
-    def _fitted_state(self, module, X):
+    def _fitted_state(self, module, X, data):
         offsets = self._fit_offsets(X)
         residual, _ = less_offsets(X, offsets)
-        ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X)))
+        ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X, data.reviews)))
         rows = encoder_rows(ratings, words, self.scale_words)
         mean, log_var = encode_rows(in_double(module.encoders["item"]), rows)
         noise_std = float(torch.exp(module.log_noise.detach() / 2))

@@ -7,7 +7,6 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
-from skrec.reviews import as_reviews
 from skrec.solvers._devices import to_tensor
 from skrec.solvers._torch_state import torch_state
 from skrec.text._rated_pairs import sum_words
@@ -117,8 +116,7 @@ class ReviewWordsMixin:
     """How a model reads reviews, and what it says about words once it was fitted with them.
 
     The estimator's module has a ``word_decoder``; its ``_encode_users`` gives offsets, means and
-    variances of users. Its ``fit`` keeps the reviews that it was given as ``_given_reviews``, from
-    which come those of the validated rows, or None, as ``_reviews``.
+    variances of users.
     """
 
     def fit_transform(self, X, y=None, *, reviews=None):
@@ -206,12 +204,6 @@ class ReviewWordsMixin:
             pure = torch.eye(n_topics, dtype=weight.dtype, device=weight.device)
             return torch.softmax(decoder.logits(pure), dim=1).cpu().numpy()
 
-    def _check_training_rows(self, X, reset):
-        rows = super()._check_training_rows(X, reset)
-        given = self._given_reviews
-        self._reviews = None if given is None else as_reviews(given, X, rows)
-        return rows
-
     def _check_n_words(self, n_words):
         check_is_fitted(self)
         if not hasattr(self, "vocabulary_"):
@@ -220,23 +212,23 @@ class ReviewWordsMixin:
             )
         return min(check_k(n_words, name="n_words"), len(self.vocabulary_))
 
-    def _training_words(self, X):
+    def _training_words(self, X, reviews):
         """Learn the vocabulary, unless training goes on, and count words: a row for each entry."""
-        if self._reviews is None:
+        if reviews is None:
             vars(self).pop("vectorizer_", None)
             vars(self).pop("vocabulary_", None)
             return None
         if self.warm_start and hasattr(self, "vocabulary_"):
-            return self._words_of(X)
-        documents = self._reviews.aligned_with(X).entry_documents
+            return self._words_of(X, reviews)
+        documents = reviews.aligned_with(X).entry_documents
         self.vectorizer_, words = learn_vocabulary(self.vectorizer, documents)
         self.vocabulary_ = word_names(self.vectorizer_, words.shape[1])
         return words
 
-    def _words_of(self, X):
-        if self._reviews is None:
+    def _words_of(self, X, reviews):
+        if reviews is None:
             return None
-        documents = self._reviews.aligned_with(X).entry_documents
+        documents = reviews.aligned_with(X).entry_documents
         return count_words(self.vectorizer_, documents, len(self.vocabulary_))
 
     def _read_reviews(self, reviews):
