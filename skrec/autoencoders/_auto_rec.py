@@ -124,19 +124,11 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         None: 200 with ``based_on="item"``, 100 with ``based_on="user"``.
     dropout : float, default=0.0
         Probability of dropping an entry from the input.
-    learning_rate : float, default=0.001
-        Step size of Adam.
     batch_size : int, default=256
         Rows of an update: items or users.
-    max_iter : int, default=200
-        Number of epochs.
     early_stopping : bool, default=True
         Whether to hold ratings out, measure minus RMSE on them after each epoch, and keep the
         weights of the best epoch. Ratings, not users: see Notes.
-    validation_fraction : float, default=0.1
-        Share of the ratings that are held out for early stopping.
-    n_iter_no_change : int, default=10
-        Epochs without a better score after which training stops. None: never before `max_iter`.
     clip : bool, default=True
         Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
         before clipping.
@@ -146,17 +138,6 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the fit before, the optimiser's state
         included. With ``based_on="item"`` the rows of `X` must be the same users.
-    callbacks : list of skorch callbacks, default=None
-        Called during training. They see the training loss as ``train_loss`` and the score of
-        early stopping as ``valid_score``.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
-    random_state : int, RandomState instance or None, default=None
-        Controls the initial weights, the order of the rows, the noise and what is held out. Pass
-        an int for the same model at every fit.
-    verbose : int, default=0
-        1 shows a progress bar with the loss, the score and the time left.
 
     Attributes
     ----------
@@ -165,14 +146,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     item_offsets_ : ndarray of shape (n_items,)
         The part of predictions that belongs to an item alone: its mean rating, shrunk to the mean
         of all, or with ``based_on="user"`` the mean, its offset and its bias.
-    n_iter_ : int
-        Number of epochs that were made.
-    n_updates_ : int
-        Number of updates that were made.
     loss_curve_ : list of float
         Sum of squared errors per training row, by epoch.
-    validation_scores_ : list of float
-        Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
     best_iteration_ : int
         The epoch whose weights were kept, from 1; with ``based_on="user"``, 0 stands for the
         offsets alone. Only with ``early_stopping=True``.
@@ -180,10 +155,6 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------

@@ -21,6 +21,20 @@ class NeuralRatingMixin(
 
     The estimator writes ``_embed(X)``, the embeddings of users, and ``_rate_held_out(module, data,
     users, items)``: ratings of pairs by a module in training on `data`.
+
+    Parameters
+    ----------
+    early_stopping : bool
+        Whether to hold ratings out, measure minus RMSE on them after each epoch, and keep the
+        weights of the best epoch. Ratings, not users: what a model has of the items would miss
+        those of users who are held out.
+    validation_fraction : float
+        Share of the ratings that are held out for early stopping.
+
+    Attributes
+    ----------
+    validation_scores_ : list of float
+        Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
     """
 
     def transform(self, X):

@@ -33,6 +33,42 @@ class NeuralRecommenderMixin(
     - ``encode(batch)``: the code of each row that predictions are made from,
     - ``draw(batch, generator)``: a random code of each row,
     - ``hidden(code)`` and the linear layer ``output``: from codes to items.
+
+    Parameters
+    ----------
+    n_components : int
+        Length of the code.
+    hidden_layer_sizes : array-like of int
+        Widths of the encoder's hidden layers; the decoder has the same in reverse.
+    likelihood : {"multinomial", "gaussian", "bernoulli"}
+        What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
+        and ones. "gaussian": ratings, with a noise as large as their own deviation and the
+        unobserved ones left out; the model then predicts ratings (the VAE-CF and DAE-CF of the
+        rating literature).
+    dropout : float
+        Probability of dropping an entry from an encoder's input.
+    batch_size : int
+        Users of an update.
+    early_stopping : bool
+        Whether to hold users out, measure NDCG@100 on them after each epoch (minus RMSE where
+        ratings are predicted), and keep the weights of the best epoch.
+    validation_fraction : float
+        Share of the training users that are held out for early stopping.
+    clip : bool
+        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
+        before clipping. Ignored unless ``likelihood="gaussian"``.
+    rating_scale : tuple of (float, float)
+        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
+        of the ratings seen in ``fit``. Ignored unless ``likelihood="gaussian"``.
+
+    Attributes
+    ----------
+    item_embeddings_ : ndarray of shape (n_items, n_hidden)
+        Weights of the output layer.
+    loss_curve_ : list of float
+        Training objective per user, by epoch.
+    validation_scores_ : list of float
+        Scores on the users held out, by epoch. Only with ``early_stopping=True``.
     """
 
     @fit_context
