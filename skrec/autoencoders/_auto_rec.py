@@ -1,15 +1,17 @@
 """AutoRec: an autoencoder of the ratings of an item, or of a user."""
 
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import nn
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.neural._batches import map_rows
-from skrec.neural._estimator import TRAINING_CONSTRAINTS
+from skrec.neural._batches import RowStore, map_rows
+from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skrec.neural._layers import SparseLinear, init_glorot, linear
 from skrec.neural._observed import observed_products
 from skrec.neural._rating_estimator import NeuralRatingMixin
@@ -26,6 +28,34 @@ ITEM_SHRINKAGE = 5.0
 L2_USER, L2_ITEM = 15.0, 10.0
 # Rows of users have less left to explain, since both offsets are taken off.
 DEFAULT_L2 = {"item": 200.0, "user": 100.0}
+
+
+@dataclass(frozen=True)
+class AutoRecData:
+    """Rows that an AutoRec learns from, and what is taken off them.
+
+    Parameters
+    ----------
+    rows : csr_array
+        A row per item as it stands, or a row per user less the offsets.
+    trained : csr_array
+        Those of `rows` that are trained on.
+    offsets : tuple of (mean, item_offsets, l2)
+        As :func:`less_offsets` takes them.
+    user_offsets : ndarray of shape (n_users,)
+    bias : float
+        Where the biases of the output layer begin.
+    """
+
+    rows: csr_array
+    trained: csr_array
+    offsets: tuple
+    user_offsets: np.ndarray
+    bias: float
+
+    @property
+    def shape(self):
+        return self.trained.shape
 
 
 class AutoRecModule(nn.Module):
@@ -94,19 +124,11 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         None: 200 with ``based_on="item"``, 100 with ``based_on="user"``.
     dropout : float, default=0.0
         Probability of dropping an entry from the input.
-    learning_rate : float, default=0.001
-        Step size of Adam.
     batch_size : int, default=256
         Rows of an update: items or users.
-    max_iter : int, default=200
-        Number of epochs.
     early_stopping : bool, default=True
         Whether to hold ratings out, measure minus RMSE on them after each epoch, and keep the
         weights of the best epoch. Ratings, not users: see Notes.
-    validation_fraction : float, default=0.1
-        Share of the ratings that are held out for early stopping.
-    n_iter_no_change : int, default=10
-        Epochs without a better score after which training stops. None: never before `max_iter`.
     clip : bool, default=True
         Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
         before clipping.
@@ -116,17 +138,6 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the fit before, the optimiser's state
         included. With ``based_on="item"`` the rows of `X` must be the same users.
-    callbacks : list of skorch callbacks, default=None
-        Called during training. They see the training loss as ``train_loss`` and the score of
-        early stopping as ``valid_score``.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
-    random_state : int, RandomState instance or None, default=None
-        Controls the initial weights, the order of the rows, the noise and what is held out. Pass
-        an int for the same model at every fit.
-    verbose : int, default=0
-        1 shows a progress bar with the loss, the score and the time left.
 
     Attributes
     ----------
@@ -135,14 +146,8 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     item_offsets_ : ndarray of shape (n_items,)
         The part of predictions that belongs to an item alone: its mean rating, shrunk to the mean
         of all, or with ``based_on="user"`` the mean, its offset and its bias.
-    n_iter_ : int
-        Number of epochs that were made.
-    n_updates_ : int
-        Number of updates that were made.
     loss_curve_ : list of float
         Sum of squared errors per training row, by epoch.
-    validation_scores_ : list of float
-        Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
     best_iteration_ : int
         The epoch whose weights were kept, from 1; with ``based_on="user"``, 0 stands for the
         offsets alone. Only with ``early_stopping=True``.
@@ -150,10 +155,6 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         Standard deviation of the ratings, the unit of embeddings, penalties and losses.
     rating_range_ : tuple of (float, float)
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------
@@ -192,12 +193,12 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
         **RATING_CONSTRAINTS,
         "based_on": [StrOptions({"item", "user"})],
         "center": ["boolean"],
         "l2": [Interval(Real, 0, None, closed="neither"), None],
     }
-    del _parameter_constraints["hidden_layer_sizes"]
 
     def __init__(
         self,
@@ -240,13 +241,15 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _training_part(self, X):
-        self._offsets = self._fit_offsets(X)
-        residual, _ = less_offsets(X, self._offsets)
+    def _training_data(self, X, reviews):
+        offsets = self._fit_offsets(X)
+        residual, user_offsets = less_offsets(X, offsets)
         has_offsets = self.center and self.based_on == "user"
-        self._bias = 0.0 if has_offsets else float(residual.data.mean())
+        bias = 0.0 if has_offsets else float(residual.data.mean())
         # An item without ratings keeps its row, so that rows are numbered as items are.
-        return X.T.tocsr() if self.based_on == "item" else super()._training_part(residual)
+        rows = X.T.tocsr() if self.based_on == "item" else residual
+        trained = rows if self.based_on == "item" else super()._training_data(rows, reviews)
+        return AutoRecData(rows, trained, offsets, user_offsets, bias)
 
     def _fit_offsets(self, X):
         """What is taken off: the mean, a value of each item, and the penalty on users' offsets."""
@@ -260,36 +263,42 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
     def _keep_start(self):
         return self.based_on == "user"  # the offsets
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         return {
             "n_components": self.n_components,
             "dropout": self.dropout,
-            "n_rows": X.shape[0] if self.based_on == "item" else 0,
+            "n_rows": data.shape[0] if self.based_on == "item" else 0,
         }
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_glorot(module, generator)
-        nn.init.constant_(module.output.bias, self._bias)
+        nn.init.constant_(module.output.bias, data.bias)
         if self.based_on == "user":  # predictions begin as the offsets, or the mean
             nn.init.zeros_(module.output.weight)
 
-    def _refill(self, module):
+    def _refill(self, module, data):
         if self.based_on == "item":
-            module.row_offsets.copy_(to_tensor(self._offsets[1], "cpu"))
+            module.row_offsets.copy_(to_tensor(data.offsets[1], "cpu"))
 
-    def _trainer_options(self, X):
+    def _store(self, data, device):
+        return RowStore(data.trained, device)
+
+    def _trainer_options(self, data):
         # The trainer takes the mean over rows, and Adam adds weight_decay * W to the gradient.
-        decay = self._resolved_l2() / X.shape[0]
-        return {"optimizer__param_groups": [("*weight", {"weight_decay": decay})]}
+        decay = self._resolved_l2() / data.shape[0]
+        return {
+            **super()._trainer_options(data),
+            "optimizer__param_groups": [("*weight", {"weight_decay": decay})],
+        }
 
     def _resolved_l2(self):
         return DEFAULT_L2[self.based_on] if self.l2 is None else self.l2
 
-    def _fitted_state(self, module, X):
+    def _fitted_state(self, module, X, data):
         fitted = self._fit_offsets(X)
         offsets = fitted[0] + fitted[1]
         if self.based_on == "item":
-            embeddings = encode_rows(module, X.T.tocsr())
+            embeddings = row_codes(module, X.T.tocsr())
         else:
             output = as_arrays(module.output)
             embeddings, offsets = output["weight"].copy(), offsets + output["bias"]
@@ -298,25 +307,25 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
             "item_offsets_": self._in_ratings(offsets),
             "_item_offsets": offsets,
             "_offsets": fitted,
+            "_bias": data.bias,
             "_based_on": self.based_on,
             "_l2": self._resolved_l2(),
         }
 
-    def _rate_held_out(self, module, X, users, items):
+    def _rate_held_out(self, module, data, users, items):
         weights, biases = (as_arrays(module.output)[name] for name in ("weight", "bias"))
-        residual, user_offsets = less_offsets(X, self._offsets)
+        codes = row_codes(module, data.rows)
         if self.based_on == "item":
-            codes = encode_rows(module, X.T.tocsr())
             products = pair_products(weights, codes, users, items) + biases[users]
         else:
-            codes = encode_rows(module, residual)
             products = pair_products(codes, weights, users, items) + biases[items]
-        return products + user_offsets[users] + (self._offsets[0] + self._offsets[1])[items]
+        mean, item_offsets, _ = data.offsets
+        return products + data.user_offsets[users] + (mean + item_offsets)[items]
 
     def _user_states(self, X):
         X, user_offsets = less_offsets(X, self._offsets)
         if self._based_on == "user":
-            return encode_rows(self._scoring_module(), X), user_offsets
+            return row_codes(self._scoring_module(), X), user_offsets
         device = resolve_device(self.device, missing_ok=True)
         weights, biases = ridge_rows(
             X,
@@ -356,7 +365,7 @@ def item_means(X):
     return mean + sums / (np.bincount(X.indices, minlength=X.shape[1]) + ITEM_SHRINKAGE)
 
 
-def encode_rows(module, X):
+def row_codes(module, X):
     """Codes of all rows, an array of shape (n_rows, n_components)."""
     weight = module.output.weight
     return map_rows(module.encode, X, weight.device, row_bytes=16 * weight.shape[1])

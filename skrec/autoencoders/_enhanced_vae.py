@@ -13,7 +13,12 @@ from skrec.neural._divergences import (
     gaussian_log_density,
     vamp_log_density,
 )
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import Gate, SparseLinear, batch_linear, init_he_normal, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
@@ -250,54 +255,6 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     n_annealing_epochs : int, default=100
         `beta` rises linearly over these epochs, in which early stopping does not stop. 0 means
         that it holds from the start.
-    dropout : float, default=0.5
-        Probability of dropping an entry from an encoder's input.
-    learning_rate : float, default=0.0005
-        Step size of Adam.
-    batch_size : int, default=200
-        Users of an update.
-    max_iter : int, default=400
-        Number of epochs.
-    early_stopping : bool, default=True
-        Whether to hold users out, measure NDCG@100 on them after each epoch, and keep the weights
-        of the best epoch.
-    validation_fraction : float, default=0.1
-        Share of the training users that are held out for early stopping.
-    n_iter_no_change : int, default=50
-        Epochs without a better score after which training stops. None: never before `max_iter`.
-    warm_start : bool, default=False
-        Whether ``fit`` continues from the weights of the fit before, the optimiser's state and
-        the annealing included.
-    callbacks : list of skorch callbacks, default=None
-        Called during training. They see the training loss as ``train_loss`` and the score of
-        early stopping as ``valid_score``.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
-    random_state : int, RandomState instance or None, default=None
-        Controls the initial weights, the order of the users, the noise and who is held out.
-        Pass an int for the same model at every fit.
-    verbose : int, default=0
-        1 shows a progress bar with the loss, the score and the time left.
-
-    Attributes
-    ----------
-    item_embeddings_ : ndarray of shape (n_items, n_hidden)
-        Weights of the output layer.
-    n_iter_ : int
-        Number of epochs that were made.
-    n_updates_ : int
-        Number of updates that were made.
-    loss_curve_ : list of float
-        Training objective per user, by epoch.
-    validation_scores_ : list of float
-        Scores on the users held out, by epoch. Only with ``early_stopping=True``.
-    best_iteration_ : int
-        The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------
@@ -341,6 +298,8 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "bernoulli"})],
         "hierarchical": ["boolean"],
         "prior": [StrOptions({"vamp", "normal"})],
@@ -404,7 +363,7 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
     def _n_features_out(self):
         return (1 + self._options["hierarchical"]) * self._options["n_components"]
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
@@ -417,12 +376,19 @@ class EnhancedVAE(NeuralRecommenderMixin, BaseRecommender):
             "n_annealing_epochs": self.n_annealing_epochs,
         }
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_he_normal(module, generator)
         if module.pseudo_inputs is not None:
             nn.init.normal_(
                 module.pseudo_inputs, PSEUDO_INPUT_MEAN, PSEUDO_INPUT_SCALE, generator=generator
             )
 
-    def _trainer_options(self, X):
-        return {"normalize_gradients": self.normalize_gradients}
+    def _trainer_options(self, data):
+        return {
+            **super()._trainer_options(data),
+            "normalize_gradients": self.normalize_gradients,
+        }
+
+    @property
+    def _n_annealing_epochs(self):
+        return self.n_annealing_epochs

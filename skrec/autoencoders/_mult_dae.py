@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from skrec.base import BaseRecommender
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.base._ratings import RATING_CONSTRAINTS
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
@@ -72,74 +78,20 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=200
-        Length of the code.
     hidden_layer_sizes : array-like of int, default=()
         Widths of the layers between the row and the code; the decoder has the same in reverse.
-    likelihood : {"multinomial", "gaussian", "bernoulli"}, default="multinomial"
-        What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
-        and ones. "gaussian": ratings, with a noise as large as their own deviation and the
-        unobserved ones left out; the model then predicts ratings (the DAE-CF of the rating
-        literature).
     l2 : float, default=2e-5
         Penalty on the squared weights, biases excepted, in units of the mean negative
         log-likelihood of a user.
-    dropout : float, default=0.5
-        Probability of dropping an entry from the encoder's input.
-    learning_rate : float, default=0.001
-        Step size of Adam.
-    batch_size : int, default=500
-        Users of an update.
-    max_iter : int, default=200
-        Number of epochs.
-    early_stopping : bool, default=True
-        Whether to hold users out, measure NDCG@100 on them after each epoch (minus RMSE where
-        ratings are predicted), and keep the weights of the best epoch.
-    validation_fraction : float, default=0.1
-        Share of the training users that are held out for early stopping.
-    n_iter_no_change : int, default=20
-        Epochs without a better score after which training stops. None: never before `max_iter`.
-    clip : bool, default=True
-        Whether ``predict`` is confined to the range of the training ratings. Only for
-        ``likelihood="gaussian"``.
-    warm_start : bool, default=False
-        Whether ``fit`` continues from the weights of the fit before, the optimiser's state
-        included.
-    callbacks : list of skorch callbacks, default=None
-        Called during training. They see the training loss as ``train_loss`` and the score of
-        early stopping as ``valid_score``.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
-    random_state : int, RandomState instance or None, default=None
-        Controls the initial weights, the order of the users, the noise and who is held out.
-        Pass an int for the same model at every fit.
-    verbose : int, default=0
-        1 shows a progress bar with the loss, the score and the time left.
 
     Attributes
     ----------
-    item_embeddings_ : ndarray of shape (n_items, n_hidden)
-        Weights of the output layer.
-    n_iter_ : int
-        Number of epochs that were made.
-    n_updates_ : int
-        Number of updates that were made.
-    loss_curve_ : list of float
-        Negative log-likelihood per training user, by epoch.
-    validation_scores_ : list of float
-        Scores on the users held out, by epoch. Only with ``early_stopping=True``.
-    best_iteration_ : int
-        The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
     rating_unit_ : float
         Standard deviation of the training ratings, the unit of the objective. Only with
         ``likelihood="gaussian"``.
     rating_range_ : tuple of (float, float)
-        Smallest and largest training rating. Only with ``likelihood="gaussian"``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
+        `rating_scale`, or the smallest and largest training rating. Only with
+        ``likelihood="gaussian"``.
 
     See Also
     --------
@@ -170,9 +122,11 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
+        **RATING_CONSTRAINTS,
         "l2": [Interval(Real, 0, None, closed="left")],
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
-        "clip": ["boolean"],
     }
 
     def __init__(
@@ -190,6 +144,7 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         validation_fraction=0.1,
         n_iter_no_change=20,
         clip=True,
+        rating_scale=None,
         warm_start=False,
         callbacks=None,
         device="auto",
@@ -208,13 +163,14 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.clip = clip
+        self.rating_scale = rating_scale
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes),
@@ -222,11 +178,14 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
             "dropout": self.dropout,
         }
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_glorot(module, generator)
         if self.likelihood == "gaussian":
-            nn.init.constant_(module.output.bias, X.data.mean())
+            nn.init.constant_(module.output.bias, data.data.mean())
 
-    def _trainer_options(self, X):
+    def _trainer_options(self, data):
         # Adam adds weight_decay * W to the gradient; that of l2 * ||W||^2 is 2 * l2 * W.
-        return {"optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})]}
+        return {
+            **super()._trainer_options(data),
+            "optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})],
+        }

@@ -12,7 +12,12 @@ from skrec.neural._divergences import (
     draw_gaussian,
     gaussian_log_density,
 )
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import SparseLinear, batch_linear, init_uniform, linear
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._row_autoencoder import NeuralRecommenderMixin
@@ -180,8 +185,6 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=200
-        Length of the code.
     hidden_layer_sizes : array-like of int, default=(600, 600, 600, 600, 600)
         Widths of the encoder's hidden layers, which must be equal, as their outputs are added.
     gamma : float, default=0.005
@@ -199,52 +202,13 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
         paper's time torch's default, 1e-5.
     dropout : float, default=0.5
         Probability of dropping an entry from the input, while the encoder is trained.
-    learning_rate : float, default=0.0005
-        Step size of Adam.
-    batch_size : int, default=500
-        Users of an update.
-    max_iter : int, default=50
-        Number of epochs.
-    early_stopping : bool, default=True
-        Whether to hold users out, measure NDCG@100 on them after each epoch, and keep the weights
-        of the best epoch.
-    validation_fraction : float, default=0.1
-        Share of the training users that are held out for early stopping.
-    n_iter_no_change : int, default=10
-        Epochs without a better score after which training stops. None: never before `max_iter`.
-    warm_start : bool, default=False
-        Whether ``fit`` continues from the weights of the fit before, the optimisers' states
-        included.
-    callbacks : list of skorch callbacks, default=None
-        Called during training. They see the training loss as ``train_loss`` and the score of
-        early stopping as ``valid_score``.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
-    random_state : int, RandomState instance or None, default=None
-        Controls the initial weights, the order of the users, the noise and who is held out.
-        Pass an int for the same model at every fit.
-    verbose : int, default=0
-        1 shows a progress bar with the loss, the score and the time left.
 
     Attributes
     ----------
     item_embeddings_ : ndarray of shape (n_items, n_components)
         Weights of the output layer.
-    n_iter_ : int
-        Number of epochs that were made.
-    n_updates_ : int
-        Number of updates that were made.
     loss_curve_ : list of float
         Objective of the encoder per training user, by epoch.
-    validation_scores_ : list of float
-        Scores on the users held out, by epoch. Only with ``early_stopping=True``.
-    best_iteration_ : int
-        The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------
@@ -286,6 +250,8 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         "gamma": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left"), None],
         "prior_weights": ["array-like"],
@@ -339,7 +305,7 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         sizes = check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1)
         if len(set(sizes)) > 1:
             raise ValueError(
@@ -360,11 +326,12 @@ class RecVAE(NeuralRecommenderMixin, BaseRecommender):
     def _n_passes(self):
         return self.n_encoder_passes + self.n_decoder_passes
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_uniform(module, generator)
 
-    def _trainer_options(self, X):
+    def _trainer_options(self, data):
         return {
+            **super()._trainer_options(data),
             "n_encoder_passes": self.n_encoder_passes,
             "n_decoder_passes": self.n_decoder_passes,
         }

@@ -14,7 +14,12 @@ from skrec.networks._deep_latent_factor_module import (
     row_codes,
 )
 from skrec.neural._entries import EntryStore
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import init_glorot
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.utils._compat import Interval, StrOptions
@@ -160,6 +165,8 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         **RATING_CONSTRAINTS,
         "variational": ["boolean"],
         "interaction": [StrOptions({"product", "scalar"})],
@@ -215,7 +222,7 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         self.random_state = random_state
         self.verbose = verbose
 
-    def _training_part(self, X):
+    def _training_data(self, X, reviews):
         return X  # the items' encoder knows users by their position: empty rows stay
 
     def _module_options(self, X):
@@ -242,7 +249,7 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
     def _store(self, X, device):
         return EntryStore(X, device)
 
-    def _fitted_state(self, module, X):
+    def _fitted_state(self, module, X, data):
         items = row_codes(module.item_encoder, X.T.tocsr())
         state = {"_items": items, "item_embeddings_": items[:, : module.n_components]}
         if not module.variational:

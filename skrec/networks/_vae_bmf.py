@@ -1,6 +1,7 @@
 """VAE-BMF: Bayesian matrix factorisation by two variational autoencoders."""
 
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +12,11 @@ from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE, UncertainRat
 from skrec.networks._cross_feedback import Encoder, as_moments
 from skrec.networks._nested_blocks import NestedTrainer, RatingStore, VAEBMFModule
 from skrec.neural._batches import RowStore
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
-from skrec.neural._held_out import hold_out_entries
+from skrec.neural._estimator import (
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.neural._weights import as_tensors
 from skrec.solvers._gaussian_products import pair_moments, variance_factors
@@ -23,6 +27,22 @@ from skrec.utils._compat import Interval, StrOptions
 
 # What the module has beyond the options of its encoders.
 TRAINING_OPTIONS = ["n_users", "beta_user", "beta_item", "learn_noise", "sampled", "leave_one_out"]
+
+
+class CenteredRatings(NamedTuple):
+    """Ratings less their mean, and the mean."""
+
+    ratings: sparse.csr_array
+    mean: float
+
+    @property
+    def shape(self):
+        return self.ratings.shape
+
+
+def centered(X, mean):
+    """Ratings less a mean; those that are then zero still count as observed."""
+    return sparse.csr_array((X.data - mean, X.indices, X.indptr), shape=X.shape)
 
 
 class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
@@ -224,6 +244,7 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         **RATING_CONSTRAINTS,
         "joint_layer_sizes": ["array-like"],
         "data_input": ["boolean"],
@@ -243,7 +264,6 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         "user_batch_size": [Interval(Integral, 1, None, closed="left")],
         "item_batch_size": [Interval(Integral, 1, None, closed="left")],
     }
-    del _parameter_constraints["batch_size"]
 
     def __init__(
         self,
@@ -314,18 +334,19 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _training_part(self, X):
-        self._mean = float(X.data.mean(dtype=np.float64)) if self.center else 0.0
-        return self._centered(X)  # users without ratings too: the encoder of items counts them
+    def _training_data(self, X, reviews):
+        mean = float(X.data.mean(dtype=np.float64)) if self.center else 0.0
+        # Users without ratings too: the encoder of items counts them.
+        return CenteredRatings(centered(X, mean), mean)
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         if not (self.data_input or self.cross_feedback):
             raise ValueError(
                 "VAEBMF encodes ratings (data_input=True), embeddings (cross_feedback=True), or "
                 "both, got False for both: there is nothing left to encode."
             )
         return {
-            "n_users": X.shape[0],
+            "n_users": data.shape[0],
             "n_components": self.n_components,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
             "joint_layer_sizes": check_hidden_layer_sizes(self.joint_layer_sizes),
@@ -342,18 +363,18 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             "leave_one_out": self.leave_one_out,
         }
 
-    def _init_module(self, module, X, generator):
-        module.init(X.nnz, generator)
+    def _init_module(self, module, data, generator):
+        module.init(data.ratings.nnz, generator)
 
-    def _refill(self, module):
+    def _refill(self, module, data):
         module.noise_variance.zero_()  # nothing is measured yet
 
-    def _store(self, X, device):
-        return RatingStore(X, device)
+    def _store(self, data, device):
+        return RatingStore(data.ratings, device)
 
-    def _trainer_options(self, X):
+    def _trainer_options(self, data):
         # The trainer takes the mean over ratings, and Adam adds weight_decay * W to the gradient.
-        decay = {"weight_decay": 2 * self.l2 / X.nnz}
+        decay = {"weight_decay": 2 * self.l2 / data.ratings.nnz}
         return {
             "optimizer__param_groups": [("*data_weight", decay), ("*latent_weight", decay)],
             "user_batch_size": self.user_batch_size,
@@ -362,24 +383,19 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             "learning_rate_decay": self.learning_rate_decay,
         }
 
-    def _hold_out(self, X, seed):
-        training, held_out = hold_out_entries(X, self.validation_fraction, seed)
-        users = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr))
+    def _validation_score(self, module, data, held_out):
+        users = np.repeat(np.arange(held_out.shape[0]), np.diff(held_out.indptr))
+        store = RatingStore(data.ratings, module.item_embeddings.device)
+        items = module.final_items(store)
+        states = as_moments(*module.encode_users(store, items[0]))
+        means, variances = pair_moments(states, as_moments(*items), users, held_out.indices)
+        means += data.mean
+        errors = np.mean((held_out.data - means) ** 2, dtype=np.float64)
+        module.noise_variance.fill_(max(errors - variances.mean(), SMALLEST_NOISE))
+        return self._neg_rmse(means, held_out)
 
-        def score(module):
-            store = RatingStore(self._centered(training), module.item_embeddings.device)
-            items = module.final_items(store)
-            states = as_moments(*module.encode_users(store, items[0]))
-            means, variances = pair_moments(states, as_moments(*items), users, held_out.indices)
-            means += self._mean
-            errors = np.mean((held_out.data - means) ** 2, dtype=np.float64)
-            module.noise_variance.fill_(max(errors - variances.mean(), SMALLEST_NOISE))
-            return self._neg_rmse(means, held_out)
-
-        return training, score
-
-    def _fitted_state(self, module, X):
-        store = RatingStore(self._centered(X), module.item_embeddings.device)
+    def _fitted_state(self, module, X, data):
+        store = RatingStore(centered(X, data.mean), module.item_embeddings.device)
         items = module.final_items(store)
         means, variances = as_moments(*items)
         noise = float(module.noise_variance)
@@ -387,11 +403,12 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             states = as_moments(*module.encode_users(store, items[0]))
             users = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
             fitted, spread = pair_moments(states, (means, variances), users, X.indices)
-            noise = np.mean((X.data - self._mean - fitted) ** 2, dtype=np.float64) + spread.mean()
+            noise = np.mean((X.data - data.mean - fitted) ** 2, dtype=np.float64) + spread.mean()
         state = module.user_encoder.frozen_state(items[0])
         noise = max(float(noise), SMALLEST_NOISE)
         return {
-            "mean_": self._in_ratings(self._mean),
+            "_mean": data.mean,
+            "mean_": self._in_ratings(data.mean),
             "item_embeddings_": means,
             "item_variances_": variances,
             "noise_variance_": self._in_squared_ratings(noise),
@@ -418,11 +435,8 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         encoder.load_state_dict(as_tensors(self._encoder_weights), assign=True)
         return encoder
 
-    def _centered(self, X):
-        return sparse.csr_array((X.data - self._mean, X.indices, X.indptr), shape=X.shape)
-
     def _user_states(self, X):
-        X = self._centered(X)
+        X = centered(X, self._mean)
         encoder = self._scoring_module()
         device = encoder.embeddings.device
         blocks = row_blocks(X.shape[0], 32 * sum(self._options["hidden_layer_sizes"]))

@@ -85,4 +85,4 @@ def check_cost(cost, what, fixes, device):
             f"{torch.get_num_threads()} threads"
         )
     if needs:
-        warnings.warn(f"Training {what} needs {' and '.join(needs)}: {fixes}.", stacklevel=7)
+        warnings.warn(f"Training {what} needs {' and '.join(needs)}: {fixes}.", stacklevel=9)

@@ -4,6 +4,7 @@ import warnings
 from copy import deepcopy
 from numbers import Integral, Real
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,16 +16,13 @@ from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation, wit
 from skrec.neural._weights import as_arrays, as_tensors, load_optimizer, optimizer_arrays
 from skrec.solvers._devices import place, resolve_device
 from skrec.solvers._torch_state import torch_state
-from skrec.utils._compat import CallbackSupportMixin, Interval, fit_context
+from skrec.utils._compat import CallbackSupportMixin, Interval
 from skrec.utils._progress import progress_bar
-from skrec.utils._validation import keep_state_on_error
 
 TRAINING_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
-    "hidden_layer_sizes": ["array-like"],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -35,9 +33,21 @@ TRAINING_CONSTRAINTS = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
-
+BATCH_CONSTRAINTS = {"batch_size": [Interval(Integral, 1, None, closed="left")]}
+LAYER_CONSTRAINTS = {"hidden_layer_sizes": ["array-like"]}
+# Parameters of which smaller ones make training cheaper.
+SIZES = ("hidden_layer_sizes", "n_components", "batch_size")
 
 _MODULES_LOCK = Lock()
+
+
+class Seeds(NamedTuple):
+    """Seeds of one fit, of what is held out, the weights, the noise and the order of batches."""
+
+    hold_out: int
+    init: int
+    noise: int
+    shuffle: int
 
 
 class NeuralEstimatorMixin(CallbackSupportMixin):
@@ -45,128 +55,165 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
     The estimator names a ``_module_class`` and writes
 
-    - ``_module_options(X)``: its keyword arguments beside the number of items,
-    - ``_init_module(module, X, generator)``: draws the weights,
-    - ``_check_training_rows(X, reset)``: validates `X`,
-    - ``_hold_out(X, seed)``: the part of `X` to train on, and a function that gives the score of
-      a module on the rest;
+    - ``_hold_out(X, seed)``: validated rows as a part to train on and a part held out,
+    - ``_module_options(data)``: the module's keyword arguments beside the number of columns,
+    - ``_init_module(module, data, generator)``: draws the weights,
+    - ``_validation_score(module, data, held_out)``: how well a module does; larger is better.
 
-    and where the defaults do not do, ``_training_part``, ``_batch_cost``, ``_refill``, ``_store``,
-    ``_trainer_options`` and ``_fitted_state``. Training runs within :func:`torch_state`, and so
-    must whatever the estimator computes with torch when it predicts.
+    `data` is what ``_training_data(X, reviews)`` makes of the rows to train on: by default those
+    that are not empty. It has the ``shape`` of what the module reads, and holds whatever else
+    training and validation need of these rows. Where the defaults do not do, the estimator also
+    writes ``_refill``, ``_store``, ``_trainer_options``, ``_fitted_state`` and ``_batch_cost``.
+
+    Training runs within :func:`torch_state`, and so must whatever the estimator computes with
+    torch when it predicts.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size of Adam.
+    max_iter : int
+        Number of epochs.
+    n_iter_no_change : int
+        Epochs without a better score after which training stops. None: never before `max_iter`.
+    warm_start : bool
+        Whether ``fit`` continues from the weights of the fit before, the optimiser's state and
+        annealing, if there is any, included.
+    callbacks : list of skorch callbacks
+        Called during training. They see the training loss as ``train_loss`` and the score of
+        early stopping as ``valid_score``.
+    device : str
+        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
+        is one. A fitted model goes to the CPU where the device does not exist.
+    random_state : int, RandomState instance or None
+        Controls the initial weights, the order of the batches, the noise and what is held out.
+        Pass an int for the same model at every fit.
+    verbose : int
+        1 shows a progress bar with the loss, the score and the time left.
+
+    Attributes
+    ----------
+    n_iter_ : int
+        Number of epochs that were made.
+    n_updates_ : int
+        Number of updates that were made.
+    loss_curve_ : list of float
+        Training objective, a mean over what an update is made of, by epoch.
+    validation_scores_ : list of float
+        Scores on what was held out, by epoch. Only with ``early_stopping=True``.
+    best_iteration_ : int
+        The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
     """
 
     _trainer_class = Trainer
     _keep_start = False  # whether the initial weights are a model to fall back on
+    _n_annealing_epochs = 0  # of which none counts as one without a better score
 
-    @fit_context
-    def fit(self, X, y=None, *, reviews=None):
-        """Learn from users.
+    def _continues_training(self):
+        return self.warm_start and hasattr(self, "n_iter_")
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user. Stored entries (dense input: the non-zeros) are the observations.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-
-        Returns
-        -------
-        self : estimator
-            The fitted estimator. Ctrl-C during training keeps the model so far, with a warning.
-
-        Raises
-        ------
-        ValueError
-            If the loss is not finite, or if there is nobody to hold out for early stopping.
-        """
+    def _fit(self, X, reviews=None):
         context = self._init_callback_context(max_subtasks=self.max_iter)
-        with keep_state_on_error(self):
-            resume = self.warm_start and hasattr(self, "n_iter_")
-            X = self._check_training_rows(X, reset=not resume)
-            if context is not None:
-                context.call_on_fit_task_begin(estimator=self, X=X)
-            self._train(
-                X,
-                n_epochs=self.max_iter,
-                hold_out=self.early_stopping,
-                resume=resume,
-                keep_optimizer=self.warm_start,
-                context=context,
-            )
-            if context is not None:
-                context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
-        return self
+        if context is not None:
+            context.call_on_fit_task_begin(estimator=self, X=X)
+        self._train(
+            X,
+            reviews,
+            n_epochs=self.max_iter,
+            early_stopping=self.early_stopping,
+            resume=self._continues_training(),
+            keep_optimizer=self.warm_start,
+            context=context,
+        )
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
 
     @torch_state(training=True)
-    def _train(self, X, *, n_epochs, hold_out, resume, keep_optimizer, context=None):
+    def _train(
+        self,
+        X,
+        reviews=None,
+        *,
+        n_epochs,
+        early_stopping,
+        resume,
+        keep_optimizer,
+        context=None,
+    ):
         """Train a module and take its weights over."""
         placement = place(self.device)
         start = Progress(self.n_updates_, self.n_iter_) if resume else Progress(0, 0)
-        split_seed, seed = placement.from_first(lambda: self._draw_seeds(start.n_updates))
-        init_seed, noise_seed, shuffle_seed = np.random.SeedSequence(seed).generate_state(3)
-        validation = None
-        everything = X
-        if hold_out:
-            X, score = self._hold_out(X, split_seed)
-            validation = Validation(
-                lambda module: placement.from_first(lambda: score(module)),
-                self.n_iter_no_change,
-                getattr(self, "n_annealing_epochs", 0),
-                self._keep_start,
-            )
-        if X.nnz == 0:
+        seeds = placement.from_first(lambda: self._draw_seeds(start.n_updates))
+        training, held_out = self._hold_out(X, seeds.hold_out) if early_stopping else (X, None)
+        if training.nnz == 0:
             raise ValueError("X has no entries to learn from: all its rows are empty.")
-        X = self._training_part(X)
-
-        options = self._module_options(X)
-        self._check_cost(X.shape, options, n_copies=2 if validation else 1, placement=placement)
-        # Whatever the process's default dtype is.
-        module = self._module_class(X.shape[1], **options).to(torch.float32)
-        if resume:
-            self._check_same_network(module, options)
-            module.load_state_dict(as_tensors(self._weights))
-        else:
-            self._init_module(module, X, torch.Generator().manual_seed(int(init_seed)))
-        self._refill(module)
+        data = self._training_data(training, reviews)
+        options = self._module_options(data)
+        self._check_cost(data.shape, options, 2 if early_stopping else 1, placement.device)
+        module = self._make_module(data, options, seeds.init, resume)
+        validation = self._make_validation(data, held_out, placement) if early_stopping else None
 
         def snapshot(trainer):
-            return {**_snapshot(trainer), **self._fitted_state(trainer.module, everything)}
+            """Attributes of a fitted estimator, be it in the middle of training."""
+            state = self._fitted_state(trainer.module, X, data)
+            return {"_options": options, **_trained_state(trainer), **state}
 
-        self._options = options
         silent = not (self.verbose and placement.process == 0)
         name = type(self).__name__
         with progress_bar(total=n_epochs, desc=name, unit="epoch", silent=silent) as bar:
-            report = {"estimator": self, "X": X}
+            report = {"estimator": self, "X": training}
             callbacks = [
                 *([("validation", validation)] if validation else []),
                 *(self.callbacks or []),
                 ("end_of_epoch", EndOfEpoch(context, report, snapshot, bar, validation)),
             ]
-            noise_generator = torch.Generator(placement.device)
-            trainer = placement.make_trainer(
-                self._trainer_class,
+            trainer = self._make_trainer(
                 module,
-                rng=np.random.default_rng(shuffle_seed),
-                generator=noise_generator.manual_seed(int(noise_seed) + placement.process),
+                data,
+                seeds,
+                placement,
                 start=start,
-                lr=self.learning_rate,
-                batch_size=getattr(self, "batch_size", None),
                 max_epochs=n_epochs,
                 callbacks=callbacks,
-                verbose=0,
-                **self._trainer_options(X),
             )
             if resume and self._optimizer_state:
                 load_optimizer(trainer.optimizer_, self._optimizer_state)
-            trainer.partial_fit(self._store(X, placement.device))
-
+            trainer.partial_fit(self._store(data, placement.device))
         self._take_over(trainer, validation, snapshot)
         self._optimizer_state = optimizer_arrays(trainer.optimizer_) if keep_optimizer else None
 
-    def _check_cost(self, shape, options, n_copies, placement):
+    def _make_module(self, data, options, seed, resume):
+        """The module with its first weights, or with those of the fit before."""
+        # Whatever the process's default dtype is.
+        module = self._module_class(data.shape[1], **options).to(torch.float32)
+        if resume:
+            self._check_same_network(module, options)
+            module.load_state_dict(as_tensors(self._weights))
+        else:
+            self._init_module(module, data, torch.Generator().manual_seed(seed))
+        self._refill(module, data)
+        return module
+
+    def _make_validation(self, data, held_out, placement):
+        def score(module):
+            return placement.from_first(lambda: self._validation_score(module, data, held_out))
+
+        return Validation(score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start)
+
+    def _make_trainer(self, module, data, seeds, placement, **options):
+        noise = torch.Generator(placement.device).manual_seed(seeds.noise + placement.process)
+        return placement.make_trainer(
+            self._trainer_class,
+            module,
+            rng=np.random.default_rng(seeds.shuffle),
+            generator=noise,
+            lr=self.learning_rate,
+            verbose=0,
+            **options,
+            **self._trainer_options(data),
+        )
+
+    def _check_cost(self, shape, options, n_copies, device):
         """Say what training costs before anything is allocated."""
         batch_bytes, n_rows = self._batch_cost(*shape)
         cost = training_cost(
@@ -175,17 +222,13 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             batch_bytes=batch_bytes,
             n_rows=n_rows,
         )
-        parameters = [
-            name
-            for name in ("hidden_layer_sizes", "n_components", "batch_size")
-            if hasattr(self, name)
-        ]
+        sizes = [name for name in SIZES if name in self.get_params(deep=False)]
         fixes = (
-            f"smaller {', '.join(parameters)} need less, and so do fewer items "
+            f"smaller {', '.join(sizes)} need less, and so do fewer items "
             "(Interactions.filter(min_users_per_item=...))"
         )
         what = f"{type(self).__name__} on {shape[0]} users x {shape[1]} items"
-        check_cost(cost, what, fixes, placement.device)
+        check_cost(cost, what, fixes, device)
 
     def _batch_cost(self, n_users, n_items):
         """Bytes of a batch's buffers, and rows that pass the dense layers in an epoch.
@@ -194,23 +237,23 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         """
         return 0, 0
 
-    def _training_part(self, X):
-        """Rows to train on; an empty row says nothing."""
+    def _training_data(self, X, reviews):
+        """What a module is trained on; an empty row says nothing."""
         is_empty = np.diff(X.indptr) == 0
         return X[~is_empty] if is_empty.any() else X
 
-    def _refill(self, module):
+    def _refill(self, module, data):
         """Set what a module has from the data at hand, and not from the fit before."""
 
-    def _store(self, X, device):
+    def _store(self, data, device):
         """What the trainer cuts its batches from."""
-        return RowStore(X, device)
+        return RowStore(data, device)
 
-    def _trainer_options(self, X):
-        """Parameters of the trainer beyond the common ones."""
-        return {}
+    def _trainer_options(self, data):
+        """Parameters of the trainer beyond those that all have."""
+        return {"batch_size": self.batch_size}
 
-    def _fitted_state(self, module, X):
+    def _fitted_state(self, module, X, data):
         """Fitted attributes beyond the common ones; `X` has the entries held out too."""
         return {}
 
@@ -218,15 +261,10 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         """Raise an error where training cannot go on with the weights of the fit before."""
         shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
         known = {name: value.shape for name, value in self._weights.items()}
-        before = self._module_class(self.n_features_in_, **self._options)
-        trained, trained_before = (
-            [name for name, _ in network.named_parameters()] for network in (module, before)
-        )
-        likelihood = options.get("likelihood")
         if (
             shapes == known
-            and trained == trained_before
-            and likelihood == self._options.get("likelihood")
+            and _trainable(module) == self._trainable
+            and options.get("likelihood") == self._options.get("likelihood")
         ):
             return
         changed = [name for name in options if options[name] != self._options[name]]
@@ -246,7 +284,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             warnings.warn(
                 f"Training was interrupted in epoch {len(trainer.history)}: the model so far is "
                 "kept.",
-                stacklevel=5,
+                stacklevel=8,
             )
         vars(self).update(snapshot(trainer))
         self.loss_curve_ = (self.loss_curve_ if start else []) + [
@@ -262,15 +300,19 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             self.best_iteration_ = start + validation.best_epoch_
 
     def _draw_seeds(self, n_updates):
-        """Seeds of the users held out and of everything else.
+        """Draw the seeds of a fit.
 
-        Where ``random_state`` is a number, a fit that continues holds the same users out again,
-        but does not repeat the noise.
+        Where ``random_state`` is a number, a fit that continues holds the same out again, but
+        does not repeat the noise.
         """
         if isinstance(self.random_state, Integral):
-            return int(self.random_state), [int(self.random_state), n_updates]
-        rng = check_random_state(self.random_state)
-        return draw_seed(rng), [draw_seed(rng)]
+            hold_out = int(self.random_state)
+            entropy = [hold_out, n_updates]
+        else:
+            rng = check_random_state(self.random_state)
+            hold_out = draw_seed(rng)
+            entropy = [draw_seed(rng)]
+        return Seeds(hold_out, *map(int, np.random.SeedSequence(entropy).generate_state(3)))
 
     @torch_state(training=True)  # the module outlives the state in which it is asked for
     def _scoring_module(self):
@@ -319,10 +361,14 @@ def _complete_epochs(trainer):
     return [record for record in trainer.history if "dur" in record]
 
 
-def _snapshot(trainer):
-    """Attributes of a fitted estimator, be it in the middle of training."""
+def _trainable(module):
+    return [name for name, _ in module.named_parameters()]
+
+
+def _trained_state(trainer):
     return {
         "_weights": deepcopy(as_arrays(trainer.module)),  # training may go on in the same memory
+        "_trainable": _trainable(trainer.module),
         "_modules": {},
         "n_iter_": trainer.start.n_epochs + len(_complete_epochs(trainer)),
         "n_updates_": trainer.n_updates_,

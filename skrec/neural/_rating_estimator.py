@@ -19,8 +19,22 @@ class NeuralRatingMixin(
     A user's ratings are all that such a model has of the user, and part of what it has of the
     items: users held out as a whole would be missed in both.
 
-    The estimator writes ``_embed(X)``, the embeddings of users, and ``_rate_held_out(module, X,
-    users, items)``: ratings of pairs by a module in training on `X`.
+    The estimator writes ``_embed(X)``, the embeddings of users, and ``_rate_held_out(module, data,
+    users, items)``: ratings of pairs by a module in training on `data`.
+
+    Parameters
+    ----------
+    early_stopping : bool
+        Whether to hold ratings out, measure minus RMSE on them after each epoch, and keep the
+        weights of the best epoch. Ratings, not users: what a model has of the items would miss
+        those of users who are held out.
+    validation_fraction : float
+        Share of the ratings that are held out for early stopping.
+
+    Attributes
+    ----------
+    validation_scores_ : list of float
+        Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
     """
 
     def transform(self, X):
@@ -53,18 +67,15 @@ class NeuralRatingMixin(
         check_float32(X, self.rating_unit_)
         return X
 
-    def _check_training_rows(self, X, reset):
+    def _check_training(self, X, reset):
         return self._check_ratings(X, reset)
 
     def _hold_out(self, X, seed):
-        training, held_out = hold_out_entries(X, self.validation_fraction, seed)
+        return hold_out_entries(X, self.validation_fraction, seed)
+
+    def _validation_score(self, module, data, held_out):
         users = np.repeat(np.arange(held_out.shape[0]), np.diff(held_out.indptr))
-
-        def score(module):
-            predicted = self._rate_held_out(module, training, users, held_out.indices)
-            return self._neg_rmse(predicted, held_out)
-
-        return training, score
+        return self._neg_rmse(self._rate_held_out(module, data, users, held_out.indices), held_out)
 
     def _neg_rmse(self, scores, held_out):
         """Minus the RMSE in ratings; scores and held-out entries are in the unit."""

@@ -14,7 +14,7 @@ from skrec.neural._held_out import hold_out_users
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._compat import fit_context
-from skrec.utils._validation import check_interactions, check_k, keep_state_on_error
+from skrec.utils._validation import check_interactions, check_k
 
 # Counts above it are no longer exact in double precision.
 LARGEST_TOTAL = 1e15
@@ -33,6 +33,42 @@ class NeuralRecommenderMixin(
     - ``encode(batch)``: the code of each row that predictions are made from,
     - ``draw(batch, generator)``: a random code of each row,
     - ``hidden(code)`` and the linear layer ``output``: from codes to items.
+
+    Parameters
+    ----------
+    n_components : int
+        Length of the code.
+    hidden_layer_sizes : array-like of int
+        Widths of the encoder's hidden layers; the decoder has the same in reverse.
+    likelihood : {"multinomial", "gaussian", "bernoulli"}
+        What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
+        and ones. "gaussian": ratings, with a noise as large as their own deviation and the
+        unobserved ones left out; the model then predicts ratings (the VAE-CF and DAE-CF of the
+        rating literature).
+    dropout : float
+        Probability of dropping an entry from an encoder's input.
+    batch_size : int
+        Users of an update.
+    early_stopping : bool
+        Whether to hold users out, measure NDCG@100 on them after each epoch (minus RMSE where
+        ratings are predicted), and keep the weights of the best epoch.
+    validation_fraction : float
+        Share of the training users that are held out for early stopping.
+    clip : bool
+        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
+        before clipping. Ignored unless ``likelihood="gaussian"``.
+    rating_scale : tuple of (float, float)
+        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
+        of the ratings seen in ``fit``. Ignored unless ``likelihood="gaussian"``.
+
+    Attributes
+    ----------
+    item_embeddings_ : ndarray of shape (n_items, n_hidden)
+        Weights of the output layer.
+    loss_curve_ : list of float
+        Training objective per user, by epoch.
+    validation_scores_ : list of float
+        Scores on the users held out, by epoch. Only with ``early_stopping=True``.
     """
 
     @fit_context
@@ -56,11 +92,12 @@ class NeuralRecommenderMixin(
         self : estimator
             The fitted estimator.
         """
-        with keep_state_on_error(self):
-            resume = hasattr(self, "n_iter_")
-            X = self._check_training_rows(X, reset=not resume)
-            self._train(X, n_epochs=1, hold_out=False, resume=resume, keep_optimizer=True)
-        return self
+        resume = hasattr(self, "n_iter_")
+
+        def learn(rows):
+            self._train(rows, n_epochs=1, early_stopping=False, resume=resume, keep_optimizer=True)
+
+        return self._learn(learn, X, reset=not resume)
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.
@@ -197,7 +234,7 @@ class NeuralRecommenderMixin(
         """Passes over the users in an epoch."""
         return 1
 
-    def _check_training_rows(self, X, reset):
+    def _check_training(self, X, reset):
         if self._likelihood == "gaussian":
             return self._check_ratings(X, reset)
         X = check_interactions(X, estimator=self, reset=reset)
@@ -226,14 +263,15 @@ class NeuralRecommenderMixin(
             )
 
     def _hold_out(self, X, seed):
-        training, held_out = hold_out_users(X, self.validation_fraction, seed)
+        return hold_out_users(X, self.validation_fraction, seed)
 
-        def score(module):
-            if self._likelihood == "gaussian":
-                return self._in_ratings(held_out.neg_rmse(lambda rows: self._scores(module, rows)))
-            return held_out.ndcg(lambda rows: self._scores(module, rows))
+    def _validation_score(self, module, data, held_out):
+        def score_rows(rows):
+            return self._scores(module, rows)
 
-        return training, score
+        if self._likelihood == "gaussian":
+            return self._in_ratings(held_out.neg_rmse(score_rows))
+        return held_out.ndcg(score_rows)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,6 @@
 """DeepLTRS: ratings and review texts from the same latents of users and items."""
 
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,7 +9,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, check_hidden_layer_sizes
+from skrec.neural._estimator import (
+    BATCH_CONSTRAINTS,
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    check_hidden_layer_sizes,
+)
 from skrec.neural._layers import init_uniform
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.reviews import as_reviews
@@ -35,6 +41,24 @@ from skrec.text._rated_pairs import (
 from skrec.text._vocabulary import Vocabulary
 from skrec.utils._compat import HasMethods, Interval
 from skrec.utils._validation import check_items, check_k
+
+
+@dataclass(frozen=True)
+class DeepLTRSData(RatedPairs):
+    """Ratings and words to train on, and what was made of them.
+
+    Parameters
+    ----------
+    offsets : tuple of (mean, item_offsets, l2)
+        What was taken off the ratings, as :func:`less_offsets` takes it.
+    user_offsets : ndarray of shape (n_users,)
+    reviews : Reviews or None
+        All that ``fit`` was given.
+    """
+
+    offsets: tuple
+    user_offsets: np.ndarray
+    reviews: object
 
 
 class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
@@ -209,6 +233,8 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **BATCH_CONSTRAINTS,
+        **LAYER_CONSTRAINTS,
         **RATING_CONSTRAINTS,
         "n_topics": [Interval(Integral, 1, None, closed="left")],
         "vectorizer": [HasMethods(["fit_transform", "transform"]), None],
@@ -295,12 +321,7 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             If the loss is not finite, there is nothing to hold out for early stopping, the reviews
             are not aligned with `X`, or the vectorizer finds no words or negative weights.
         """
-        self._given_reviews = reviews
-        try:
-            return super().fit(X, y)
-        finally:
-            for name in ("_given_reviews", "_reviews", "_training_offsets"):
-                vars(self).pop(name, None)
+        return super().fit(X, y, reviews=reviews)
 
     def predict(self, X, *, reviews=None, return_std=False):
         """Predict every user's rating of every item.
@@ -441,41 +462,37 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             )
         return sum_words(reviews.index, self._vocabulary.count(reviews.entry_documents))
 
-    def _check_training_rows(self, X, reset):
-        rows = super()._check_training_rows(X, reset)
-        given = self._given_reviews
-        self._reviews = None if given is None else as_reviews(given, X, rows)
-        return rows
-
-    def _training_words(self, X):
+    def _training_words(self, X, reviews):
         """Learn the vocabulary, unless training goes on, and count words: a row for each entry."""
-        if self._reviews is None:
+        if reviews is None:
             self._vocabulary = None
             return None
         if self.warm_start and self._vocabulary is not None:
-            return self._words_of(X)
-        documents = self._reviews.aligned_with(X).entry_documents
+            return self._words_of(X, reviews)
+        documents = reviews.aligned_with(X).entry_documents
         self._vocabulary, words = Vocabulary.learn(self.vectorizer, documents)
         return words
 
-    def _words_of(self, X):
-        if self._reviews is None:
+    def _words_of(self, X, reviews):
+        if reviews is None:
             return None
-        return self._vocabulary.count(self._reviews.aligned_with(X).entry_documents)
+        return self._vocabulary.count(reviews.aligned_with(X).entry_documents)
 
-    def _training_part(self, X):
-        self._training_offsets = self._fit_offsets(X)
-        return RatedPairs(less_offsets(X, self._training_offsets)[0], self._training_words(X))
+    def _training_data(self, X, reviews):
+        offsets = self._fit_offsets(X)
+        residual, user_offsets = less_offsets(X, offsets)
+        words = self._training_words(X, reviews)
+        return DeepLTRSData(residual, words, offsets, user_offsets, reviews)
 
     def _fit_offsets(self, X):
         if not self.offsets:
             return 0.0, np.zeros(X.shape[1]), np.inf
         return *fit_offsets(X, self.l2_offset, self.l2_offset), self.l2_offset
 
-    def _module_options(self, X):
+    def _module_options(self, data):
         return {
-            "n_users": X.shape[0],
-            "n_words": X.n_words,
+            "n_users": data.shape[0],
+            "n_words": data.n_words,
             "n_components": self.n_components,
             "n_topics": self.n_topics,
             "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
@@ -485,35 +502,34 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             "text_weight": self.text_weight,
         }
 
-    def _init_module(self, module, X, generator):
+    def _init_module(self, module, data, generator):
         init_uniform(module, generator)
         if not self.offsets:
             return
         with torch.no_grad():
             module.component_weights.fill_(INITIAL_COMPONENT_WEIGHT)
-            module.log_noise.fill_(float(np.log(X.ratings.data.var() + 1e-6)))
+            module.log_noise.fill_(float(np.log(data.ratings.data.var() + 1e-6)))
             for encoder in module.encoders.values():
                 encoder.log_var_norm.weight.fill_(0.1)
                 encoder.log_var_norm.bias.fill_(INITIAL_LOG_VARIANCE)
-            if X.n_words:
-                sums = np.asarray(X.words.sum(axis=0), dtype=np.float32) + 1
+            if data.n_words:
+                sums = np.asarray(data.words.sum(axis=0), dtype=np.float32) + 1
                 module.word_decoder.offsets.copy_(torch.from_numpy(np.log(sums / sums.mean())))
 
     def _store(self, X, device):
         return BothSides(X, self.scale_words, device)
 
-    def _rate_held_out(self, module, X, users, items):
-        mean, item_offsets, _ = self._training_offsets
-        user_offsets = less_offsets(X, self._training_offsets)[1]
+    def _rate_held_out(self, module, data, users, items):
+        mean, item_offsets, _ = data.offsets
         left, right = (module.posteriors[side][0] for side in ("user", "item"))
         left = (left * module.component_weights.detach()).cpu().numpy()
         products = pair_products(left, right.cpu().numpy(), users, items)
-        return products + mean + user_offsets[users] + item_offsets[items]
+        return products + mean + data.user_offsets[users] + item_offsets[items]
 
-    def _fitted_state(self, module, X):
+    def _fitted_state(self, module, X, data):
         offsets = self._fit_offsets(X)
         residual, _ = less_offsets(X, offsets)
-        ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X)))
+        ratings, words = rated_by_item(RatedPairs(residual, self._words_of(X, data.reviews)))
         rows = encoder_rows(ratings, words, self.scale_words)
         mean, log_var = row_posteriors(in_double(module.encoders["item"]), rows)
         noise_std = float(torch.exp(module.log_noise.detach() / 2))

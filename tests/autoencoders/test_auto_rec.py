@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from initial_weights import check_uniform
 from scipy import sparse
 from sklearn.linear_model import Ridge
 from skorch.callbacks import Callback
@@ -56,6 +57,36 @@ def test_the_objective_is_that_of_the_paper_at_observed_entries(n_rows):
         strict=True,
     ):
         torch.testing.assert_close(one, other)
+
+
+def test_entries_are_dropped_from_the_input_and_not_from_the_target():
+    X = ratings()
+    module = AutoRecModule(12, 5, dropout=0.6)
+    init_glorot(module, torch.Generator().manual_seed(0))
+    batch = RowStore(X, torch.device("cpu")).cut()
+    loss = module(batch, torch.Generator().manual_seed(1), None)
+
+    x = torch.from_numpy(X.toarray()).float()
+    kept = torch.rand(X.nnz, generator=torch.Generator().manual_seed(1)) >= 0.6
+    dropped = x.clone()
+    dropped[batch.rows, batch.items] *= kept / 0.4
+    code = torch.sigmoid(dropped @ module.first.weight + module.first.bias)
+    output = code @ module.output.weight.t() + module.output.bias
+    torch.testing.assert_close(loss, ((x != 0) * (output - x) ** 2).sum(dim=1))
+
+
+@pytest.mark.parametrize("based_on", ["item", "user"])
+def test_weights_start_glorot_uniform_or_as_the_offsets(based_on):
+    """As `fit` draws them: a step of Adam that is too small to be seen."""
+    X = ratings(300, 80)
+    model = AutoRec(50, based_on=based_on, learning_rate=1e-12, max_iter=1, **OPTIONS).fit(X)
+    weights = model._weights
+    check_uniform(weights["first.weight"], np.sqrt(6 / sum(weights["first.weight"].shape)))
+    if based_on == "item":
+        check_uniform(weights["output.weight"], np.sqrt(6 / sum(weights["output.weight"].shape)))
+    else:
+        assert np.abs(weights["output.weight"]).max() < 1e-10
+    np.testing.assert_allclose(weights["output.bias"], model._bias, rtol=1e-6, atol=1e-10)
 
 
 @pytest.mark.parametrize("based_on", ["item", "user"])

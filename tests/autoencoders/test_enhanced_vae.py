@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from initial_weights import check_normal, check_uniform
 from scipy import sparse
 from sklearn.base import clone
 
@@ -165,12 +166,82 @@ def test_gradients_have_unit_norm_before_adam_sees_them(X):
     assert np.std(seen) > 0.1
 
 
-def test_pseudo_inputs_are_learned_and_start_near_their_mean(X):
+def test_weights_start_he_normal_and_pseudo_inputs_near_their_mean():
+    """As `fit` draws them: a step of Adam that is too small to be seen."""
+    X = sparse.random_array((60, 400), density=0.1, rng=np.random.default_rng(0))
+    X.data[:] = 1
+    model = EnhancedVAE(50, hidden_layer_sizes=(100,), n_pseudo_inputs=20, random_state=0)
+    model.set_params(max_iter=1, early_stopping=False, learning_rate=1e-12).fit(X)
+    weights = dict(model._weights)
+    check_normal(weights.pop("pseudo_inputs"), 0.05, 0.01)
+    n_checked = 0
+    for name, weight in weights.items():
+        if name.endswith("weight"):
+            is_sparse = len(weight) >= 400 and name != "output.weight"
+            n_inputs = weight.shape[0 if is_sparse else 1]
+            check_normal(weight, 0, np.sqrt(2 / n_inputs))
+            check_uniform(weights[f"{name.removesuffix('weight')}bias"], 1 / np.sqrt(n_inputs))
+            n_checked += 1
+    assert n_checked == len(weights) / 2 > 10
+
+
+def test_pseudo_inputs_are_learned(X):
     model = EnhancedVAE(
         3, hidden_layer_sizes=(6,), n_pseudo_inputs=50, early_stopping=False, random_state=0
     )
     start = model.set_params(max_iter=1, learning_rate=1e-12).fit(X)._weights["pseudo_inputs"]
-    assert start.mean() == pytest.approx(0.05, abs=0.003)
-    assert start.std() == pytest.approx(0.01, abs=0.002)
     moved = model.set_params(max_iter=30, learning_rate=0.01).fit(X)._weights["pseudo_inputs"]
     assert np.abs(moved - start).max() > 0.01
+
+
+def test_pseudo_inputs_lose_entries_in_training_alone(X):
+    module = module_of(dropout=0.6)
+    z = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
+    ours = module.top_log_prior(z, torch.Generator().manual_seed(5))
+
+    draws = torch.rand((4, 12), generator=torch.Generator().manual_seed(5))
+    inputs = module.pseudo_inputs.clamp(0, 1) * (draws >= 0.6) / 0.4
+    mean, log_var = module.top_encoder(inputs)
+    normal = torch.distributions.Normal(mean, torch.exp(log_var / 2))
+    expected = normal.log_prob(z[:, None]).sum(2).logsumexp(1) - np.log(4)
+    torch.testing.assert_close(ours, expected)
+    whole = module.top_log_prior(z)
+    torch.testing.assert_close(whole, module_of().top_log_prior(z))
+    assert (ours - whole).abs().max() > 0.01
+
+
+def test_training_drops_entries_of_users_and_of_pseudo_inputs(X):
+    """The objective is that of inputs with the entries dropped that the generator says."""
+    module = module_of(dropout=0.6)
+    batch = RowStore(X, torch.device("cpu")).cut()
+    ours = module(batch, torch.Generator().manual_seed(3), Progress(0, 1))
+    generator = torch.Generator().manual_seed(3)
+
+    def drop(shape):
+        return (torch.rand(shape, generator=generator) >= 0.6) / 0.4
+
+    x = torch.from_numpy(X.toarray())
+    unit = x / x.norm(dim=1, keepdim=True)
+
+    def dropped():
+        inputs = torch.zeros_like(unit)
+        inputs[batch.rows, batch.items] = unit[batch.rows, batch.items] * drop(len(batch.items))
+        return inputs
+
+    def draw(mean, log_var):
+        return mean + torch.randn(mean.shape, generator=generator) * torch.exp(log_var / 2)
+
+    def log_density(z, mean, log_var):
+        return torch.distributions.Normal(mean, torch.exp(log_var / 2)).log_prob(z).sum(-1)
+
+    q2 = module.top_encoder(dropped())
+    z2 = draw(*q2)
+    pseudo = module.top_encoder(module.pseudo_inputs.clamp(0, 1) * drop((4, 12)))
+    log_p2 = log_density(z2[:, None], *pseudo).logsumexp(1) - np.log(4)
+    q1 = module.low_head(module.low_encoder(dropped(), z2))
+    z1 = draw(*q1)
+    kl = log_density(z1, *q1) - log_density(z1, *module.low_prior(z2))
+    kl = kl + log_density(z2, *q2) - log_p2
+    logits = module.output(module.decoder(z1, z2))
+    nll = -(x * torch.log_softmax(logits, dim=1)).sum(1)
+    torch.testing.assert_close(ours, nll + 0.3 * kl, rtol=1e-4, atol=1e-4)

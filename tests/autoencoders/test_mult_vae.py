@@ -5,7 +5,9 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from initial_weights import check_moment, check_uniform
 from scipy import sparse
+from scipy.stats import truncnorm
 from skorch.callbacks import Callback
 
 from skrec import MultDAE, MultVAE
@@ -52,16 +54,8 @@ def test_the_objective_is_that_of_the_paper():
     torch.testing.assert_close(ours, nll + 0.3 * kl)
 
 
-def test_weights_start_glorot_uniform():
-    module = MultVAEModule(
-        900, 50, [300], likelihood="multinomial", dropout=0.5, beta=0.2, n_annealing_updates=1
-    )
-    init_glorot(module, torch.Generator().manual_seed(0))
-    bound = np.sqrt(6 / (900 + 300))
-    weight = module.first.weight.detach().numpy()
-    assert np.abs(weight).max() == pytest.approx(bound, rel=1e-3)
-    assert weight.std() == pytest.approx(bound / np.sqrt(3), rel=0.01)
-    assert module.output.bias.abs().max() <= 0.002
+# Of a standard normal cut at two deviations: 1 - 4 pdf(2) / (2 cdf(2) - 1).
+TRUNCATED_VARIANCE = truncnorm(-2, 2).var()
 
 
 def test_beta_rises_by_a_slope_to_its_limit():
@@ -104,12 +98,51 @@ def test_gaussian_models_predict_ratings_within_their_range():
         assert ratings.min() >= 1
         assert ratings.max() <= 5
         assert model.rating_range_ == (1, 5)
-        observed = X.nonzero()
-        deviation = X.data.std()
-        assert np.sqrt(np.mean((ratings[observed] - X.data) ** 2)) < 0.8 * deviation
-        assert model.score(X) > -deviation
-        assert model.score(X) == pytest.approx(-0.55, abs=0.15)
+        # As good as the true quality of each item, rounded, up to five standard errors.
+        errors = (X.data - np.clip(quality.round(), 1, 5)[X.indices]) ** 2
+        largest = errors.mean() + 5 * errors.std() / np.sqrt(X.nnz)
+        assert np.mean((ratings[X.nonzero()] - X.data) ** 2) < largest
+        assert -model.score(X) < X.data.std()
         assert all(score < 0 for score in model.validation_scores_)
+
+
+@pytest.mark.parametrize("Model", [MultVAE, MultDAE])
+def test_ratings_keep_to_the_declared_scale(Model):
+    X = sparse.csr_array(np.tile([[1.0, 5, 0], [4, 0, 2]], (30, 1)))
+    model = Model(4, hidden_layer_sizes=(8,), max_iter=2, random_state=0, rating_scale=(1, 4))
+    with pytest.raises(ValueError, match=r"within rating_scale=\(1, 4\), got 5"):
+        model.set_params(likelihood="gaussian").fit(X)
+    model.set_params(rating_scale=(0, 9)).fit(X)
+    assert model.rating_range_ == (0, 9)
+    with pytest.raises(ValueError, match=r"within rating_scale=\(0, 9\), got 11"):
+        model.predict(np.full((1, 3), 11.0))
+    with pytest.raises(ValueError, match="rating_scale must be two finite numbers"):
+        model.set_params(rating_scale=(5, 1)).fit(X)
+    # Counts have no scale.
+    expected = Model(4, hidden_layer_sizes=(8,), max_iter=2, random_state=0).fit(X).predict(X)
+    model.set_params(likelihood="multinomial")
+    np.testing.assert_array_equal(model.fit(X).predict(X), expected)
+
+
+@pytest.mark.parametrize("Model", [MultVAE, MultDAE])
+@pytest.mark.parametrize("likelihood", ["multinomial", "gaussian"])
+def test_models_start_glorot_uniform(Model, likelihood):
+    """As `fit` draws the weights: a step of Adam that is too small to be seen."""
+    X = sparse.random_array((60, 800), density=0.1, rng=np.random.default_rng(0))
+    options = {"max_iter": 1, "early_stopping": False, "learning_rate": 1e-12, "random_state": 0}
+    model = Model(50, hidden_layer_sizes=(100,), likelihood=likelihood, **options).fit(X)
+    n_bounded = 0
+    for name, weight in model._weights.items():
+        if name.endswith("weight"):
+            check_uniform(weight, np.sqrt(6 / sum(weight.shape)))
+            n_bounded += 1
+        elif name != "output.bias":
+            assert np.abs(weight).max() <= 0.002
+            check_moment(weight**2, TRUNCATED_VARIANCE * 1e-6)
+    assert n_bounded == 4
+    if likelihood == "gaussian":
+        mean = X.data.mean() / model.rating_unit_
+        np.testing.assert_allclose(model._weights["output.bias"], mean, rtol=1e-5)
 
 
 def test_the_penalty_of_mult_dae_is_the_gradient_of_its_square():

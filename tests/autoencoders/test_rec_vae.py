@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from initial_weights import check_uniform
 from scipy import sparse
 from scipy.special import logsumexp
 from scipy.stats import norm
@@ -155,3 +156,47 @@ def test_the_decoder_is_trained_on_codes_of_whole_rows(X):
     expected = output_nll(code, module.output, "multinomial", batch)
     ours = module(batch, torch.Generator().manual_seed(0), Progress(0, 1))
     torch.testing.assert_close(ours, expected)
+
+
+def test_weights_start_uniform_by_the_number_of_inputs():
+    """As `fit` draws them: a step of Adam that is too small to be seen."""
+    X = sparse.random_array((60, 400), density=0.1, rng=np.random.default_rng(0))
+    X.data[:] = 1
+    model = RecVAE(50, hidden_layer_sizes=(100, 100), max_iter=1, random_state=0)
+    weights = dict(model.set_params(early_stopping=False, learning_rate=1e-12).fit(X)._weights)
+    for number in range(2):
+        assert (weights.pop(f"encoder.norms.{number}.weight") == 1).all()
+        assert np.abs(weights.pop(f"encoder.norms.{number}.bias")).max() < 1e-10
+    n_inputs = {
+        "encoder.first": 400,
+        "encoder.others.0": 100,
+        "encoder.posterior": 100,
+        "output": 50,
+    }
+    assert len(weights) == 2 * len(n_inputs)
+    for name, n in n_inputs.items():
+        check_uniform(weights[f"{name}.weight"], 1 / np.sqrt(n))
+        check_uniform(weights[f"{name}.bias"], 1 / np.sqrt(n))
+
+
+def test_training_of_the_encoder_drops_entries(X):
+    module = module_of(dropout=0.6)
+    batch = RowStore(X, torch.device("cpu")).cut()
+    module.remember([batch])
+    ours = module(batch, torch.Generator().manual_seed(2), Progress(0, 1))
+    generator = torch.Generator().manual_seed(2)
+    dropped = X.toarray().astype(float)
+    dropped /= np.linalg.norm(dropped, axis=1, keepdims=True)
+    kept = torch.rand(X.nnz, generator=generator).numpy() >= 0.6
+    dropped[batch.rows, batch.items] *= kept / 0.4
+    mean, log_var = (
+        part.detach()
+        for part in module._posterior(
+            RowStore(sparse.csr_array(dropped.astype(np.float32)), torch.device("cpu")).cut()
+        )
+    )
+    z = mean + torch.randn(mean.shape, generator=generator) * torch.exp(log_var / 2)
+    log_q = torch.distributions.Normal(mean, torch.exp(log_var / 2)).log_prob(z).sum(1)
+    kl = log_q - module.log_prior(z, *module.old_posterior)
+    nll = output_nll(z, module.output, "multinomial", batch)
+    torch.testing.assert_close(ours, nll + 0.05 * batch.totals * kl, rtol=1e-4, atol=1e-4)

@@ -118,19 +118,21 @@ def test_the_best_sweep_is_kept_and_scored_as_predictions_are(X):
     for name, weights in model._weights.items():
         assert_array_equal(weights, kept[best][name])
     # The score is minus the RMSE of what the model would predict without what is held out.
-    training, score = model._hold_out(X, 0)
+    training, hidden = model._hold_out(X, 0)
+    data = model._training_data(training, None)
     module = VAEBMFModule(X.shape[1], **model._options)
     module.load_state_dict(
         {name: torch.from_numpy(value) for name, value in model._weights.items()}
     )
-    assert score(module) == pytest.approx(model.validation_scores_[best], rel=1e-5)
-    state = model._fitted_state(module, training)
+    score = model._validation_score(module, data, hidden)
+    assert score == pytest.approx(model.validation_scores_[best], rel=1e-5)
+    state = model._fitted_state(module, training, data)
     blind = clone(model)
     vars(blind).update({**vars(model), **state, "_modules": {}})
     held_out = sparse.csr_array(X - training)
     held_out.eliminate_zeros()
     errors = (blind.predict(training) - X)[held_out.nonzero()]
-    assert np.sqrt(np.mean(errors**2)) == pytest.approx(-score(module), rel=1e-5)
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(-score, rel=1e-5)
     with pytest.raises(ValueError, match="early_stopping=True holds"):
         model.set_params(warm_start=False).fit([[5.0, 0.0]])
 

@@ -49,7 +49,9 @@ def test_the_best_epoch_is_kept_and_ratings_held_out_are_never_trained_on(model,
         def on_epoch_end(self, net, **kwargs):
             training, held_out = hold_out_entries(X, 0.25, 0)
             users = np.repeat(np.arange(60), np.diff(held_out.indptr))
-            ratings = model._rate_held_out(net.module, training, users, held_out.indices)
+            ratings = model._rate_held_out(
+                net.module, model._training_data(training, None), users, held_out.indices
+            )
             error = np.clip(ratings, *model.rating_range_) - held_out.data
             scores.append(-np.sqrt(np.mean(error**2)))
 
