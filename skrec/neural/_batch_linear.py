@@ -6,9 +6,12 @@ Intel's. oneDNN, which comes with torch as well, uses it: up to twice the speed 
 operator that is called here.
 
 oneDNN generates code for each shape and keeps it: some milliseconds, and nearly a megabyte. So it
-is only called for numbers of rows that people choose as the size of a batch, and not for the last
-batch of an epoch, nor for whatever number of rows is to be predicted.
+is only called in the updates of full batches, which the trainer announces by `full_batch`, and not
+for the last batch of an epoch, nor for whatever number of rows is to be predicted.
 """
+
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import nn
@@ -16,6 +19,23 @@ from torch import nn
 from skrec.utils._compat import onednn_linear
 
 SMALLEST_WORK = 2**22  # multiplications below which the call itself costs more than it gains
+
+_IN_FULL_BATCH = ContextVar("in_full_batch", default=False)
+
+
+@contextmanager
+def full_batch(is_full=True):
+    """Say within which block layers see the same numbers of rows as in many others.
+
+    Parameters
+    ----------
+    is_full : bool, default=True
+    """
+    token = _IN_FULL_BATCH.set(is_full)
+    try:
+        yield
+    finally:
+        _IN_FULL_BATCH.reset(token)
 
 
 def linear_outputs(inputs, weight, bias):
@@ -70,10 +90,9 @@ def _weight_gradient(gradient, inputs):
 
 
 def _suits_onednn(inputs, weight):
-    n_rows = len(inputs)
     return (
-        (n_rows % 50 == 0 or n_rows % 64 == 0)
-        and n_rows * weight.numel() >= SMALLEST_WORK
+        _IN_FULL_BATCH.get()
+        and len(inputs) * weight.numel() >= SMALLEST_WORK
         and inputs.device.type == "cpu"
         and inputs.dtype == weight.dtype == torch.float32
         and torch.backends.mkldnn.is_available()

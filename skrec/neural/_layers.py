@@ -80,7 +80,7 @@ def linear(n_inputs, n_outputs, bias=True):
 
 
 def batch_linear(n_inputs, n_outputs):
-    """Make the same for rows in batches of one size, which oneDNN takes in training."""
+    """Make the same for rows in batches of one size, full ones of which oneDNN takes."""
     return skip_init(BatchLinear, n_inputs, n_outputs, device=_default_device())
 
 

@@ -9,6 +9,8 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 
+from skrec.neural._batch_linear import full_batch
+
 
 class StopTraining(KeyboardInterrupt):
     """Ends the training loop in the way that skorch's own early stopping does."""
@@ -104,6 +106,11 @@ class Trainer(NeuralNet):
     def get_iterator(self, dataset, training=False):
         """Shuffle the rows anew at each pass."""
         return ShuffledBatches(dataset, self.batch_size, self.rng, self.placement)
+
+    def train_step(self, batch, **fit_params):
+        """Make an update; what is quicker for batches of one size is used for the full ones."""
+        with full_batch(batch[0].n_total == self.batch_size):
+            return super().train_step(batch, **fit_params)
 
     def infer(self, x, **fit_params):
         """Ask the module for the objective of each row of a batch."""

@@ -11,6 +11,7 @@ from scipy.stats import truncnorm
 from skorch.callbacks import Callback
 
 from skrec import MultDAE, MultVAE
+from skrec.autoencoders._mult_dae import MultDAEModule
 from skrec.autoencoders._mult_vae import MultVAEModule
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import init_glorot
@@ -56,6 +57,32 @@ def test_the_objective_is_that_of_the_paper():
 
 # Of a standard normal cut at two deviations: 1 - 4 pdf(2) / (2 cdf(2) - 1).
 TRUNCATED_VARIANCE = truncnorm(-2, 2).var()
+
+
+@pytest.mark.parametrize("Module", [MultVAEModule, MultDAEModule])
+def test_training_drops_entries_from_the_input_and_not_from_the_target(Module):
+    is_vae = Module is MultVAEModule
+    annealing = {"beta": 0.3, "n_annealing_updates": 0} if is_vae else {}
+    module = Module(12, 3, [7], likelihood="multinomial", dropout=0.6, **annealing)
+    init_glorot(module, torch.Generator().manual_seed(0))
+    X = rows()
+    batch = RowStore(X, torch.device("cpu")).cut()
+    ours = module(batch, torch.Generator().manual_seed(1), Progress(0, 1))
+
+    generator = torch.Generator().manual_seed(1)
+    x = torch.from_numpy(X.toarray())
+    dropped = x / x.norm(dim=1, keepdim=True)
+    dropped[batch.rows, batch.items] *= (torch.rand(X.nnz, generator=generator) >= 0.6) / 0.4
+    first = dropped @ module.first.weight + module.first.bias
+    if is_vae:
+        mean, log_var = module.encoder(first).chunk(2, dim=1)
+        code = mean + torch.randn(mean.shape, generator=generator) * torch.exp(log_var / 2)
+        kl = (log_var.exp() + mean**2 - 1 - log_var).sum(1) / 2
+    else:
+        code, kl = module.encoder(torch.tanh(first)), 0
+    logits = module.output(module.decoder(code))
+    nll = -(x * torch.log_softmax(logits, dim=1)).sum(1)
+    torch.testing.assert_close(ours, nll + 0.3 * kl)
 
 
 def test_beta_rises_by_a_slope_to_its_limit():
