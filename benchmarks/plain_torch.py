@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from skrec.neural._batch_linear import full_batch
+
 HIDDEN, LATENT, BATCH, DROPOUT = 600, 200, 500, 0.5
 LEARNING_RATE, BETA, ANNEALING = 1e-3, 0.2, 200_000
 
@@ -91,9 +93,10 @@ def _train(model, objective, n_users, n_epochs, device, after_epoch=None, **opti
     for _ in range(n_epochs):
         total = 0
         for users in torch.randperm(n_users).split(BATCH):
-            loss = objective(users, min(BETA, n_updates / ANNEALING))
-            optimizer.zero_grad()
-            loss.backward()
+            with full_batch(len(users) == BATCH):  # as skrec's own training
+                loss = objective(users, min(BETA, n_updates / ANNEALING))
+                optimizer.zero_grad()
+                loss.backward()
             optimizer.step()
             total += loss.detach() * len(users)
             n_updates += 1

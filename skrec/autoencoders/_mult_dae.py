@@ -16,7 +16,7 @@ from skrec.neural._estimator import (
 )
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._row_autoencoder import NeuralRecommenderMixin
+from skrec.neural._row_autoencoder import RatedRowAutoencoderMixin
 from skrec.utils._compat import Interval, StrOptions
 
 
@@ -69,7 +69,7 @@ def _linear_then_tanh(sizes):
     )
 
 
-class MultDAE(NeuralRecommenderMixin, BaseRecommender):
+class MultDAE(RatedRowAutoencoderMixin, BaseRecommender):
     r"""Denoising autoencoder with a multinomial likelihood (Mult-DAE).
 
     A user's row :math:`x`, scaled to unit length and with a share of its entries dropped, is
@@ -83,15 +83,6 @@ class MultDAE(NeuralRecommenderMixin, BaseRecommender):
     l2 : float, default=2e-5
         Penalty on the squared weights, biases excepted, in units of the mean negative
         log-likelihood of a user.
-
-    Attributes
-    ----------
-    rating_unit_ : float
-        Standard deviation of the training ratings, the unit of the objective. Only with
-        ``likelihood="gaussian"``.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest training rating. Only with
-        ``likelihood="gaussian"``.
 
     See Also
     --------

@@ -16,7 +16,7 @@ from skrec.neural._estimator import (
 )
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._row_autoencoder import NeuralRecommenderMixin
+from skrec.neural._row_autoencoder import RatedRowAutoencoderMixin
 from skrec.utils._compat import Interval, StrOptions
 
 
@@ -97,7 +97,7 @@ def _tanh_layers(n_inputs, sizes):
     return nn.Sequential(*layers)
 
 
-class MultVAE(NeuralRecommenderMixin, BaseRecommender):
+class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
     r"""Variational autoencoder with a multinomial likelihood (Mult-VAE).
 
     A user's row :math:`x` is explained by a code :math:`z \sim N(0, I)` and a network
@@ -119,15 +119,6 @@ class MultVAE(NeuralRecommenderMixin, BaseRecommender):
     n_annealing_updates : int, default=200000
         `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
         0 means that it holds from the start.
-
-    Attributes
-    ----------
-    rating_unit_ : float
-        Standard deviation of the training ratings, the unit of the objective. Only with
-        ``likelihood="gaussian"``.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest training rating. Only with
-        ``likelihood="gaussian"``.
 
     See Also
     --------

@@ -7,7 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skrec.base._ratings import RatingMixin
+from skrec.base import RatingMixin
 from skrec.neural._batches import RowStore, check_float32
 from skrec.neural._estimator import NeuralEstimatorMixin, draw_seed
 from skrec.neural._held_out import hold_out_users
@@ -20,12 +20,8 @@ from skrec.utils._validation import check_interactions, check_k
 LARGEST_TOTAL = 1e15
 
 
-class NeuralRecommenderMixin(
-    RatingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin
-):
+class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin):
     """What an autoencoder of users' rows does around its module.
-
-    With a gaussian likelihood it predicts ratings, and is a rating model as others are.
 
     Beside what :class:`NeuralEstimatorMixin` asks for, the module offers
 
@@ -40,11 +36,6 @@ class NeuralRecommenderMixin(
         Length of the code.
     hidden_layer_sizes : array-like of int
         Widths of the encoder's hidden layers; the decoder has the same in reverse.
-    likelihood : {"multinomial", "gaussian", "bernoulli"}
-        What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
-        and ones. "gaussian": ratings, with a noise as large as their own deviation and the
-        unobserved ones left out; the model then predicts ratings (the VAE-CF and DAE-CF of the
-        rating literature).
     dropout : float
         Probability of dropping an entry from an encoder's input.
     batch_size : int
@@ -54,12 +45,6 @@ class NeuralRecommenderMixin(
         ratings are predicted), and keep the weights of the best epoch.
     validation_fraction : float
         Share of the training users that are held out for early stopping.
-    clip : bool
-        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
-        before clipping. Ignored unless ``likelihood="gaussian"``.
-    rating_scale : tuple of (float, float)
-        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
-        of the ratings seen in ``fit``. Ignored unless ``likelihood="gaussian"``.
 
     Attributes
     ----------
@@ -70,6 +55,9 @@ class NeuralRecommenderMixin(
     validation_scores_ : list of float
         Scores on the users held out, by epoch. Only with ``early_stopping=True``.
     """
+
+    likelihood = "multinomial"
+    _predicts_ratings = False
 
     @fit_context
     def partial_fit(self, X, y=None, *, reviews=None):
@@ -112,10 +100,9 @@ class NeuralRecommenderMixin(
         Returns
         -------
         scores : ndarray of shape (n_users, n_items)
-            Outputs of the last layer, float32; larger is better. With a gaussian likelihood they
-            are ratings, otherwise logarithms of odds.
+            Outputs of the last layer, float32: logarithms of odds. Larger is better.
         """
-        return super().predict(X)
+        return super().predict(X, reviews=reviews)
 
     def transform(self, X):
         """Embed users.
@@ -181,16 +168,6 @@ class NeuralRecommenderMixin(
         return self._weights["output.weight"]
 
     @property
-    def _likelihood(self):
-        return getattr(self, "likelihood", "multinomial")
-
-    @property
-    def _predicts_ratings(self):
-        # As it was fitted, if it was: the parameter may have been changed since.
-        fitted = getattr(self, "_options", {})
-        return fitted.get("likelihood", self._likelihood) == "gaussian"
-
-    @property
     def _n_features_out(self):
         return self._options["n_components"]
 
@@ -217,16 +194,13 @@ class NeuralRecommenderMixin(
         return totals.astype(np.int64)
 
     def _draw_rows(self, outputs, totals, rng):
-        likelihood = self._options.get("likelihood", "multinomial")
-        if likelihood == "gaussian":
-            return self._in_ratings(outputs + rng.standard_normal(outputs.shape))
-        if likelihood == "bernoulli":
+        if self._options.get("likelihood") == "bernoulli":
             return rng.random_sample(outputs.shape) < expit(outputs)
         weights = softmax(outputs.astype(np.float64), axis=1)
         return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
 
     def _batch_cost(self, n_users, n_items):
-        n_buffers = 2 if self._likelihood == "bernoulli" else 1
+        n_buffers = 2 if self.likelihood == "bernoulli" else 1
         return 4 * n_buffers * min(self.batch_size, n_users) * n_items, self._n_passes * n_users
 
     @property
@@ -235,20 +209,19 @@ class NeuralRecommenderMixin(
         return 1
 
     def _check_training(self, X, reset):
-        if self._likelihood == "gaussian":
-            return self._check_ratings(X, reset)
         X = check_interactions(X, estimator=self, reset=reset)
         self._check_values(X)
         return X
 
     def _check_rows(self, X):
         X = super()._check_rows(X)
-        check_float32(X, self.rating_unit_ if self._predicts_ratings else 1.0)
+        if not self._predicts_ratings:
+            check_float32(X)
         return X
 
     def _check_values(self, X):
         check_float32(X)
-        likelihood = self._likelihood
+        likelihood = self.likelihood
         if likelihood != "gaussian" and X.nnz and X.data.min() < 0:
             raise ValueError(
                 f"Negative values in data passed to X: {type(self).__name__} with a {likelihood} "
@@ -266,15 +239,82 @@ class NeuralRecommenderMixin(
         return hold_out_users(X, self.validation_fraction, seed)
 
     def _validation_score(self, module, data, held_out):
-        def score_rows(rows):
-            return self._scores(module, rows)
-
-        if self._likelihood == "gaussian":
-            return self._in_ratings(held_out.neg_rmse(score_rows))
-        return held_out.ndcg(score_rows)
+        return held_out.ndcg(lambda rows: self._scores(module, rows))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.positive_only = not self._predicts_ratings
         return tags
+
+
+class RatedRowAutoencoderMixin(RatingMixin, RowAutoencoderMixin):
+    """An autoencoder of users' rows that, with a gaussian likelihood, is a rating model.
+
+    Parameters
+    ----------
+    likelihood : {"multinomial", "gaussian", "bernoulli"}
+        What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
+        and ones. "gaussian": ratings, with a noise as large as their own deviation and the
+        unobserved ones left out; the model then predicts ratings (the VAE-CF and DAE-CF of the
+        rating literature).
+    clip : bool
+        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
+        before clipping. Ignored unless ``likelihood="gaussian"``.
+    rating_scale : tuple of (float, float)
+        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
+        of the ratings seen in ``fit``. Ignored unless ``likelihood="gaussian"``.
+
+    Attributes
+    ----------
+    rating_unit_ : float
+        Standard deviation of the ratings, the unit of losses. Only with a gaussian likelihood.
+    rating_range_ : tuple of (float, float)
+        `rating_scale`, or the smallest and largest rating seen in ``fit``. Only with a gaussian
+        likelihood.
+    """
+
+    @property
+    def _predicts_ratings(self):
+        # As it was fitted, if it was: the parameter may have been changed since.
+        fitted = getattr(self, "_options", {})
+        return fitted.get("likelihood", self.likelihood) == "gaussian"
+
+    def predict(self, X, *, reviews=None):
+        """Score every item for every user.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user, seen in training or not.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_users, n_items)
+            Outputs of the last layer, float32; larger is better. With a gaussian likelihood they
+            are ratings, otherwise logarithms of odds.
+        """
+        return super().predict(X, reviews=reviews)
+
+    def _check_training(self, X, reset):
+        if self.likelihood == "gaussian":
+            return self._check_ratings(X, reset)
+        return RowAutoencoderMixin._check_training(self, X, reset)
+
+    def _check_rows(self, X):
+        X = super()._check_rows(X)
+        if self._predicts_ratings:
+            check_float32(X, self.rating_unit_)
+        return X
+
+    def _validation_score(self, module, data, held_out):
+        if self.likelihood != "gaussian":
+            return super()._validation_score(module, data, held_out)
+        return self._in_ratings(held_out.neg_rmse(lambda rows: self._scores(module, rows)))
+
+    def _draw_rows(self, outputs, totals, rng):
+        if not self._predicts_ratings:
+            return super()._draw_rows(outputs, totals, rng)
+        return self._in_ratings(outputs + rng.standard_normal(outputs.shape))
