@@ -64,8 +64,8 @@ check_recommender(ItemKNN())
 check_recommender(ItemKNN(n_neighbors=4))
 
 # %%
-# And it is a model like the others. What it did not write, the mixin does: the scores are the sum of
-# an item's weights over the history, which also gives similar items and explanations.
+# And it is a model like the others. What it did not write, the mixin does: scores are the sums of
+# items' weights over the history, which gives similar items and explanations as well.
 likes = load_movielens_small().binarize(3.5).filter(min_users_per_item=5, min_items_per_user=5)
 most_liked = np.argmax(np.diff(likes.X.tocsc().indptr))
 similar = ItemKNN().fit(likes.X).similar_items([most_liked], k=4)[0]
