@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow lint doctest examples benchmark docs clean
+.PHONY: demo test slow test-lowest lint doctest examples benchmark docs clean
 
 demo: .venv/demo
 	$(BIN)/python -m skrec
@@ -16,6 +16,16 @@ test: .venv/test
 
 slow: .venv/test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
+
+# The lowest versions that pyproject.toml allows. torch alone is that of constraints.txt, the oldest
+# that is run here: older ones come with several GB of CUDA. What is selected touches every library.
+LOWEST_TESTS := tests/utils tests/base tests/solvers tests/metrics tests/model_selection \
+	tests/inspection tests/datasets/test_simulated.py tests/datasets/test_movielens.py \
+	tests/linear tests/neighbors tests/neural tests/test_interactions.py tests/test_reviews.py \
+	tests/test_cli.py tests/test_docstrings.py
+
+test-lowest: .venv-lowest/test
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto -m "not slow" $(LOWEST_TESTS)
 
 lint: .venv/lint
 	$(BIN)/ruff check .
@@ -42,11 +52,11 @@ docs: .venv/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv docs/_build docs/auto_examples docs/generated
+	rm -rf .venv .venv-lowest docs/_build docs/auto_examples docs/generated
 
-.venv/bin/python:
+.venv/bin/python .venv-lowest/bin/python: %/bin/python:
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'skrec needs Python 3.11 or newer, this is ' + sys.version.split()[0] + ': make PYTHON=/path/to/python3')"
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $*
 
 .venv/demo: .venv/bin/python pyproject.toml constraints.txt
 	$(INSTALL) -e .
@@ -54,4 +64,12 @@ clean:
 
 .venv/test .venv/lint .venv/docs: .venv/%: .venv/bin/python pyproject.toml constraints.txt
 	$(INSTALL) -e ".[$*]"
+	@touch $@
+
+.venv-lowest/constraints.txt: .venv-lowest/bin/python pyproject.toml constraints.txt
+	grep '^torch==' constraints.txt >$@
+	grep -oE '"[A-Za-z-]+>=[0-9.]+' pyproject.toml | grep -v '^"torch>' | tr -d '"' | sed 's/>=/==/' | sort -u >>$@
+
+.venv-lowest/test: .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c $< -e ".[test]"
 	@touch $@

@@ -10,37 +10,36 @@ from numbers import Integral
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.estimator_checks import check_estimator
 
 from skrec import EASE, BaseRecommender, Popularity
+from skrec.base import ItemWeightsMixin
 from skrec.datasets import load_movielens_small
 from skrec.model_selection import compare_recommenders
-from skrec.utils import check_interactions, keep_state_on_error
 from skrec.utils.estimator_checks import check_recommender
 
 # %%
 # The mathematics is a function of arrays, the class the contract around it.
 
 
-class ItemKNN(BaseRecommender):
-    """Sum of the cosine similarities to the items of the user's history."""
+class ItemKNN(ItemWeightsMixin, BaseRecommender):
+    """Sum of the cosine similarities to the items of the user's history.
 
-    _parameter_constraints: dict = {"n_neighbors": [Interval(Integral, 1, None, closed="left")]}
+    Parameters
+    ----------
+    n_neighbors : int
+        Number of items from which an item is predicted.
+    """
+
+    _parameter_constraints: dict = {"n_neighbors": [Integral]}
 
     def __init__(self, n_neighbors=50):
         self.n_neighbors = n_neighbors
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, reviews=None):
-        with keep_state_on_error(self):
-            X = check_interactions(X, estimator=self, reset=True)
-            self.similarity_ = nearest_cosines(X, self.n_neighbors)
-        return self
-
-    def _score_rows(self, X):
-        return X @ self.similarity_
+    def _fit(self, X):
+        if self.n_neighbors < 1:
+            raise ValueError(f"n_neighbors must be at least 1, got {self.n_neighbors}.")
+        self.coef_ = nearest_cosines(X, self.n_neighbors)
 
 
 def nearest_cosines(X, n_neighbors):
@@ -65,8 +64,14 @@ check_recommender(ItemKNN())
 check_recommender(ItemKNN(n_neighbors=4))
 
 # %%
-# And it is a model like the others.
+# And it is a model like the others. What it did not write, the mixin does: scores are the sums of
+# items' weights over the history, which gives similar items and explanations as well.
 likes = load_movielens_small().binarize(3.5).filter(min_users_per_item=5, min_items_per_user=5)
+most_liked = np.argmax(np.diff(likes.X.tocsc().indptr))
+similar = ItemKNN().fit(likes.X).similar_items([most_liked], k=4)[0]
+print(f"Nearest to {likes.item_names[most_liked]}:", *likes.item_names[similar], sep="\n  ")
+
+# %%
 models = {f"{k} neighbours": ItemKNN(k) for k in (5, 20, 100, 500)}
 models |= {"Popularity": Popularity(), "EASE": EASE(l2=150)}
 table = compare_recommenders(models, likes.X, cv=3)

@@ -277,60 +277,20 @@ class Interactions:
         array([[2., 0.],
                [0., 1.]], dtype=float32)
         """
-        if duplicates not in _DUPLICATES:
-            raise ValueError(
-                f"duplicates must be one of {list(_DUPLICATES)}, got {duplicates!r}; these mean: "
-                + _duplicates_help()
-            )
-        if reviews is not None and duplicates in ("sum", "mean"):
-            raise ValueError(
-                f"duplicates={duplicates!r} makes one entry of several rows, whose reviews "
-                "cannot be combined; use 'last' or 'max', or leave the reviews out"
-            )
-        if item_names is not None and not hasattr(item_names, "get"):
-            raise TypeError(
-                f"item_names must map item ids to names, got {type(item_names).__name__}; pass a "
-                "dict"
-            )
+        _check_options(duplicates, reviews, item_names)
         users, items = as_ids(users, "user ids"), as_ids(items, "item ids")
-        n_rows = len(users)
-        if n_rows == 0:
-            raise ValueError("the table has no rows; at least one interaction is needed")
-        values = np.ones(n_rows, dtype=np.float32) if values is None else as_values(values)
-        timestamps = None if timestamps is None else as_timestamps(timestamps)
-        reviews = None if reviews is None else as_texts(reviews)
-        for name, column in [
-            ("items", items),
-            ("values", values),
-            ("timestamps", timestamps),
-            ("reviews", reviews),
-        ]:
-            check_length(name, column, n_rows, "element of users")
-
+        values, timestamps, reviews = _as_columns(users, items, values, timestamps, reviews)
         rows, user_ids = encode(users)
-        cols, found = encode(items)
-        if item_ids is None:
-            item_ids = found
-        else:
-            item_ids = as_ids(item_ids, "item_ids")
-            check_distinct("item_ids", item_ids)
-            cols = positions(found, item_ids, "item of the table", "item_ids")[cols]
-            known = cols >= 0
-            if not known.all():
-                rows, cols, values = rows[known], cols[known], values[known]
-                timestamps = None if timestamps is None else timestamps[known]
-                reviews = None if reviews is None else reviews[known]
+        cols, item_ids = _encode_items(items, item_ids)
+        known = cols >= 0
+        if not known.all():
+            rows, cols, values = rows[known], cols[known], values[known]
+            timestamps = None if timestamps is None else timestamps[known]
+            reviews = None if reviews is None else reviews[known]
 
         keys = rows * len(item_ids) + cols
         if duplicates == "error":
-            repeated = first_repeated(keys)
-            if repeated is not None:
-                row, n_repeated = repeated
-                raise ValueError(
-                    f"{n_repeated} pairs of user and item have several rows, the first of them "
-                    f"user {user_ids[rows[row]]} and item {item_ids[cols[row]]}; "
-                    f"choose duplicates= one of: {_duplicates_help()}"
-                )
+            _refuse_repeated(keys, user_ids, item_ids)
         keys, values, timestamps, kept = merge_repeated(keys, values, timestamps, duplicates)
         row_sizes = np.bincount(keys // len(item_ids), minlength=len(user_ids))
         X = csr_array(
@@ -339,14 +299,8 @@ class Interactions:
         )
         if item_names is not None:
             item_names = [item_names.get(item, str(item)) for item in item_ids.tolist()]
-        return cls(
-            X,
-            user_ids,
-            item_ids,
-            item_names,
-            timestamps,
-            None if reviews is None else reviews[kept],
-        )
+        reviews = None if reviews is None else reviews[kept]
+        return cls(X, user_ids, item_ids, item_names, timestamps, reviews)
 
     def filter(self, *, min_users_per_item=0, min_items_per_user=0, until_stable=False):
         """Keep the items with enough users, and then the users with enough of those items.
@@ -495,6 +449,64 @@ class Interactions:
             f"Interactions({n_users} users x {n_items} items, {self.X.nnz} entries, "
             f"density {density:.2%})"
         )
+
+
+def _check_options(duplicates, reviews, item_names):
+    if duplicates not in _DUPLICATES:
+        raise ValueError(
+            f"duplicates must be one of {list(_DUPLICATES)}, got {duplicates!r}; these mean: "
+            + _duplicates_help()
+        )
+    if reviews is not None and duplicates in ("sum", "mean"):
+        raise ValueError(
+            f"duplicates={duplicates!r} makes one entry of several rows, whose reviews "
+            "cannot be combined; use 'last' or 'max', or leave the reviews out"
+        )
+    if item_names is not None and not hasattr(item_names, "get"):
+        raise TypeError(
+            f"item_names must map item ids to names, got {type(item_names).__name__}; pass a dict"
+        )
+
+
+def _as_columns(users, items, values, timestamps, reviews):
+    """Values, timestamps and reviews as arrays with an element for each row of a table."""
+    n_rows = len(users)
+    if n_rows == 0:
+        raise ValueError("the table has no rows; at least one interaction is needed")
+    values = np.ones(n_rows, dtype=np.float32) if values is None else as_values(values)
+    timestamps = None if timestamps is None else as_timestamps(timestamps)
+    reviews = None if reviews is None else as_texts(reviews)
+    for name, column in [
+        ("items", items),
+        ("values", values),
+        ("timestamps", timestamps),
+        ("reviews", reviews),
+    ]:
+        check_length(name, column, n_rows, "element of users")
+    return values, timestamps, reviews
+
+
+def _encode_items(items, item_ids):
+    """The column of each row's item, -1 where it has none, and the ids of the columns."""
+    cols, found = encode(items)
+    if item_ids is None:
+        return cols, found
+    item_ids = as_ids(item_ids, "item_ids")
+    check_distinct("item_ids", item_ids)
+    return positions(found, item_ids, "item of the table", "item_ids")[cols], item_ids
+
+
+def _refuse_repeated(keys, user_ids, item_ids):
+    repeated = first_repeated(keys)
+    if repeated is None:
+        return
+    row, n_repeated = repeated
+    user, item = divmod(keys[row], len(item_ids))
+    raise ValueError(
+        f"{n_repeated} pairs of user and item have several rows, the first of them "
+        f"user {user_ids[user]} and item {item_ids[item]}; "
+        f"choose duplicates= one of: {_duplicates_help()}"
+    )
 
 
 def _duplicates_help():

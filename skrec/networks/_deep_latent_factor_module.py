@@ -204,9 +204,9 @@ def rate_pairs(module, user_outputs, item_outputs, users, items, draws=None):
                 codes[to_tensor(rows[block].astype(np.int64), device)]
                 for codes, rows in zip(outputs, (users, items), strict=True)
             ]
-            ratings[block] = module.rate(*(module.moments(code)[0] for code in pair)).cpu()
+            ratings[block] = module.rate(*(module.moments(code)[0] for code in pair)).cpu().numpy()
             if draws is not None:
-                variance[block] = _variance(module, pair, draws).cpu()
+                variance[block] = _variance(module, pair, draws).cpu().numpy()
     return ratings if draws is None else (ratings, variance)
 
 

@@ -280,7 +280,7 @@ def test_an_intact_archive_of_something_else(tmp_path):
 def test_memory_is_a_small_multiple_of_the_result(tmp_path, small_releases, monkeypatch):
     import tracemalloc
 
-    n = 500_000
+    n = 100_000
     rows = np.stack([np.arange(n) // 50 + 1, np.arange(n) % 50 * 7 + 1], axis=1)
     path = write_folder(tmp_path, "32m", [])
     with open(path, "ab") as file:

@@ -7,14 +7,14 @@ from skrec.datasets import make_ratings_reviews
 
 
 def test_ratings_and_words_follow_the_groups():
-    data, truth = make_ratings_reviews(300, 200, sparsity=0.7, return_truth=True, random_state=0)
-    again = make_ratings_reviews(300, 200, sparsity=0.7, random_state=0)
+    data, truth = make_ratings_reviews(150, 100, sparsity=0.7, return_truth=True, random_state=0)
+    again = make_ratings_reviews(150, 100, sparsity=0.7, random_state=0)
     np.testing.assert_array_equal(again.X.toarray(), data.X.toarray())
     assert again.reviews.tolist() == data.reviews.tolist()
-    assert data.X.nnz / (300 * 200) == pytest.approx(0.3, abs=0.01)
+    assert data.X.nnz / (150 * 100) == pytest.approx(0.3, abs=0.01)
     assert sorted(np.unique(data.X.data)) == [1, 2, 3, 4]
-    assert np.bincount(truth.user_groups).tolist() == [150, 150]
-    assert np.bincount(truth.item_groups).tolist() == [100, 100]
+    assert np.bincount(truth.user_groups).tolist() == [75, 75]
+    assert np.bincount(truth.item_groups).tolist() == [50, 50]
     rows, columns = data.X.nonzero()
     users, items = truth.user_groups[rows], truth.item_groups[columns]
     np.testing.assert_array_equal(truth.topics, 2 * users + items)
