@@ -629,7 +629,8 @@ def test_recommend_to_ids_that_are_strings(write, rows):
 
 
 def test_recommend_tune(write, ratings, monkeypatch):
-    monkeypatch.setattr("skrec._cli._models.EASE_GRID", {"l2": [5, 50], "dropout": [0, 0.3]})
+    grid = {"l2": [5, 50], "dropout": [0, 0.3]}
+    monkeypatch.setattr("skrec._cli._models.grid_of", lambda _: grid)
     X = ratings.binarize(-np.inf).X
     scorer = ranking_scorer(["ndcg@100"])
     best = tune(EASE(), X, scorer, refit="ndcg@100").best_params_
@@ -889,7 +890,7 @@ def test_main_job_prints_text(monkeypatch):
     # Other tests look at what the whole grid finds; this is quick.
     models = {"EASE": EASE(l2=100), "Popularity": Popularity()}
     monkeypatch.setattr("skrec._cli._demo.candidates", lambda: models)
-    monkeypatch.setattr("skrec._cli._models.EASE_GRID", {"l2": [100]})
+    monkeypatch.setattr("skrec._cli._models.grid_of", lambda _: {"l2": [100]})
     result = run()
     assert result.exit_code == 0 and result.stderr == ""
     lines = result.stdout.splitlines()

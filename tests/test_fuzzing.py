@@ -21,10 +21,11 @@ from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from test_common import ESTIMATORS, with_few_epochs
+from test_common import with_few_epochs
 
 import skrec
 from skrec import metrics
+from skrec._model_table import MODELS
 from skrec.model_selection import StrongGeneralizationSplit, fold_in_split, interaction_split
 
 N_ITEMS = 12
@@ -37,7 +38,7 @@ RAW = re.compile(
     r"object has no attribute|not subscriptable|buffer|object is not|unsupported operand"
 )
 
-NAMES = [type(estimator).__name__ for estimator in ESTIMATORS]
+NAMES = list(MODELS)
 
 values = st.sampled_from([1.0, 1.0, 1.0, 0.0, 5.0, 0.5, -1.0, 1e-300, 1e30, 3e38, 1e308])
 values |= st.sampled_from([np.nan, np.inf])
@@ -107,7 +108,7 @@ def fitted(name):
     X = sparse.csr_array(
         (rng.random((30, N_ITEMS)) < 0.4) * rng.integers(1, 6, (30, N_ITEMS)) * 1.0
     )
-    estimator = with_few_epochs(ESTIMATORS[NAMES.index(name)])
+    estimator = with_few_epochs(MODELS[name].instance())
     if not estimator.__sklearn_tags__().recommender_tags.predicts_ratings:
         X.data[:] = 1
     model = estimator.fit(X)
@@ -278,7 +279,7 @@ def test_similar_items(name, n):
 @pytest.mark.parametrize("name", ["Popularity", "BiasBaseline", "EASE"])
 @examples(30, 400)
 def test_sample_weight(name, n):
-    estimator = with_few_epochs(ESTIMATORS[NAMES.index(name)])
+    estimator = with_few_epochs(MODELS[name].instance())
 
     def check(weight, X):
         same = untouched(weight, X)
@@ -411,7 +412,7 @@ def test_scorers(n):
 @examples(6, 30)
 def test_parameters(name, n):
     """Every numeric parameter, set to anything: fitted, or refused by its name."""
-    estimator = with_few_epochs(ESTIMATORS[NAMES.index(name)])
+    estimator = with_few_epochs(MODELS[name].instance())
     _, X, _ = fitted(name)
     numeric = [
         parameter

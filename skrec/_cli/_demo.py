@@ -5,7 +5,7 @@ import textwrap
 import click
 import numpy as np
 
-from skrec._cli._models import EASE_GRID, N_FOLDS, candidates, reasons, tune
+from skrec._cli._models import N_FOLDS, candidates, reasons, tune
 from skrec._cli._output import on_terminal, print_json, status, table_rows, without_times
 from skrec.datasets import load_movielens_small
 from skrec.metrics import ranking_scorer
@@ -138,7 +138,7 @@ def _print_data(ratings, liked, new_user):
 def _print_search(best, search):
     n_points = len(search.cv_results_["params"])
     if search.best_params_:
-        grid = ", ".join(f"{name} in {values}" for name, values in EASE_GRID.items())
+        grid = ", ".join(f"{name} in {values}" for name, values in search.param_grid.items())
         chosen = ", ".join(f"{name}={value:g}" for name, value in search.best_params_.items())
         click.echo(f"\n{best} tuned by grid search, {n_points} points, {N_FOLDS} folds:")
         click.echo(f"  {grid}")

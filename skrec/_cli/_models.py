@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid
 
+from skrec._model_table import MODELS
 from skrec.linear import EASE, Popularity
 from skrec.utils._progress import progress_bar
 
-EASE_GRID = {"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]}
 N_FOLDS = 5
 
 
@@ -19,13 +19,19 @@ def candidates():
     }
 
 
+def grid_of(estimator):
+    """Find what is tried when a model is tuned: the grid of its row, for others nothing."""
+    row = MODELS.get(type(estimator).__name__)
+    return row.search if row else {}
+
+
 def tune(estimator, X, scorer, refit):
     """Search the estimator's grid over users unseen in training.
 
     Parameters
     ----------
     estimator : BaseRecommender
-        EASE has a grid; any other model is only cross-validated.
+        One whose row in the table has no grid is only cross-validated.
     X : csr_array of shape (n_users, n_items)
     scorer : scorer of several metrics
     refit : str
@@ -36,7 +42,7 @@ def tune(estimator, X, scorer, refit):
     search : GridSearchCV
         Fitted, with the best estimator refitted on all users.
     """
-    grid = EASE_GRID if isinstance(estimator, EASE) else {}
+    grid = grid_of(estimator)
     n_fits = N_FOLDS * len(ParameterGrid(grid))
     with progress_bar(
         desc="grid search", total=n_fits, unit="fit", leave=False, disable=None

@@ -1,0 +1,331 @@
+"""One row for each public model: what the tests, the command line and the lists of models need.
+
+Nothing here imports a model before it is asked for. ``python -m skrec._model_table`` writes the
+rows into the exports (``.pyi``), ``docs/api.rst`` and the README of a source checkout.
+"""
+
+import ast
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """What stands in the table about one model.
+
+    Parameters
+    ----------
+    name : str
+        The class.
+    module : str
+        Where it stands in the package: room and file.
+    line : str
+        What it is, for the lists of models.
+    reads : {"choices", "ratings", "reviews"}
+        The data that it is made for; reviews come with ratings.
+    small : dict
+        Parameters of an instance that is fitted in a moment and recovers a withheld block.
+    variants : dict of str to dict
+        By a short name, what other instances change of ``small``.
+    search : dict
+        The grid that is tried where the model is tuned without further advice.
+    calibration : bool
+        Whether it is a row to compare with, rather than a model to use.
+    expected_failures : dict of str to str
+        Checks that it may fail, each with the reason, beside scikit-learn's two.
+    """
+
+    name: str
+    module: str
+    line: str
+    reads: str
+    small: dict = field(default_factory=dict)
+    variants: dict = field(default_factory=dict)
+    search: dict = field(default_factory=dict)
+    calibration: bool = False
+    expected_failures: dict = field(default_factory=dict)
+
+    @property
+    def room(self):
+        return self.module.split(".")[0]
+
+    def load(self):
+        """Import the class."""
+        return getattr(import_module(f"skrec.{self.room}"), self.name)
+
+    def instance(self, variant=None, **changes):
+        """Make a small instance, or the variant of that name, with these further changes."""
+        changes = {**(self.variants[variant] if variant else {}), **changes}
+        return self.load()(**{**self.small, **changes})
+
+
+# Neural models are made small, and train for long enough to recover a withheld block.
+_NEURAL = {
+    "n_components": 8,
+    "learning_rate": 0.01,
+    "max_iter": 40,
+    "early_stopping": False,
+    "random_state": 0,
+}
+
+_ROWS = [
+    ModelRow(
+        "EASE",
+        "linear._ease",
+        "linear item-item model in closed form; `dropout > 0` is its denoising variant EDLAE",
+        "choices",
+        variants={
+            "primal": {"l2": 2.0, "method": "primal"},
+            "dual": {"l2": 2.0, "method": "dual"},
+            "dropout": {"l2": 2.0, "dropout": 0.3, "method": "dual", "dtype": "float64"},
+            "float32": {"l2": 20.0, "dtype": "float32"},
+        },
+        search={"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]},
+    ),
+    ModelRow(
+        "RP3beta",
+        "neighbors._rp3beta",
+        "random walks of three steps between items and users; `beta=0` is P3alpha",
+        "choices",
+        variants={"P3": {"n_neighbors": 4, "alpha": 1.0, "beta": 0.0}},
+        search={"n_neighbors": [50, 100, 200], "alpha": [0.6, 1.0, 1.4], "beta": [0.3, 0.6]},
+    ),
+    ModelRow(
+        "MultVAE",
+        "autoencoders._mult_vae",
+        "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
+        "choices",
+        small={**_NEURAL, "hidden_layer_sizes": (16,)},
+        variants={
+            "batches": {
+                "hidden_layer_sizes": (16, 12),
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+            "bernoulli": {"hidden_layer_sizes": (), "likelihood": "bernoulli"},
+            "gaussian": {"likelihood": "gaussian", "max_iter": 200},
+        },
+        search={"beta": [0.1, 0.2, 0.5], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "MultDAE",
+        "autoencoders._mult_dae",
+        "denoising autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
+        "choices",
+        small=_NEURAL,
+        variants={
+            "layers": {"hidden_layer_sizes": (12,)},
+            "gaussian": {"likelihood": "gaussian", "max_iter": 200},
+        },
+        search={"l2": [0.0, 0.01, 0.1], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "RecVAE",
+        "autoencoders._rec_vae",
+        "variational autoencoder with a deep encoder, composite prior, alternating training",
+        "choices",
+        small={**_NEURAL, "hidden_layer_sizes": (16, 16)},
+        variants={"beta": {"hidden_layer_sizes": (16,), "beta": 0.1}},
+        search={"gamma": [0.002, 0.005, 0.01], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "EnhancedVAE",
+        "autoencoders._enhanced_vae",
+        "two levels of codes, VampPrior, gates: H+Vamp (Gated)",
+        "choices",
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "n_pseudo_inputs": 5},
+        variants={
+            "normal": {
+                "hidden_layer_sizes": (16, 12),
+                "likelihood": "bernoulli",
+                "prior": "normal",
+            },
+            "flat": {"hierarchical": False, "gated": False},
+        },
+        search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "PMF",
+        "factorization._pmf",
+        "matrix factorisation of ratings with standard deviations, by alternating least squares",
+        "ratings",
+        small={"n_components": 4, "l2": 0.3, "random_state": 0},
+        variants={
+            "plain": {"n_components": 3, "l2": 0.1, "l2_exponent": 0, "fit_offsets": False},
+            "logistic": {
+                "n_components": 3,
+                "l2": 0.1,
+                "link": "logistic",
+                "rating_scale": (0, 6),
+            },
+        },
+        search={"n_components": [8, 16, 32], "l2": [0.5, 1.1, 2.0]},
+    ),
+    ModelRow(
+        "BayesianPMF",
+        "factorization._bayesian_pmf",
+        "matrix factorisation of ratings with standard deviations, by Gibbs sampling",
+        "ratings",
+        small={"n_components": 4, "n_samples": 10, "random_state": 0},
+        variants={"plain": {"n_components": 3, "fit_offsets": False, "noise_precision": 2}},
+        search={"n_components": [8, 16, 32]},
+    ),
+    ModelRow(
+        "AutoRec",
+        "autoencoders._auto_rec",
+        "autoencoder of items' or users' ratings",
+        "ratings",
+        small={**_NEURAL, "l2": 1.0},
+        variants={
+            "user": {"based_on": "user"},
+            "uncentred": {"center": False, "early_stopping": True},
+        },
+        search={"l2": [1.0, 10.0, 100.0]},
+    ),
+    ModelRow(
+        "DeepLatentFactor",
+        "networks._deep_latent_factor",
+        "both sides encoded without the rating that is predicted, variational or not",
+        "ratings",
+        small={**_NEURAL, "hidden_layer_sizes": (16,)},
+        variants={
+            "variational": {"variational": True},
+            "scalar": {"interaction": "scalar", "max_iter": 200},
+        },
+        search={"n_components": [16, 32, 64]},
+    ),
+    ModelRow(
+        "VAEBMF",
+        "networks._vae_bmf",
+        "Bayesian matrix factorisation by two encoders that read each other's embeddings",
+        "ratings",
+        small={
+            **_NEURAL,
+            "n_components": 4,
+            "hidden_layer_sizes": (8,),
+            "learning_rate_decay": 1.0,
+        },
+        variants={
+            "attentive": {
+                "hidden_layer_sizes": (8, 6),
+                "joint_layer_sizes": (6,),
+                "attention": "all",
+                "learn_noise": True,
+                "user_batch_size": 17,
+                "item_batch_size": 7,
+                "early_stopping": True,
+            },
+            "sampled": {
+                "latent_input": "mean",
+                "attention": None,
+                "sampled": True,
+                "normalize": False,
+                "center": False,
+                "dropout": 0.0,
+                "max_iter": 100,
+            },
+        },
+        search={"n_components": [8, 16, 32]},
+    ),
+    ModelRow(
+        "DeepLTRS",
+        "text._deep_ltrs",
+        "ratings and review texts from the same latents; topics, words of unwritten reviews",
+        "reviews",
+        small={**_NEURAL, "hidden_layer_sizes": (16,)},
+        variants={
+            "plain": {"offsets": False, "hidden_layer_sizes": (16, 12), "batch_size": 7},
+            "stopped": {"batch_size": 7, "early_stopping": True},
+        },
+        search={"n_components": [16, 32, 64]},
+    ),
+    ModelRow(
+        "Popularity",
+        "linear._popularity",
+        "the same list for everybody, a calibration row",
+        "choices",
+        calibration=True,
+    ),
+    ModelRow(
+        "BiasBaseline",
+        "linear._bias",
+        "rating prediction from user and item offsets, a calibration row",
+        "ratings",
+        variants={"free": {"clip": False}},
+        calibration=True,
+    ),
+]
+MODELS = {row.name: row for row in _ROWS}
+
+
+def model_lists():
+    """Write out the lists of models, as they should stand in a source checkout.
+
+    Returns
+    -------
+    contents : dict of Path to str
+        The exports, and of the files about the package those that are there.
+    """
+    contents = {PACKAGE / "__init__.pyi": _exports(PACKAGE, lambda row: f".{row.room}", "")}
+    for room in {row.room for row in _ROWS}:
+        contents[PACKAGE / room / "__init__.pyi"] = _exports(
+            PACKAGE / room, lambda row: "." + row.module.split(".")[1], room
+        )
+    names = "".join(f"   {row.name}\n" for row in _ROWS)
+    table = "".join(f"| `{row.name}` | {row.line} |\n" for row in _ROWS)
+    for path, start, end, lines in [
+        ("docs/api.rst", ".. the models", ".. end of the models", _AUTOSUMMARY + names),
+        ("README.md", "<!-- the models -->", "<!-- end of the models -->", _HEAD + table),
+    ]:
+        path = PACKAGE.parent / path
+        if path.exists():
+            before, rest = path.read_text().split(start)
+            after = rest.split(end)[1]
+            contents[path] = f"{before}{start}\n\n{lines}\n{end}{after}"
+    return contents
+
+
+_AUTOSUMMARY = ".. autosummary::\n   :toctree: generated\n\n"
+_HEAD = "| Estimator | What it is |\n|---|---|\n"
+
+
+def _exports(folder, module_of, room):
+    """Write a package's stub: the models of the table, and what else it exports already."""
+    imports = {}
+    for node in ast.parse((folder / "__init__.pyi").read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            source = "." * node.level + (node.module or "")
+            imports[source] = {alias.name for alias in node.names} - MODELS.keys()
+    for row in _ROWS:
+        if room in ("", row.room):
+            imports.setdefault(module_of(row), set()).add(row.name)
+    lines = [
+        _listed(f"from {source} import ", sorted(names, key=_order), "()", needed=False)
+        for source, names in sorted(imports.items())
+        if names
+    ]
+    exported = [f'"{name}"' for name in sorted(set().union(*imports.values()), key=_order)]
+    return "\n".join([*lines, "", _listed("__all__ = ", exported, "[]"), ""])
+
+
+def _order(name):
+    """Constants, classes, then the rest, as the linter wants them."""
+    return not name.isupper(), not name[0].isupper(), name
+
+
+def _listed(start, names, brackets, needed=True):
+    """Join names in a line, or put each on a line of its own if that is too long."""
+    line = ", ".join(names)
+    left, right = brackets
+    line = start + (f"{left}{line}{right}" if needed else line)
+    if len(line) <= 99:
+        return line
+    return f"{start}{left}\n" + "".join(f"    {name},\n" for name in names) + right
+
+
+if __name__ == "__main__":
+    for path, content in model_lists().items():
+        path.write_text(content)
