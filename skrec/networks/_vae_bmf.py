@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from skrec.base import BaseRecommender
+from skrec.base import BaseRecommender, FactorMixin
 from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE, UncertainRatingMixin
 from skrec.networks._cross_feedback import Encoder, as_moments
 from skrec.networks._nested_blocks import NestedTrainer, RatingStore, VAEBMFModule
@@ -45,7 +45,7 @@ def centered(X, mean):
     return sparse.csr_array((X.data - mean, X.indices, X.indptr), shape=X.shape)
 
 
-class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
+class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     r"""Bayesian matrix factorisation by variational autoencoders with cross feedback (VAE-BMF).
 
     A rating is the product of a user's and an item's embedding, plus noise. Both embeddings have
@@ -401,9 +401,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             posteriors = [encoder(RowStore(X[block], device).cut()) for block in blocks]
             return as_moments(*(torch.cat(parts) for parts in zip(*posteriors, strict=True)))
 
-    def _score_rows(self, X):
+    def _fold_in(self, X):
         means, _ = self._user_states(X)
-        return means @ self.item_embeddings_.T + self._mean
+        return means, np.full(len(means), self._mean, dtype=means.dtype)
 
     def _score_rows_std(self, X):
         means, variances = self._user_states(X)
@@ -419,6 +419,3 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         posteriors = self.item_embeddings_, self.item_variances_
         means, variances = pair_moments(states, posteriors, users, items)
         return means + self._mean, np.sqrt(variances + self._noise_variance)
-
-    def _embed(self, X):
-        return self._user_states(X)[0]
