@@ -3,10 +3,14 @@
 import ast
 import importlib
 import inspect
+import re
+from collections import defaultdict
 
 import pytest
 from numpydoc.docscrape import NumpyDocString
 
+import skrec
+from skrec.base import BaseRecommender
 from skrec.model_selection import Comparison
 
 PUBLIC_MODULES = [
@@ -81,3 +85,35 @@ def test_every_public_callable_is_documented():
     assert len(CALLABLES) > 40
     for name, member in CALLABLES.items():
         assert inspect.getdoc(member), name
+
+
+# What stands wherever something is documented, its text apart: headings and underlines, a name
+# with its type, the directive of a formula, and the imports of an example.
+FORMAL_LINE = re.compile(
+    r"(Parameters|Attributes|Returns|Raises|See Also|Notes|References|Examples|-+)?"
+    r"|[a-z]\w*(, [a-z]\w*)* : .+|\.\. math::|>>> (import|from) .+"
+)
+
+
+def modules_of_estimators():
+    members = [getattr(skrec, name) for name in skrec.__all__]
+    return {
+        member.__module__
+        for member in members
+        if inspect.isclass(member) and issubclass(member, BaseRecommender)
+    }
+
+
+def test_no_line_stands_in_three_estimators():
+    """As it is written: what several say is said by a mixin, or by `VERB_PARAMETERS`."""
+    modules = modules_of_estimators()
+    assert len(modules) > 12
+    found = defaultdict(set)
+    for module in modules:
+        for node in ast.walk(ast.parse(inspect.getsource(importlib.import_module(module)))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                for line in (ast.get_docstring(node) or "").split("\n"):
+                    if not FORMAL_LINE.fullmatch(line.strip()):
+                        found[line.strip()].add(module)
+    shared = {line: sorted(where) for line, where in found.items() if len(where) > 2}
+    assert not shared

@@ -8,7 +8,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import nn
 
-from skrec.base import BaseRecommender
+from skrec.base import BaseRecommender, FactorMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.neural._batches import RowStore, map_rows
 from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
@@ -88,7 +88,7 @@ class AutoRecModule(nn.Module):
         return batch.sum_rows(residual**2)
 
 
-class AutoRec(NeuralRatingMixin, BaseRecommender):
+class AutoRec(FactorMixin, NeuralRatingMixin, BaseRecommender):
     r"""Autoencoder of the ratings of an item, or of a user (AutoRec).
 
     A row of ratings :math:`r`, zeros where there is none, is to be recovered from one hidden
@@ -322,7 +322,7 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
         mean, item_offsets, _ = data.offsets
         return products + data.user_offsets[users] + (mean + item_offsets)[items]
 
-    def _user_states(self, X):
+    def _fold_in(self, X):
         X, user_offsets = less_offsets(X, self._offsets)
         if self._based_on == "user":
             return row_codes(self._scoring_module(), X), user_offsets
@@ -335,18 +335,6 @@ class AutoRec(NeuralRatingMixin, BaseRecommender):
             device="cpu" if device.type == "mps" else device,
         )
         return weights.astype(np.float32), biases
-
-    def _score_rows(self, X):
-        weights, biases = self._user_states(X)
-        return weights @ self.item_embeddings_.T + biases[:, None] + self._item_offsets
-
-    def _score_pairs(self, states, users, items):
-        weights, biases = states
-        products = pair_products(weights, self.item_embeddings_, users, items)
-        return products + biases[users] + self._item_offsets[items]
-
-    def _embed(self, X):
-        return self._user_states(X)[0]
 
 
 def item_means(X):

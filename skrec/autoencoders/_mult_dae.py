@@ -87,7 +87,7 @@ class MultDAE(RatedRowAutoencoderMixin, BaseRecommender):
     See Also
     --------
     MultVAE : The same with a distribution over codes.
-    EASE : A linear model with a closed form, often as good on small data.
+    EASE : A linear model with the same input and output.
 
     Notes
     -----
@@ -103,10 +103,10 @@ class MultDAE(RatedRowAutoencoderMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import MultDAE
-    >>> X = np.kron(np.eye(2), np.ones((40, 4)))
+    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
     >>> model = MultDAE(8, learning_rate=0.01, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 0, 0, 0, 0, 0]], k=1)
-    array([[3]])
+    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
+    array([[4]])
     """
 
     _module_class = MultDAEModule

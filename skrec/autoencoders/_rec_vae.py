@@ -239,10 +239,10 @@ class RecVAE(RowAutoencoderMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import RecVAE
-    >>> X = np.kron(np.eye(2), np.ones((40, 4)))
+    >>> X = np.kron(np.eye(2), np.ones((50, 4)))
     >>> model = RecVAE(8, hidden_layer_sizes=(16, 16), learning_rate=0.01, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 0, 0, 0, 0, 0]], k=1)
-    array([[3]])
+    >>> model.recommend([[0, 1, 1, 1, 0, 0, 0, 0]], k=1)
+    array([[0]])
     """
 
     _module_class = RecVAEModule

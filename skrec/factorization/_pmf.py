@@ -72,7 +72,7 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     Attributes
     ----------
     mean_ : float
-        Mean of the ratings.
+        Mean of the ratings, which factors and offsets deviate from.
     item_embeddings_ : ndarray of shape (n_items, n_components)
         Factors of the items, 0 for items without ratings.
     item_offsets_ : ndarray of shape (n_items,)

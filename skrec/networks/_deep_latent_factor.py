@@ -63,41 +63,9 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         ``variational=False``.
     dropout : float, default=0.2
         Probability of dropping an entry from an encoder's input.
-    learning_rate : float, default=0.002
-        Step size of Adam.
     batch_size : int, default=1024
         Ratings of an update. The rows and columns that they stand in are encoded once each: with
         millions of ratings, some thousand save much time.
-    max_iter : int, default=50
-        Number of epochs.
-    early_stopping : bool, default=True
-        Whether to hold ratings out, measure minus RMSE on them after each epoch, and keep the
-        weights of the best epoch. Ratings, not users: a column would miss those of users who are
-        held out.
-    validation_fraction : float, default=0.1
-        Share of the ratings that are held out for early stopping.
-    n_iter_no_change : int, default=5
-        Epochs without a better score after which training stops. None: never before `max_iter`.
-    clip : bool, default=True
-        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
-        before clipping.
-    rating_scale : tuple of (float, float), default=None
-        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
-        of the ratings seen in ``fit``.
-    warm_start : bool, default=False
-        Whether ``fit`` continues from the weights of the fit before, the optimiser's state
-        included. The rows of `X` must be the same users.
-    callbacks : list of skorch callbacks, default=None
-        Called during training. They see the training loss as ``train_loss`` and the score of
-        early stopping as ``valid_score``.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
-    random_state : int, RandomState instance or None, default=None
-        Controls the initial weights, the order of the ratings, the noise and what is held out.
-        Pass an int for the same model at every fit.
-    verbose : int, default=0
-        1 shows a progress bar with the loss, the score and the time left.
 
     Attributes
     ----------
@@ -106,24 +74,8 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
     noise_variance_ : float
         What the variance of the codes leaves of the squared error of training ratings, each
         predicted without itself. Only with ``variational=True``.
-    n_iter_ : int
-        Number of epochs that were made.
-    n_updates_ : int
-        Number of updates that were made.
     loss_curve_ : list of float
         Objective per training rating, by epoch.
-    validation_scores_ : list of float
-        Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
-    best_iteration_ : int
-        The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
-    rating_unit_ : float
-        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest rating seen in ``fit``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------

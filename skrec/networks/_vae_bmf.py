@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from skrec.base import BaseRecommender
+from skrec.base import BaseRecommender, FactorMixin
 from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE, UncertainRatingMixin
 from skrec.networks._cross_feedback import Encoder, as_moments
 from skrec.networks._nested_blocks import NestedTrainer, RatingStore, VAEBMFModule
@@ -45,7 +45,7 @@ def centered(X, mean):
     return sparse.csr_array((X.data - mean, X.indices, X.indptr), shape=X.shape)
 
 
-class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
+class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     r"""Bayesian matrix factorisation by variational autoencoders with cross feedback (VAE-BMF).
 
     A rating is the product of a user's and an item's embedding, plus noise. Both embeddings have
@@ -108,43 +108,16 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         it. False is the paper's: the rating stands in the input of both encoders.
     dropout : float, default=0.0
         Probability of dropping a rating from what both encoders read. It is still to be predicted.
-    learning_rate : float, default=0.002
-        Step size of Adam.
     learning_rate_decay : float, default=0.85
         Factor of the step size after each sweep.
     user_batch_size, item_batch_size : int, default=500
         Users and items of an update. The paper has 100 for MovieLens 1M.
     max_iter : int, default=12
-        Number of sweeps: each batch of users with each batch of items. Smaller data than
-        MovieLens 1M need more, or larger steps.
-    early_stopping : bool, default=True
-        Whether to hold ratings out, measure minus RMSE on them after each sweep, and keep the
-        weights of the best one. Ratings, not users: the encoder of items reads the ratings of all
-        users, and would miss those of users held out.
-    validation_fraction : float, default=0.1
-        Share of the ratings that are held out for early stopping.
-    n_iter_no_change : int, default=10
-        Sweeps without a better score after which training stops. None: never before `max_iter`.
-    clip : bool, default=True
-        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
-        before clipping.
-    rating_scale : tuple of (float, float), default=None
-        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
-        of the ratings seen in ``fit``.
+        Number of epochs, each a sweep: every batch of users with every batch of items. Smaller
+        data than MovieLens 1M need more, or larger steps.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights of the fit before, the optimiser's state
-        included. Both fits need it, and the rows of `X` must be the same users.
-    callbacks : list of skorch callbacks, default=None
-        Called during training. They see the training loss as ``train_loss`` and the score of
-        early stopping as ``valid_score``.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
-    random_state : int, RandomState instance or None, default=None
-        Controls the initial weights, the batches, the noise and what is held out. Pass an int for
-        the same model at every fit.
-    verbose : int, default=0
-        1 shows a progress bar with the loss, the score and the time left.
+        Whether ``fit`` continues from the weights of the fit before, which needs it as well, and
+        from the optimiser's state. The rows of `X` must be the same users.
 
     Attributes
     ----------
@@ -158,24 +131,8 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         Variance of ratings beyond that of the embeddings: what the squared errors on the ratings
         held out leave over, or with ``early_stopping=False`` the mean expected squared error of
         the training ratings.
-    n_iter_ : int
-        Number of sweeps that were made.
-    n_updates_ : int
-        Number of updates that were made.
     loss_curve_ : list of float
         Objective per rating, by sweep.
-    validation_scores_ : list of float
-        Scores on the ratings held out, by sweep. Only with ``early_stopping=True``.
-    best_iteration_ : int
-        The sweep whose weights were kept, from 1. Only with ``early_stopping=True``.
-    rating_unit_ : float
-        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest rating seen in ``fit``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
 
     See Also
     --------
@@ -232,8 +189,8 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import VAEBMF
-    >>> X = np.kron([[5, 1], [1, 5]], np.ones((20, 4)))
-    >>> X[0, :2] = 0
+    >>> X = np.kron([[5, 1], [1, 5]], np.ones((25, 4)))
+    >>> X[0, 0] = 0
     >>> model = VAEBMF(4, l2=0.1, learning_rate=0.01, max_iter=40, random_state=0).fit(X)
     >>> model.predict(X[:1]).round()
     array([[5., 5., 5., 5., 1., 1., 1., 1.]], dtype=float32)
@@ -444,9 +401,9 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             posteriors = [encoder(RowStore(X[block], device).cut()) for block in blocks]
             return as_moments(*(torch.cat(parts) for parts in zip(*posteriors, strict=True)))
 
-    def _score_rows(self, X):
+    def _fold_in(self, X):
         means, _ = self._user_states(X)
-        return means @ self.item_embeddings_.T + self._mean
+        return means, np.full(len(means), self._mean, dtype=means.dtype)
 
     def _score_rows_std(self, X):
         means, variances = self._user_states(X)
@@ -462,6 +419,3 @@ class VAEBMF(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         posteriors = self.item_embeddings_, self.item_variances_
         means, variances = pair_moments(states, posteriors, users, items)
         return means + self._mean, np.sqrt(variances + self._noise_variance)
-
-    def _embed(self, X):
-        return self._user_states(X)[0]

@@ -30,6 +30,9 @@ class NeuralRatingMixin(
         those of users who are held out.
     validation_fraction : float
         Share of the ratings that are held out for early stopping.
+    warm_start : bool
+        Whether ``fit`` continues from the weights of the fit before, the optimiser's state
+        included. The rows of `X` must be the same users.
 
     Attributes
     ----------

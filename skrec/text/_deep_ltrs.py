@@ -109,40 +109,13 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         Width of the layer between the latents and the topics.
     dropout : float, default=0.2
         Probability of dropping a unit of an encoder's last hidden layer, or a topic's share.
-    learning_rate : float, default=0.002
-        Step size of Adam.
     batch_size : int, default=64
         Users of an update, and items of an update.
     max_iter : int, default=100
         Number of epochs, each a pass over the users and a pass over the items.
-    early_stopping : bool, default=True
-        Whether to hold ratings out, with their reviews, measure minus RMSE on them after each
-        epoch, and keep the weights of the best epoch. Ratings, not users: a user's ratings and
-        reviews are all that the model has of the user, and part of what it has of the items.
-    validation_fraction : float, default=0.1
-        Share of the ratings that are held out for early stopping.
-    n_iter_no_change : int, default=10
-        Epochs without a better score after which training stops. None: never before `max_iter`.
-    clip : bool, default=True
-        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
-        before clipping.
-    rating_scale : tuple of (float, float), default=None
-        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
-        of the ratings seen in ``fit``.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the fit before, the optimiser's state and
         the vocabulary included. The rows of `X` must be the same users.
-    callbacks : list of skorch callbacks, default=None
-        Called during training. They see the training loss as ``train_loss`` and the score of
-        early stopping as ``valid_score``.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), "mps", or "auto", which takes a CUDA GPU if there
-        is one. A fitted model goes to the CPU where the device does not exist.
-    random_state : int, RandomState instance or None, default=None
-        Controls the initial weights, the order of the rows, the noise and what is held out. Pass
-        an int for the same model at every fit.
-    verbose : int, default=0
-        1 shows a progress bar with the loss, the score and the time left.
 
     Attributes
     ----------
@@ -156,31 +129,11 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         The offsets :math:`b_j`.
     noise_std_ : float
         The deviation :math:`\eta` of ratings.
-    vectorizer_ : estimator or None
-        The fitted vectorizer; None if reviews were counts. Only if there were reviews.
-    vocabulary_ : ndarray of shape (n_words,)
-        The words; numbers of columns if reviews were counts, or if the vectorizer, or a step of
-        it, does not know. Only if there were reviews.
-    topic_word_ : ndarray of shape (n_topics, n_words)
-        Probabilities of the words in a review of one topic. Only if there were reviews.
-    n_iter_ : int
-        Number of epochs that were made.
-    n_updates_ : int
-        Number of updates that were made.
     loss_curve_ : list of float
         Negative evidence lower bound per training rating, words weighted, by epoch.
-    validation_scores_ : list of float
-        Scores on the ratings held out, by epoch. Only with ``early_stopping=True``.
-    best_iteration_ : int
-        The epoch whose weights were kept, from 1. Only with ``early_stopping=True``.
-    rating_unit_ : float
-        Standard deviation of the ratings, the unit of embeddings, penalties and losses.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest rating seen in ``fit``.
-    n_features_in_ : int
-        Number of items.
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had string column names.
+    vectorizer_
+    vocabulary_
+    topic_word_
 
     See Also
     --------
@@ -426,13 +379,20 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     @property
     def topic_word_(self):
-        """Probabilities of the words in a review of one topic."""
+        """Probabilities of the words in a review of one topic: (n_topics, n_words).
+
+        Only if there were reviews, as the words themselves.
+        """
         self._words_for("topic_word_")
         return topic_words(self._scoring_module().word_decoder)
 
     @property
     def vocabulary_(self):
-        """The words, an array of shape (n_words,)."""
+        """The words, an array of shape (n_words,).
+
+        Numbers of columns if reviews were counts, or if the vectorizer, or a step of it, does not
+        know.
+        """
         return self._words_for("vocabulary_").names
 
     @property

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from initial_weights import check_normal, check_uniform
 from scipy import sparse
 
 from skrec import DeepLatentFactor
@@ -98,6 +99,59 @@ def test_a_dropped_rating_is_not_taken_out_twice():
     torch.testing.assert_close(
         encoder.leave_one_out(dropped), naive_encoder(encoder, rows), rtol=1e-4, atol=1e-5
     )
+
+
+def test_training_drops_entries_of_users_rows_and_then_of_items():
+    """By the generator's draws, and scales up what stays."""
+    X = ratings()
+    module = module_of(dropout=0.6)
+    (batch,) = EntryStore(X, CPU).batches(X.nnz)
+    ours = module(batch, torch.Generator().manual_seed(2), None)
+
+    generator = torch.Generator().manual_seed(2)
+    codes = []
+    for encoder, rated, others in (
+        (module.user_encoder, batch.users, batch.items),
+        (module.item_encoder, batch.items, batch.users),
+    ):
+        rows = rated.batch
+        kept = torch.rand(X.nnz, generator=generator) >= 0.6
+        dense = torch.zeros(len(rows.users), encoder.first.n_items)
+        dense[rows.rows, rows.items] = rows.values * kept / 0.4
+        inputs = dense[rated.rows]
+        inputs[torch.arange(X.nnz), others.batch.users[others.rows]] = 0
+        codes.append(naive_encoder(encoder, inputs))
+    expected = (module.rate(*codes) - batch.ratings) ** 2 / 2
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("variational", [True, False])
+def test_weights_start_glorot_uniform_but_for_the_first_layers_and_the_mean(variational):
+    """As `fit` draws them: a step of Adam that is too small to be seen."""
+    X = ratings(300, 80)
+    sizes = {"hidden_layer_sizes": (64, 48), "interaction_layer_sizes": (40, 30)}
+    options = {**OPTIONS, **sizes, "early_stopping": False, "max_iter": 1, "learning_rate": 1e-12}
+    model = DeepLatentFactor(20, variational=variational, dropout=0.3, **options).fit(X)
+    assert model._scoring_module().dropout == 0.3
+    n_checked = 0
+    for name, value in model._weights.items():
+        if name.endswith("first.weight"):
+            check_normal(value, 0, 0.1)
+        elif name.endswith("weight"):
+            check_uniform(value, np.sqrt(6 / sum(value.shape)))
+        elif name == "rating.4.bias":
+            np.testing.assert_allclose(value, X.data.mean(), rtol=1e-6)
+        elif name.endswith("bias"):
+            is_log_var = variational and name.endswith("others.3.bias")
+            means = value[:20] if is_log_var else value
+            assert np.abs(means).max() < 0.0021
+            assert means.std() > 0
+            if is_log_var:
+                np.testing.assert_allclose(value[20:], -4, rtol=1e-6)
+        else:
+            continue
+        n_checked += 1
+    assert n_checked == 2 * 6 + 6  # layers of both encoders, and of the network over codes
 
 
 def test_the_first_layer_starts_at_one_size_whatever_the_ratings():

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from initial_weights import check_normal, check_uniform
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -21,6 +22,18 @@ OPTIONS = {
     "item_batch_size": 10,
     "max_iter": 5,
     "random_state": 0,
+}
+
+ENCODER = {
+    "data_input": True,
+    "cross_feedback": True,
+    "latent_input": "concat",
+    "attention": "rated",
+    "attention_norm": "softmax",
+    "normalize": True,
+    "learn_noise": False,
+    "sampled": False,
+    "leave_one_out": True,
 }
 
 
@@ -82,6 +95,69 @@ def test_embeddings_are_drawn_after_each_sweep(X):
 
     VAEBMF(4, callbacks=[Watch()], early_stopping=False, **OPTIONS).fit(X)
     assert len(fed) == 5
+
+
+def test_training_drops_ratings_from_the_input_and_not_from_the_target(X):
+    seen = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, batch=None, **kwargs):
+            seen.append(batch[0])
+
+    options = {**OPTIONS, "early_stopping": False, "max_iter": 1}
+    options |= {"user_batch_size": 100, "item_batch_size": 100}
+    VAEBMF(4, callbacks=[Watch()], dropout=0.6, **options).fit(X)
+    (block,) = seen
+    assert block.n_total == X.nnz
+    n_kept = len(block.users.values)
+    assert n_kept == len(block.items.values) == int(block.is_kept.sum())
+    # A binomial number of all ratings is kept: within five deviations of its mean.
+    assert abs(n_kept - 0.4 * X.nnz) < 5 * np.sqrt(0.4 * 0.6 * X.nnz)
+    assert block.dropout_scale == pytest.approx(1 / 0.4)
+
+
+@pytest.mark.parametrize("latent_input", ["concat", "mean"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_weights_start_by_glorots_rule_for_the_entries_of_a_row(normalize, latent_input):
+    """As `fit` draws them: a step of Adam that is too small to be seen."""
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((120, 90), density=0.3, rng=rng, format="csr")
+    layers = {"hidden_layer_sizes": (30, 25), "joint_layer_sizes": (20,)}
+    options = {**OPTIONS, **layers, "learning_rate": 1e-12, "max_iter": 1, "warm_start": True}
+    model = VAEBMF(
+        15, latent_input=latent_input, normalize=normalize, early_stopping=False, **options
+    ).fit(X)
+    for side, n_rows in (("user", 120), ("item", 90)):
+        prefix = f"{side}_encoder."
+        weights = {
+            name.removeprefix(prefix): value
+            for name, value in model._weights.items()
+            if name.startswith(prefix)
+        }
+        n_entries = 1 if normalize else X.nnz / n_rows
+        check_uniform(weights.pop("data_weight"), np.sqrt(6 / (n_entries + 30)))
+        n_read = 15 * (n_entries if latent_input == "concat" else 1)
+        check_uniform(weights.pop("latent_weight"), 0.1 * np.sqrt(6 / (n_read + 30)))
+        check_uniform(weights.pop("attention_weight"), np.sqrt(6 / (15 + 15)))
+        attended = weights.pop("attended.weight")
+        assert_allclose(attended[:, :15], np.broadcast_to(np.eye(15), (2, 15, 15)), atol=1e-9)
+        check_uniform(attended[:, 15:], 0.1 * np.sqrt(6 / (30 + 15)))
+        mean_bias, logit_bias = weights.pop("joint.1.bias")
+        assert_allclose(mean_bias, 0, atol=1e-9)
+        assert_allclose(logit_bias, -3, rtol=1e-6)
+        assert len(weights) == 10
+        for name, value in weights.items():
+            if name.endswith("weight"):
+                check_uniform(value, np.sqrt(6 / sum(value.shape[1:])))
+            else:
+                assert_allclose(value, 0, atol=1e-9)
+
+
+def test_embeddings_start_from_a_normal_of_a_tenth():
+    module = VAEBMFModule(400, 300, 5, [4], [], beta_user=1, beta_item=1, **ENCODER)
+    module.init(4000, torch.Generator().manual_seed(0))
+    check_normal(module.user_embeddings, 0, 0.1)
+    check_normal(module.item_embeddings, 0, 0.1)
 
 
 def test_predictions_are_products_of_means_that_the_encoder_gives(X):

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from initial_weights import check_uniform
 from scipy import sparse
 from sklearn import config_context
 from torch import nn
@@ -163,6 +164,95 @@ def test_both_phases_are_the_lower_bound(module, pairs, fixed_draws):
         assert rows.shape == (len(side),)
         got = rows.mean() * store.n_pairs + module.kl(other)
         assert got.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("side", ["user", "item"])
+def test_training_drops_hidden_units_and_shares_of_topics(module, pairs, side):
+    """In this order, by the generator's draws; what stays is scaled up."""
+    p = 0.6
+    store = BothSides(pairs, False, CPU)
+    remember(module, store)
+    phase = getattr(store, f"{side}s")
+    batch = phase.cut(phase.rated)
+    encoder, decoder = module.encoders[side], module.word_decoder
+    encoder.dropout = decoder.dropout = p
+    ours = module(batch, torch.Generator().manual_seed(3), None)
+
+    generator = torch.Generator().manual_seed(3)
+
+    def drop(x):
+        return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
+
+    def draw(mean, log_var):
+        return mean + torch.randn(mean.shape, generator=generator) * torch.exp(log_var / 2)
+
+    hidden = nn.functional.softplus(encoder.first(batch.inputs))
+    for layer in encoder.others:
+        hidden = nn.functional.softplus(layer(hidden))
+    hidden = drop(hidden)
+    own = encoder.mean_norm(encoder.mean(hidden)), encoder.log_var_norm(encoder.log_var(hidden))
+    other = [part[batch.others] for part in module.posteriors[_deep_ltrs_module.OTHER[side]]]
+    drawn = {side: draw(*own), _deep_ltrs_module.OTHER[side]: draw(*other)}
+    numbers = {side: batch.ratings.rows, _deep_ltrs_module.OTHER[side]: batch.ratings.items}
+    latents = [
+        layer(drawn[s])[numbers[s]]
+        for s, layer in (("user", decoder.users), ("item", decoder.items))
+    ]
+    topics = drop(torch.softmax(decoder.topics(torch.relu(sum(latents))), dim=1))
+    word_nll_ = word_nll(decoder.logits(topics), batch.words)
+
+    (m, log_s), (n, log_t) = own, other
+    m, s2 = (part[batch.ratings.rows] for part in (m, log_s.exp()))
+    n, t2 = (part[batch.ratings.items] for part in (n, log_t.exp()))
+    w, noise = module.component_weights, module.log_noise.exp()
+    error = (batch.ratings.values - (w * m * n).sum(1)) ** 2
+    error = error + (w**2 * (m**2 * t2 + n**2 * s2 + s2 * t2)).sum(1)
+    nll = (error / noise + torch.log(2 * math.pi * noise)) / 2 + 0.7 * word_nll_
+    rows = torch.zeros(len(ours)).index_add(0, batch.ratings.rows, nll)
+    kl = (own[1].exp() + own[0] ** 2 - 1 - own[1]).sum(1) / 2
+    torch.testing.assert_close(ours, (rows + kl) * batch.scale, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("offsets", [True, False])
+def test_weights_start_uniform_by_the_inputs_of_a_layer(offsets):
+    """As `fit` draws them: a step of Adam that is too small to be seen."""
+    rng = np.random.default_rng(0)
+    ratings = sparse.random_array((120, 90), density=0.3, rng=rng, format="csr")
+    words = sparse.csr_array(rng.poisson(rng.uniform(0, 2, 70), (ratings.nnz, 70)))
+    options = {"hidden_layer_sizes": (40, 30), "topic_hidden_size": 50, "n_topics": 25}
+    options |= {"learning_rate": 1e-12, "max_iter": 1, "early_stopping": False, "dropout": 0.4}
+    model = DeepLTRS(20, offsets=offsets, **options, random_state=0).fit(ratings, reviews=words)
+    module = model._scoring_module()
+    parts = [*module.encoders.values(), module.word_decoder]
+    assert [part.dropout for part in parts] == [0.4] * 3
+    weights = {name: value for name, value in model._weights.items() if "norm" not in name}
+    n_checked = 0
+    for name, value in weights.items():
+        if name.endswith("weight"):
+            n_inputs = value.shape[0 if name.endswith("first.weight") else 1]
+            check_uniform(value, 1 / np.sqrt(n_inputs))
+            bias = weights.get(f"{name.removesuffix('weight')}bias")
+            if bias is not None:
+                check_uniform(bias, 1 / np.sqrt(n_inputs))
+            n_checked += 1
+    assert n_checked == 2 * 4 + 4
+    # Normalised log-variances, and what the product of latents and the words begin with.
+    for encoder in module.encoders.values():
+        norm = encoder.log_var_norm
+        np.testing.assert_allclose(norm.weight, 0.1 if offsets else 1, rtol=1e-6)
+        np.testing.assert_allclose(norm.bias, -4 if offsets else 0, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(encoder.mean_norm.weight, 1, rtol=1e-6)
+        np.testing.assert_allclose(encoder.mean_norm.bias, 0, atol=1e-9)
+    np.testing.assert_allclose(module.component_weights, 0.1 if offsets else 1, rtol=1e-6)
+    residual, _ = less_offsets(ratings / model.rating_unit_, model._offsets)
+    noise = residual.data.var() if offsets else 1
+    assert float(module.log_noise.exp()) == pytest.approx(noise, rel=1e-4)
+    if offsets:
+        sums = np.asarray(words.sum(axis=0)) + 1
+        expected = np.log(sums / sums.mean())
+        np.testing.assert_allclose(module.word_decoder.offsets, expected, rtol=1e-4, atol=1e-6)
+    else:
+        assert module.word_decoder.offsets is None
 
 
 @pytest.mark.parametrize("offsets", [True, False])
