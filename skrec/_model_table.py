@@ -270,7 +270,7 @@ def model_lists():
         The exports, and of the files about the package those that are there.
     """
     contents = {PACKAGE / "__init__.pyi": _exports(PACKAGE, lambda row: f".{row.room}", "")}
-    for room in {row.room for row in _ROWS}:
+    for room in sorted({row.room for row in _ROWS}):
         contents[PACKAGE / room / "__init__.pyi"] = _exports(
             PACKAGE / room, lambda row: "." + row.module.split(".")[1], room
         )

@@ -9,7 +9,7 @@ from sklearn.model_selection import ParameterGrid
 
 import skrec
 from skrec import BaseRecommender
-from skrec._model_table import MODELS, model_lists
+from skrec._model_table import MODELS, PACKAGE, model_lists
 from skrec.utils.estimator_checks import check_predict_shape_and_type
 
 
@@ -25,7 +25,13 @@ def test_every_public_estimator_has_a_row():
     assert MODELS.keys() <= public, "python -m skrec._model_table writes the exports"
 
 
-@pytest.mark.parametrize("path", model_lists(), ids=lambda path: "-".join(path.parts[-2:]))
+def _short_name(path):
+    """The path below the package or the project's root, whatever that folder is called."""
+    root = PACKAGE if path.is_relative_to(PACKAGE) else PACKAGE.parent
+    return path.relative_to(root).as_posix()
+
+
+@pytest.mark.parametrize("path", model_lists(), ids=_short_name)
 def test_lists_of_models_follow_the_table(path):
     found, expected = path.read_text().splitlines(), model_lists()[path].splitlines()
     to_add = [line for line in expected if line not in found]
