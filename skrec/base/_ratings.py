@@ -127,13 +127,22 @@ class RatingMixin:
         with np.errstate(over="ignore"):
             return self._in_ratings(self._in_ratings(variances))
 
-    def _as_answers(self, scores):
+    def _finite_scores(self, X, *read):
+        # In ratings before they are ranked: rounding may make ties of what differs in units.
+        return self._as_ratings(super()._finite_scores(X, *read))
+
+    def _as_ratings(self, scores):
+        """Scores of a block or of pairs, which are no longer needed, as ratings."""
         if not self._predicts_ratings:
             return scores
         unit = self._unit_for(scores)
         fits = scores.dtype == np.result_type(scores, unit)
-        ratings = np.multiply(scores, unit, out=scores if fits else None)
-        return np.clip(ratings, *self.rating_range_, out=ratings) if self.clip else ratings
+        return np.multiply(scores, unit, out=scores if fits else None)
+
+    def _as_answers(self, ratings):
+        if not self._predicts_ratings or not self.clip:
+            return ratings
+        return np.clip(ratings, *self.rating_range_, out=ratings)
 
     def _user_states(self, X):
         """What single ratings of each user are predicted from; for row i at position i."""
@@ -151,7 +160,7 @@ class RatingMixin:
         with np.errstate(over="ignore", invalid="ignore"):
             ratings = self._score_pairs(states, users, items)
         check_finite_answers(self, ratings)
-        return self._as_answers(ratings)
+        return self._as_answers(self._as_ratings(ratings))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -196,13 +205,13 @@ class UncertainRatingMixin(RatingMixin):
         ratings, std = (np.concatenate(parts) for parts in zip(*answers, strict=True))
         if positions is not None:
             ratings, std = ratings[positions], std[positions]
-        return self._as_answers(ratings), self._in_ratings(std)
+        return self._as_answers(ratings), std
 
     def _finite_scores_std(self, X, *read):
         with np.errstate(over="ignore", invalid="ignore"):
             ratings, std = self._score_rows_std(X, *read)
         check_finite_answers(self, ratings, std)
-        return ratings, std
+        return self._as_ratings(ratings), self._in_ratings(std)
 
     def _rate_pairs(self, states, users, items, return_std=False):
         if not return_std:
@@ -210,7 +219,7 @@ class UncertainRatingMixin(RatingMixin):
         with np.errstate(over="ignore", invalid="ignore"):
             ratings, std = self._score_pairs_std(states, users, items)
         check_finite_answers(self, ratings, std)
-        return self._as_answers(ratings), self._in_ratings(std)
+        return self._as_answers(self._as_ratings(ratings)), self._in_ratings(std)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

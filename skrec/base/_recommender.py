@@ -259,7 +259,7 @@ class BaseRecommender(BaseEstimator):
         return scorer(self, X, y, reviews=reviews)
 
     def _as_answers(self, scores):
-        """What users get for scores from ``_score_rows``; a mixin may change the unit."""
+        """What users get for scores that have been ranked; a mixin may clip them."""
         return scores
 
     def _validate_params(self):
@@ -267,7 +267,7 @@ class BaseRecommender(BaseEstimator):
         check_representable(self.get_params(deep=False))
 
     def _finite_scores(self, X, *read):
-        """Scores of a block, or an error that says that they overflow, whatever the model."""
+        """Scores of a block, in the unit of answers, or an error that says that they overflow."""
         with np.errstate(over="ignore", invalid="ignore"):
             scores = self._score_rows(X, *read)
         check_finite_answers(self, scores)

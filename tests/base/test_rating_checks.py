@@ -18,8 +18,8 @@ class NoScale(BiasBaseline):
 
 
 class NeverClips(BiasBaseline):
-    def _as_answers(self, scores):
-        return self._in_ratings(scores)
+    def _as_answers(self, ratings):
+        return ratings
 
 
 class HasAUnit(BiasBaseline):
@@ -92,6 +92,25 @@ def test_a_broken_model_is_found_out(model, check):
 def test_no_rating_scale(scale):
     with pytest.raises(ValueError, match="rating_scale must be two finite numbers"):
         check_rating_scale(scale)
+
+
+class LastDigits(BiasBaseline):
+    """Scores that rise by the last digit of what lies below 1 from one item to the next."""
+
+    def _score_rows(self, X):
+        steps = np.arange(X.shape[1], 0, -1, dtype=np.float32) * np.finfo(np.float32).epsneg
+        return np.tile(1 - steps, (X.shape[0], 1))
+
+
+def test_what_differs_in_units_and_not_in_ratings_is_a_tie():
+    X = np.arange(40).reshape(4, 10) % 5 + 1.0
+    model = LastDigits(clip=False).fit(X)
+    ratings = model.predict(X)[0]
+    assert ratings.dtype == np.float32
+    assert len(np.unique(ratings)) < len(ratings)
+    indices, scores = model.recommend(X, k=10, exclude_seen=False, return_scores=True)
+    np.testing.assert_array_equal(indices[0], np.argsort(-ratings, kind="stable"))
+    np.testing.assert_array_equal(scores[0], ratings[indices[0]])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
