@@ -47,6 +47,7 @@ benchmark: .venv/test
 	$(BIN)/python benchmarks/ratings.py --data toy --repeats 1
 	$(BIN)/python benchmarks/reviews.py --data toy
 	$(BIN)/python benchmarks/checks.py --data toy --repeats 2 --processes 1
+	$(BIN)/python benchmarks/models.py --data toy --max-iter 2 --processes 1
 
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

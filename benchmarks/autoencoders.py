@@ -18,8 +18,11 @@ from report import render_autoencoders
 from scipy import sparse
 
 import skrec
+from skrec._model_table import MODELS as TABLE
 
-MODELS = ["MultVAE", "MultDAE", "RecVAE", "EnhancedVAE"]
+MODELS = [
+    row.name for row in TABLE.values() if (row.room, row.reads) == ("autoencoders", "choices")
+]
 PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "torch", "skorch"]
 
 # What --settings changes of the models' defaults, found on validation users: those that early

@@ -4,22 +4,18 @@ See README.md beside this file.
 """
 
 import json
-import os
 import shlex
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
 import click
 from data import load
-from measure import interleaved, machine, timed
+from measure import in_turns, interleaved, machine, timed
 from report import describe, table
 
 from skrec import EASE, Popularity
 from skrec.utils import check_interactions
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def measure(name, repeats):
@@ -38,13 +34,6 @@ def measure(name, repeats):
     return seconds
 
 
-def measure_in(checkout, name, repeats):
-    """The same in a new process, with the package of a checkout."""
-    command = [sys.executable, __file__, "--data", name, "--repeats", str(repeats), "--raw"]
-    environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    return json.loads(subprocess.check_output(command, env=environment))
-
-
 @click.command()
 @click.option("--data", "name", default="ml-1m", show_default=True, help="toy or ml-1m.")
 @click.option("--repeats", default=20, show_default=True, help="Rounds in a process.")
@@ -58,11 +47,8 @@ def main(name, repeats, before, processes, raw, out):
         click.echo(json.dumps(measure(name, repeats)))
         return
     facts = machine(["skrec", "numpy", "scipy", "scikit-learn"])
-    states = {"now": ROOT, **({"before": before} if before else {})}
-    rounds = {state: [] for state in states}
-    for _ in range(processes):
-        for state, checkout in states.items():
-            rounds[state].append(measure_in(checkout, name, repeats))
+    arguments = ["--data", name, "--repeats", str(repeats)]
+    rounds = in_turns(__file__, arguments, before, processes)
     rows = []
     for call in rounds["now"][0]:
         times = {state: [one[call] for one in found] for state, found in rounds.items()}
@@ -71,7 +57,7 @@ def main(name, repeats, before, processes, raw, out):
             pairs = zip(times["now"], times["before"], strict=True)
             row.append(f"{statistics.median(now / then for now, then in pairs):.2f}")
         rows.append(row)
-    header = ",".join(["call", *(f"{state} (ms)" for state in states)])
+    header = ",".join(["call", *(f"{state} (ms)" for state in rounds)])
     report = "\n".join(
         [
             f"## checks, {name}",

@@ -39,20 +39,35 @@ def load(name):
 
 
 def movielens(name):
+    return without_a_tenth(liked(name))
+
+
+def load_ratings(name):
+    """Ratings of users with at least 5 of them, a tenth of the users held out."""
+    if name == "toy":
+        X = popularity_skewed(300, 120, 6_000)
+        X.data = np.random.default_rng(0).integers(1, 6, X.nnz).astype(np.float32)
+        return without_a_tenth(X)
+    return without_a_tenth(ratings(name).filter(min_users_per_item=1, min_items_per_user=5).X)
+
+
+def without_a_tenth(X):
     """A tenth of the users held out."""
     split = StrongGeneralizationSplit(n_validation=0, n_test=0.1, random_state=0)
-    parts = split.partition(liked(name))
+    parts = split.partition(X)
     test = parts.test_fold_in, parts.test_held_out
     return Data(parts.train, sparse.vstack([parts.train, test[0]], format="csr"), test)
 
 
 def liked(name):
     """Ratings of at least 4, users with at least 5 of them."""
+    return ratings(name).binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
+
+
+def ratings(name):
     if name == "ml-latest-small":
-        ratings = load_movielens_small()
-    else:
-        ratings = fetch_movielens("1m", data_home=DATA_HOME, download_if_missing=False)
-    return ratings.binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
+        return load_movielens_small()
+    return fetch_movielens("1m", data_home=DATA_HOME, download_if_missing=False)
 
 
 def partitions(name, n_splits):

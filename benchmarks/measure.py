@@ -1,8 +1,11 @@
 """Time, peak memory, and facts about the machine. Needs the standard library only."""
 
 import gc
+import json
 import os
 import platform
+import subprocess
+import sys
 import tracemalloc
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +29,21 @@ def interleaved(functions, repeats):
         for name, function in functions.items():
             times[name].append(timed(function)[1])
     return times
+
+
+def in_turns(script, arguments, before, processes):
+    """What a script prints with ``--raw`` in new processes, with this state and an earlier one.
+
+    ``before`` is the checkout of the earlier state of the package, or None.
+    """
+    states = {"now": Path(script).parents[1], **({"before": before} if before else {})}
+    answers = {state: [] for state in states}
+    for _ in range(processes):
+        for state, checkout in states.items():
+            environment = {**os.environ, "PYTHONPATH": str(checkout)}
+            command = [sys.executable, script, *arguments, "--raw"]
+            answers[state].append(json.loads(subprocess.check_output(command, env=environment)))
+    return answers
 
 
 def peak_rss(function):

@@ -21,30 +21,37 @@ from sklearn.base import clone
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.model_selection import KFold, PredefinedSplit, ShuffleSplit
 
-from skrec import (
-    PMF,
-    VAEBMF,
-    AutoRec,
-    BayesianPMF,
-    BiasBaseline,
-    DeepLatentFactor,
-    RatingRegressor,
-)
+from skrec import PMF, RatingRegressor
+from skrec._model_table import MODELS as TABLE
 from skrec.datasets import fetch_movielens
 
 PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "torch", "skorch"]
+# What is measured of a model of the table, unless it is the model at its defaults alone.
+SETTINGS = {
+    "AutoRec": {"AutoRec (item)": {}, "AutoRec (user)": {"based_on": "user"}},
+    "DeepLatentFactor": {
+        "DeepLatentFactor": {"variational": False},
+        "DeepLatentFactor (variational)": {"variational": True},
+    },
+    "VAEBMF": {
+        "VAEBMF": {},
+        "VAEBMF, no attention": {"attention": None},
+        "VAEBMF, no cross feedback": {"cross_feedback": False, "attention": None},
+        "VAEBMF, no data input": {"data_input": False},
+    },
+}
+
+
+def instance(model, settings):
+    made = model(**settings)
+    return made.set_params(random_state=0) if "random_state" in made.get_params() else made
+
+
 MODELS = {
-    "BiasBaseline": BiasBaseline(),
-    "PMF": PMF(random_state=0),
-    "BayesianPMF": BayesianPMF(random_state=0),
-    "AutoRec (item)": AutoRec(random_state=0),
-    "AutoRec (user)": AutoRec(based_on="user", random_state=0),
-    "DeepLatentFactor": DeepLatentFactor(variational=False, random_state=0),
-    "DeepLatentFactor (variational)": DeepLatentFactor(variational=True, random_state=0),
-    "VAEBMF": VAEBMF(random_state=0),
-    "VAEBMF, no attention": VAEBMF(attention=None, random_state=0),
-    "VAEBMF, no cross feedback": VAEBMF(cross_feedback=False, attention=None, random_state=0),
-    "VAEBMF, no data input": VAEBMF(data_input=False, random_state=0),
+    label: instance(row.load(), settings)
+    for row in TABLE.values()
+    if row.reads == "ratings"
+    for label, settings in SETTINGS.get(row.name, {row.name: {}}).items()
 }
 ABLATIONS = [name for name in MODELS if name.startswith("VAEBMF,")]
 # RMSE (and MAE) as the papers print them, on the same kind of split.
