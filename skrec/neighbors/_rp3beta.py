@@ -92,10 +92,10 @@ class RP3beta(ItemWeightsMixin, BaseRecommender):
 
     def _fit(self, X):
         n_users = np.bincount(X.indices[X.data > 0], minlength=X.shape[1])
-        popularity = np.maximum(n_users, 1.0) ** self.beta
+        rarity = np.maximum(n_users, 1.0) ** -self.beta
         to_users = step_probabilities(X.T.tocsr(), self.alpha).T
         to_items = step_probabilities(X, self.alpha)
-        to_items.data /= popularity[to_items.indices].astype(X.dtype)
+        to_items.data *= rarity[to_items.indices].astype(X.dtype)
         n_threads = effective_n_threads(self.n_jobs)
         self.coef_ = nearest_columns(to_users, to_items, self.n_neighbors, n_threads).tocsr()
 

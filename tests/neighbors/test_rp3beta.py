@@ -102,3 +102,10 @@ def test_explain_and_similar_items():
     indices, scores = model.similar_items([0, 2], k=4, return_scores=True)
     assert (indices != [[0], [2]]).all()
     np.testing.assert_allclose(scores[0], np.sort(model.coef_.toarray()[0])[::-1][:4])
+
+
+def test_a_beta_beyond_floats_leaves_the_items_of_one_user():
+    X = np.array([[1.0, 1, 0], [1, 0, 1], [1, 0, 1]])
+    coef = RP3beta(beta=1e12).fit(X).coef_.toarray()
+    np.testing.assert_array_equal(coef[:, [0, 2]], 0)
+    np.testing.assert_array_equal(coef[:, 1] > 0, [True, False, False])
