@@ -37,7 +37,7 @@ def costs(row_lengths, column_lengths, itemsize=8, device="cpu"):
     primal = SPARSE_SPARSE * pairs_of_items / 2 + itemsize / 8 * (
         inverse * n_items**3 + SPARSE_DENSE * n_entries * n_items
     )
-    # Half of a Gram matrix, its inverse, the leverages, and (X @ rows.T) @ inner @ rows.
+    # Half of a Gram matrix, its inverse, the leverages, and (X @ rows.T) @ inverse @ rows.
     dual = (
         SPARSE_SPARSE * (pairs_of_users / 2 + pairs_of_users)
         + (inverse + 2) * n_users**3

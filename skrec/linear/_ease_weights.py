@@ -87,6 +87,8 @@ class DualWeights:
 
     Attributes
     ----------
+    inverse : ndarray of shape (n_users, n_users)
+        `M`.
     precision : ndarray of shape (n_items,)
         Diagonal of `P`.
     reciprocal_condition : float
@@ -102,21 +104,21 @@ class DualWeights:
         self.rows = rows = rows.astype(self.working_dtype)
         self.penalty = penalty
         scaled = rows.multiply(1 / np.sqrt(self.penalty)).T.tocsr()
-        inner = gram_upper(scaled, n_threads)
+        inverse = gram_upper(scaled, n_threads)  # until it is inverted in place
         scale, self.reciprocal_condition = _invert_scaled(
-            inner, inner.diagonal() + 1, n_threads, device
+            inverse, inverse.diagonal() + 1, n_threads, device
         )
-        mirror_upper(inner, scale, n_threads, scale)
-        self.inner = inner
+        mirror_upper(inverse, scale, n_threads, scale)
+        self.inverse = inverse
         self.items = rows.T.tocsr()
 
         def leverage(block):
             items = self.items[block]
             lines = np.repeat(np.arange(items.shape[0]), np.diff(items.indptr))
-            products = (items @ inner)[lines, items.indices] * items.data
+            products = (items @ inverse)[lines, items.indices] * items.data
             return np.bincount(lines, weights=products, minlength=items.shape[0])
 
-        blocks = row_blocks(rows.shape[1], 8 * len(inner), n_threads)
+        blocks = row_blocks(rows.shape[1], 8 * len(inverse), n_threads)
         q = np.concatenate(map_blocks(leverage, blocks, n_threads)) / self.penalty
         if not (q < 1).all():
             raise np.linalg.LinAlgError(
@@ -129,7 +131,7 @@ class DualWeights:
     def scores(self, X):
         X = sparse.csr_array(X).astype(np.float64, copy=False)
         users = (X.multiply(1 / self.penalty) @ self.items).toarray()
-        scores = np.ascontiguousarray((users @ self.inner) @ self.rows)
+        scores = np.ascontiguousarray((users @ self.inverse) @ self.rows)
         lines = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         scores[lines, X.indices] -= self.leverage[X.indices] * X.data
         scores /= 1 - self.leverage
@@ -147,4 +149,4 @@ class DualWeights:
         return self._products(items, slice(None)) / np.outer(norm[items], norm)
 
     def _products(self, left, right):
-        return np.asarray((self.items[left] @ self.inner) @ self.items[right].T)
+        return np.asarray((self.items[left] @ self.inverse) @ self.items[right].T)
