@@ -1,7 +1,7 @@
 """One row for each public model: what the tests, the command line and the lists of models need.
 
 Nothing here imports a model before it is asked for. ``python -m skrec._model_table`` writes the
-rows into the exports (``.pyi``), ``docs/api.rst`` and the README of a source checkout.
+rows into the exports (``.pyi``), the docs and the README of a source checkout.
 """
 
 import ast
@@ -276,8 +276,12 @@ def model_lists():
         )
     names = "".join(f"   {row.name}\n" for row in _ROWS)
     table = "".join(f"| `{row.name}` | {row.line} |\n" for row in _ROWS)
+    listed = "".join(
+        f"- :class:`~skrec.{row.name}`: {row.line.replace('`', '``')}\n" for row in _ROWS
+    )
     for path, start, end, lines in [
         ("docs/api.rst", ".. the models", ".. end of the models", _AUTOSUMMARY + names),
+        ("docs/index.rst", ".. the models", ".. end of the models", listed),
         ("README.md", "<!-- the models -->", "<!-- end of the models -->", _HEAD + table),
     ]:
         path = PACKAGE.parent / path
