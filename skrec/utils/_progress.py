@@ -25,8 +25,9 @@ def progress_bar(*args, silent=False, **options):
         return _SilentBar()
     from tqdm.auto import tqdm
 
-    bar_class = type("ProgressBar", (tqdm,), {"monitor_interval": 0})
-    return bar_class(*args, **options)
+    # By these times tqdm before 4.70 closes a bar that Ctrl-C has met while it was made.
+    attributes = {"monitor_interval": 0, "last_print_t": -1, "start_t": 0}
+    return type("ProgressBar", (tqdm,), attributes)(*args, **options)
 
 
 class _SilentBar:
