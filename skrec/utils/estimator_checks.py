@@ -625,8 +625,7 @@ def check_torch_state(estimator):
     """What the caller has set in torch makes no difference to models that compute with it."""
     import torch
 
-    model, X = _fitted(estimator)
-    expected = _answers(model, X)
+    X = _data(estimator)
     states = {
         "float64, device meta, inference mode": (
             _default_dtype(torch.float64),
@@ -639,16 +638,19 @@ def check_torch_state(estimator):
             torch.no_grad(),
         ),
     }
-    for name, state in states.items():
-        restored, _ = _fitted(estimator)
-        with ExitStack() as stack:
-            for part in state:
-                stack.enter_context(part)
-            fitted = _quick(estimator).fit(X)
-            answers = _answers(fitted, X), _answers(restored, X)
-        for answer in (*answers, _answers(fitted, X)):
-            for verb, value in expected.items():
-                np.testing.assert_array_equal(answer[verb], value, err_msg=f"{verb} in {name}")
+    with _torch_threads(2):  # as a state is that of a thread
+        model = _quick(estimator).fit(X)
+        expected = _answers(model, X)
+        for name, state in states.items():
+            restored = pickle.loads(pickle.dumps(model))
+            with ExitStack() as stack:
+                for part in state:
+                    stack.enter_context(part)
+                fitted = _quick(estimator).fit(X)
+                answers = _answers(fitted, X), _answers(restored, X)
+            for answer in (*answers, _answers(fitted, X)):
+                for verb, value in expected.items():
+                    np.testing.assert_array_equal(answer[verb], value, f"{verb} in {name}")
 
 
 @_applies_where(_uses_torch)
@@ -657,12 +659,8 @@ def check_torch_threads(estimator):
     import torch
 
     model, X = _fitted(estimator, n_users=90)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(3 if before == 1 else 1)
+    with _torch_threads(3 if torch.get_num_threads() == 1 else 1):
         other = _quick(estimator).fit(X).predict(X)
-    finally:
-        torch.set_num_threads(before)
     _assert_same(other, model.predict(X), rtol=1e-5)
 
 
@@ -686,6 +684,18 @@ def _torch_defaults():
         torch.is_inference_mode_enabled(),
         torch.get_num_threads(),
     )
+
+
+@contextmanager
+def _torch_threads(n_threads):
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
