@@ -587,20 +587,21 @@ def check_equal_rows_tie(estimator):
 
 
 def check_nothing_is_left_behind(estimator):
-    """No verb leaves a thread, another filter of warnings, or a changed default of torch."""
-    model, X = _quick(estimator), _data(estimator)
+    """No verb leaves a thread, another filter of warnings, or a changed state of torch."""
+    model, X = _fitted(estimator)
+    model.score(X)  # after a first call of each has imported what it needs
     verbs = [model.fit, model.predict, model.recommend, model.score]
     verbs += [
         getattr(model, name) for name in ("transform", "partial_fit") if hasattr(model, name)
     ]
     for verb in verbs:
-        filters, threads, defaults = warnings.filters, threading.enumerate(), _torch_defaults()
+        filters, threads, defaults = warnings.filters, threading.enumerate(), _torch_globals()
         content = list(filters)
         verb(X)
         assert warnings.filters is filters
         assert list(filters) == content
         assert threading.enumerate() == threads
-        assert _torch_defaults() == defaults
+        assert _torch_globals() == defaults
 
 
 def check_memory_mapped(estimator):
@@ -672,7 +673,7 @@ def _answers(model, X):
     return answers
 
 
-def _torch_defaults():
+def _torch_globals():
     torch = sys.modules.get("torch")
     if torch is None:
         return None
@@ -682,6 +683,7 @@ def _torch_defaults():
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
         torch.get_num_threads(),
+        torch.get_rng_state().tolist(),
     )
 
 

@@ -85,6 +85,12 @@ class GlobalNoise(Popularity):
         np.random.rand()  # noqa: NPY002
 
 
+class GlobalTorchNoise(Seeded):
+    def _fit(self, X):
+        super()._fit(X)
+        torch.rand(1)
+
+
 class NoTwoFitsAlike(Popularity):
     def _fit(self, X, sample_weight):
         super()._fit(X, np.random.default_rng().random(X.shape[0]))
@@ -157,6 +163,7 @@ class MostPopularFirst(Popularity):
         (SizeOfTheBlock(), checks.check_threads_and_blocks),
         (HalfPrecision(), checks.check_float32),
         (GlobalNoise(), checks.check_same_seed_same_model),
+        (GlobalTorchNoise(), checks.check_nothing_is_left_behind),
         (NoTwoFitsAlike(), checks.check_same_seed_same_model),
         (Remembers(), checks.check_refit_forgets),
         (LosesOnPickling(), checks.check_pickle),
