@@ -10,12 +10,15 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 demo: .venv/demo
 	$(BIN)/python -m skrec
 
-# A process for each core, on one thread: threads of several processes wait for each other.
+# A process for each core, on one thread: threads of several processes wait for each other. Each
+# gets neighbouring tests, which share fits and imports, until it takes over some of another's.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
 test: .venv/test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
+	$(PYTEST) -m "not slow"
 
 slow: .venv/test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
+	$(PYTEST) -m slow
 
 # The lowest versions that pyproject.toml allows. torch alone is that of constraints.txt, the oldest
 # that is run here: older ones come with several GB of CUDA. What is selected touches every library.
@@ -25,7 +28,7 @@ LOWEST_TESTS := tests/utils tests/base tests/solvers tests/metrics tests/model_s
 	tests/test_cli.py tests/test_docstrings.py
 
 test-lowest: .venv-lowest/test
-	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto -m "not slow" $(LOWEST_TESTS)
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto --dist worksteal -m "not slow" $(LOWEST_TESTS)
 
 lint: .venv/lint
 	$(BIN)/ruff check .

@@ -169,7 +169,7 @@ _ROWS = [
         "factorization._bayesian_pmf",
         "matrix factorisation of ratings with standard deviations, by Gibbs sampling",
         "ratings",
-        small={"n_components": 4, "n_samples": 10, "random_state": 0},
+        small={"n_components": 4, "n_samples": 10, "n_burn_in": 5, "random_state": 0},
         variants={"plain": {"n_components": 3, "fit_offsets": False, "noise_precision": 2}},
         search={"n_components": [8, 16, 32]},
     ),

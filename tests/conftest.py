@@ -4,8 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from short_ids import short_id
 
 _REPOSITORY = Path(__file__).parents[1]
+
+
+def pytest_make_parametrize_id(val):
+    return short_id(val)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The contract, over every public estimator."""
 
+from short_ids import parametrize_with_sklearn_checks
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skrec._model_table import MODELS
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
@@ -19,12 +19,13 @@ def with_few_epochs(estimator):
     return clone(estimator).set_params(**few)
 
 
-@parametrize_with_checks(
+def expected_failures(estimator):
+    return MODELS[type(estimator).__name__].expected_failures
+
+
+@parametrize_with_sklearn_checks(
     [with_few_epochs(row.instance()) for row in MODELS.values()],
-    expected_failed_checks=lambda estimator: {
-        **EXPECTED_FAILURES,
-        **MODELS[type(estimator).__name__].expected_failures,
-    },
+    expected_failed_checks=lambda model: {**EXPECTED_FAILURES, **expected_failures(model)},
     xfail_strict=True,
 )
 def test_scikit_learn_contract(estimator, check):
@@ -32,8 +33,13 @@ def test_scikit_learn_contract(estimator, check):
 
 
 @parametrize_with_recommender_checks(
-    [row.instance(variant) for row in MODELS.values() for variant in (None, *row.variants)],
-    expected_failed_checks=lambda estimator: MODELS[type(estimator).__name__].expected_failures,
+    {name: row.instance() for name, row in MODELS.items()},
+    variants={
+        f"{name}-{variant}": row.instance(variant)
+        for name, row in MODELS.items()
+        for variant in row.variants
+    },
+    expected_failed_checks=expected_failures,
 )
 def test_recommender_contract(estimator, check):
     check(estimator)

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from short_ids import parametrize_with_sklearn_checks
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
@@ -16,7 +17,6 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skrec import (
     EASE,
@@ -90,7 +90,7 @@ class ReadsReviews(RatingMixin, BaseRecommender):
         return tags
 
 
-@parametrize_with_checks(
+@parametrize_with_sklearn_checks(
     [
         RatingRegressor(),
         RatingRegressor(BiasBaseline(clip=False), duplicates="last"),

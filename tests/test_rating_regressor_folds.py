@@ -117,7 +117,7 @@ GETS_ROWS = [
 ]
 
 
-@pytest.mark.parametrize("model", [*GIVES_STATES, *GETS_ROWS], ids=lambda model: str(model)[:20])
+@pytest.mark.parametrize("model", [*GIVES_STATES, *GETS_ROWS])
 def test_pickles_hold_ratings_only_where_that_is_said(model):
     rng = np.random.default_rng(0)
     users, items = np.divmod(np.sort(rng.permutation(20 * 15)[:150]), 15)

@@ -53,7 +53,7 @@ def expected(X, rows):
         -1,
         np.array([], dtype=int),
     ],
-    ids=str,
+    ids=["list", "array", "slice", "mask", "list of bool", "row", "last row", "nothing"],
 )
 def test_rows_are_cut_with_their_texts(X, reviews, key):
     rows = np.atleast_1d(np.arange(30)[key])

@@ -102,9 +102,16 @@ def map_groups(function, groups):
     n_threads = min(torch.get_num_threads(), len(groups))
     if n_threads <= 1 or groups[0].rows.device.type != "cpu":
         return [function(group) for group in groups]
-    # The setting is that of the thread which makes it.
+    # Both settings are those of the thread which makes them; tensors of one that is in inference
+    # mode may be changed in that mode alone.
+    inference = torch.is_inference_mode_enabled()
+
+    def call(group):
+        with torch.inference_mode(inference):
+            return function(group)
+
     executor = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        return list(executor.map(function, groups))
+        return list(executor.map(call, groups))
     finally:
         executor.shutdown(cancel_futures=True)

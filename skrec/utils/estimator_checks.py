@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,13 +24,22 @@ from sklearn.utils.validation import check_is_fitted
 __all__ = ["check_recommender", "parametrize_with_recommender_checks"]
 
 
-def parametrize_with_recommender_checks(estimators, *, expected_failed_checks=None):
-    """Parametrise a pytest test over estimators and the recommender checks.
+def parametrize_with_recommender_checks(estimators, *, variants=(), expected_failed_checks=None):
+    """Parametrise a pytest test over estimators and the recommender checks that apply to them.
+
+    A check stands under an id such as ``EASE-check_pickle``.
 
     Parameters
     ----------
-    estimators : list of estimators
-        Instances, small enough to be fitted in a moment.
+    estimators : list or dict of str to estimator
+        Instances, small enough to be fitted in a moment. Most checks fit them with two
+        iterations; a withheld block has to be recovered with as many as they have. The keys of a
+        dict are their names in the ids. Those in a list go by their class, and by the parameters
+        in which they differ from the first of that class.
+    variants : list or dict of str to estimator, default=()
+        Further instances of the same classes. They run only the checks that depend on a model's
+        parameters: not those of the input, the errors and the options of ``recommend``, which the
+        class has passed already.
     expected_failed_checks : callable, default=None
         Takes an estimator, returns a dict from check name to the reason why it may fail.
 
@@ -43,72 +52,149 @@ def parametrize_with_recommender_checks(estimators, *, expected_failed_checks=No
     --------
     >>> from skrec import EASE
     >>> from skrec.utils.estimator_checks import parametrize_with_recommender_checks
-    >>> @parametrize_with_recommender_checks([EASE()])
+    >>> @parametrize_with_recommender_checks([EASE()], variants=[EASE(dropout=0.3)])
     ... def test_recommender(estimator, check):
     ...     check(estimator)
     """
     import pytest
 
+    first_of_class = {}
     parameters = []
-    for estimator in estimators:
-        expected = expected_failed_checks(estimator) if expected_failed_checks else {}
-        for check in CHECKS:
-            name = check.__name__
-            marks = pytest.mark.xfail(reason=expected[name]) if name in expected else ()
-            parameters.append(
-                pytest.param(estimator, check, id=f"{estimator!r}-{name}", marks=marks)
-            )
+    for group, checks in ((estimators, CHECKS), (variants, CHECKS_OF_VARIANTS)):
+        named = group.items() if isinstance(group, dict) else ((None, one) for one in group)
+        for name, estimator in named:
+            first = first_of_class.setdefault(type(estimator), estimator)
+            name = _name(estimator, first) if name is None else name
+            expected = expected_failed_checks(estimator) if expected_failed_checks else {}
+            for check in _applicable(checks, estimator):
+                reason = expected.get(check.__name__)
+                marks = pytest.mark.xfail(reason=reason) if reason else ()
+                case = pytest.param(estimator, check, id=f"{name}-{check.__name__}", marks=marks)
+                parameters.append(case)
     return pytest.mark.parametrize(("estimator", "check"), parameters)
 
 
 def check_recommender(estimator):
-    """Run every recommender check on an estimator, raising at the first that fails.
+    """Run every recommender check that applies to an estimator, raising at the first that fails.
 
     Parameters
     ----------
     estimator : estimator
         An instance; it is cloned, never fitted itself.
     """
-    for check in CHECKS:
+    for check in _applicable(CHECKS, estimator):
         check(estimator)
+
+
+def _name(estimator, first):
+    """The class, and the parameters in which an estimator differs from another of it."""
+    known = first.get_params(deep=False)
+    own = [
+        f"{key}={value!r}"
+        for key, value in estimator.get_params(deep=False).items()
+        if repr(value) != repr(known[key])
+    ]
+    name = type(estimator).__name__
+    return f"{name}({', '.join(own)})" if own else name
+
+
+def _applies_where(condition):
+    """Mark a check that says something about some estimators only."""
+
+    def mark(check):
+        check.condition = condition
+        return check
+
+    return mark
+
+
+def _applicable(checks, estimator):
+    return [c for c in checks if not hasattr(c, "condition") or c.condition(estimator)]
 
 
 def _tags(estimator):
     return estimator.__sklearn_tags__().recommender_tags
 
 
+def _is_seeded(estimator):
+    return "random_state" in estimator.get_params()
+
+
+def _is_personalized(estimator):
+    return _tags(estimator).personalized
+
+
+def _predicts_ratings(estimator):
+    return _tags(estimator).predicts_ratings
+
+
+def _predicts_std(estimator):
+    return _tags(estimator).predicts_std
+
+
+def _has_rating_parameter(estimator, name):
+    return _predicts_ratings(estimator) and name in estimator.get_params()
+
+
+def _has_way_to_pairs(estimator):
+    """Whether single ratings come in another way than from whole rows."""
+    method = getattr(type(estimator), "_score_pairs", None)
+    from_rows = getattr(method, "__qualname__", "") == "RatingMixin._score_pairs"
+    return _tags(estimator).rates_pairs and not from_rows
+
+
+def _uses_torch(estimator):
+    return estimator.get_params().get("device") == "auto"
+
+
 def _data(estimator, n_users=30, n_items=12, seed=0):
     """Small data in which user 0 is empty and nobody knows item 3."""
     rng = np.random.default_rng(seed)
     X = (rng.random((n_users, n_items)) < 0.4).astype(np.float64)
-    if _tags(estimator).predicts_ratings:
+    if _predicts_ratings(estimator):
         X *= rng.integers(1, 6, X.shape)
     X[0] = 0
     X[:, 3] = 0
     return sparse.csr_array(X)
 
 
-def _fitted(estimator, X=None):
-    if X is not None:
-        return clone(estimator).fit(X), X
+def _withheld_block(estimator):
+    """Two groups of users and of items, and of each user's own block an item withheld."""
+    n_users, n_items = 24, 8
+    X = np.kron(np.eye(2), np.ones((n_users, n_items)))
+    if _predicts_ratings(estimator):
+        X = 1 + 4 * X
+    withheld = (np.arange(2 * n_users) * 3) % n_items
+    withheld[n_users:] += n_items
+    X[np.arange(2 * n_users), withheld] = 0
+    if _predicts_ratings(estimator):
+        X[np.arange(2 * n_users), (withheld + n_items) % (2 * n_items)] = 0
+    return sparse.csr_array(X), withheld
+
+
+def _quick(estimator):
+    """A clone that makes few iterations, the same at every fit."""
+    changes = {"max_iter": 2, "random_state": 0}
+    parameters = estimator.get_params()
+    return clone(estimator).set_params(**{k: changes[k] for k in changes if k in parameters})
+
+
+def _fitted(estimator, **shape):
+    """A quick model and its data: of a fit that all checks share, a copy to change at will."""
+    X = _data(estimator, **shape)
+    unfitted = _quick(estimator)
     try:
-        unfitted = pickle.dumps(clone(estimator))
+        key = pickle.dumps(unfitted)
     except (pickle.PicklingError, AttributeError, TypeError):  # a class within a function, say
-        X = _data(estimator)
-        return clone(estimator).fit(X), X
-    # A copy of its own for every check, of a model that is fitted once.
-    return pickle.loads(_fit_once(unfitted))
+        return unfitted.fit(X), X
+    # With the class itself, of which there may be another by the same name later.
+    return pickle.loads(_fit_once(type(estimator), key, tuple(shape.items()))), X
 
 
-@lru_cache(maxsize=4)
-def _fit_once(unfitted):
+@lru_cache(maxsize=64)
+def _fit_once(_, unfitted, shape):
     estimator = pickle.loads(unfitted)
-    X = _data(estimator)
-    return pickle.dumps((estimator.fit(X), X))
-
-
-def _is_seeded(estimator):
-    return "random_state" in estimator.get_params()
+    return pickle.dumps(estimator.fit(_data(estimator, **dict(shape))))
 
 
 def _assert_same(a, b, rtol=1e-6):
@@ -144,19 +230,26 @@ def check_rows_alone_decide(estimator):
         _assert_same(model.predict(X[[user] * 5]), np.tile(scores[user], (5, 1)))
 
 
-def check_permutations(estimator):
+@_applies_where(lambda estimator: _is_personalized(estimator) or not _is_seeded(estimator))
+def check_permutations_keep_what_is_learned(estimator):
     """Renumbering users changes nothing, renumbering items renumbers the scores.
 
-    A fit that draws random numbers may depend on the order: models with a ``random_state`` pass.
+    A fit that draws random numbers may depend on the order of the numbers, but not what is
+    learned from two groups of users and of items: the withheld items still come first.
     """
+    rng = np.random.default_rng(2)
     if _is_seeded(estimator):
+        X, withheld = _withheld_block(estimator)
+        users, items = rng.permutation(X.shape[0]), rng.permutation(X.shape[1])
+        X = X[users][:, items]
+        top = clone(estimator).fit(X).recommend(X, k=1)[:, 0]
+        np.testing.assert_array_equal(items[top], withheld[users])
         return
     model, X = _fitted(estimator)
     scores = model.predict(X)
-    rng = np.random.default_rng(2)
     users, items = rng.permutation(X.shape[0]), rng.permutation(X.shape[1])
-    _assert_same(_fitted(estimator, X[users])[0].predict(X), scores)
-    _assert_same(_fitted(estimator, X[:, items])[0].predict(X[:, items]), scores[:, items])
+    again = clone(estimator).fit(X[users][:, items])
+    _assert_same(again.predict(X[:, items]), scores[:, items])
 
 
 def check_recommend_sorts(estimator):
@@ -218,17 +311,17 @@ def check_input_formats(estimator):
     wide = sparse.csr_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)))
     wide.resize(X.shape)
     twice = sparse.coo_array((np.r_[X.data, X.data] / 2, np.tile(X.tocoo().coords, 2)), X.shape)
-    inputs = [convert(X) for convert in formats] + [X.toarray(), X.toarray(order="F"), wide, twice]
-    for number, other in enumerate(inputs):
+    for other in (*(convert(X) for convert in formats), X.toarray(), X.toarray(order="F"), wide):
         _assert_same(model.predict(other), expected)
-        if number % 3 == 0:  # one entrance reads them all, so that a few tell about fit
-            _assert_same(_fitted(estimator, other)[0].predict(X), expected)
+    _assert_same(model.predict(twice), expected)
+    # One entrance reads them all, so that the furthest from a csr_array tell about fit.
+    _assert_same(_quick(estimator).fit(twice).predict(X), expected)
     try:
         import pandas as pd
     except ImportError:
         return
     frame = pd.DataFrame(X.toarray(), columns=[f"item {i}" for i in range(X.shape[1])])
-    model, _ = _fitted(estimator, frame)
+    model = _quick(estimator).fit(frame)
     assert list(model.feature_names_in_) == list(frame.columns)
     _assert_same(model.predict(frame), expected)
 
@@ -237,7 +330,8 @@ def check_float32(estimator):
     """float32 input agrees with float64 within single precision."""
     model, X = _fitted(estimator)
     single = X.astype(np.float32)
-    _assert_same(_fitted(estimator, single)[0].predict(single), model.predict(X), rtol=1e-3)
+    found = _quick(estimator).fit(single).predict(single)
+    _assert_same(found, model.predict(X), rtol=1e-4)
 
 
 def check_input_is_not_touched(estimator):
@@ -246,7 +340,7 @@ def check_input_is_not_touched(estimator):
     before = X.copy()
     for array in (X.data, X.indices, X.indptr):
         array.flags.writeable = False
-    model, _ = _fitted(estimator, X)
+    model = _quick(estimator).fit(X)
     model.predict(X)
     model.recommend(X, k=3)
     model.score(X)
@@ -255,78 +349,79 @@ def check_input_is_not_touched(estimator):
 
 def check_pickle(estimator):
     """A pickled model gives the same scores."""
-    model, X = _fitted(estimator, _data(estimator))
+    X = _data(estimator)
+    model = _quick(estimator).fit(X)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
 def check_same_seed_same_model(estimator):
     """Fitting is repeatable, and leaves NumPy's global random state alone."""
-    if _is_seeded(estimator):
-        estimator = clone(estimator).set_params(random_state=0)
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
     model, X = _fitted(estimator)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
-    np.testing.assert_array_equal(_fitted(estimator, X)[0].predict(X), model.predict(X))
+    state = np.random.get_state()[1:]  # noqa: NPY002
+    again = _quick(estimator).fit(X)
+    for found, before in zip(np.random.get_state()[1:], state, strict=True):  # noqa: NPY002
+        np.testing.assert_array_equal(found, before)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
 def check_refit_forgets(estimator):
-    """Fitting a second time equals fitting once, also after other data of another width."""
+    """Fitting again equals fitting once, also after other data of another width."""
     model, X = _fitted(estimator)
     expected = model.predict(X)
-    again = clone(estimator).fit(_data(estimator, n_items=9, seed=5)).fit(X).fit(X)
+    again = model.fit(_data(estimator, n_items=9, seed=5)).fit(X)
     _assert_same(again.predict(X), expected)
 
 
 def check_threads_and_blocks(estimator):
     """Neither the number of threads nor the size of the row blocks matters."""
-    X = sparse.vstack([_data(estimator, seed=seed) for seed in range(12)], format="csr")
-    model, _ = _fitted(estimator, X)
+    model, X = _fitted(estimator, n_users=90)
     expected = model.predict(X), model.recommend(X, k=5)
-    has_threads = "n_jobs" in estimator.get_params()
-    for n_jobs in (1, 3) if has_threads else (None,):
-        other = clone(estimator)
-        if has_threads:
-            other.set_params(n_jobs=n_jobs)
-        for working_memory in (0.01, 1024):
-            with config_context(working_memory=working_memory):
-                other.fit(X)
-                _assert_same(other.predict(X), expected[0])
-                np.testing.assert_array_equal(other.recommend(X, k=5), expected[1])
+    one, three = [{"n_jobs": n} if "n_jobs" in estimator.get_params() else {} for n in (1, 3)]
+    with config_context(working_memory=0.004):  # some 40 rows
+        other = _quick(estimator).set_params(**three).fit(X)
+        for fitted in (model.set_params(**three), other.set_params(**one)):
+            _assert_same(fitted.predict(X), expected[0])
+            np.testing.assert_array_equal(fitted.recommend(X, k=5), expected[1])
 
 
+@_applies_where(lambda estimator: hasattr(estimator, "partial_fit") and not _is_seeded(estimator))
 def check_partial_fit_adds(estimator):
-    """Where there is ``partial_fit``, chunks of users add up to one fit."""
-    if not hasattr(estimator, "partial_fit") or _is_seeded(estimator):
-        return
+    """Where no random numbers are drawn, chunks of users add up to one fit."""
     model, X = _fitted(estimator)
     expected = model.predict(X)
-    for cuts in ([11], [4, 13, 22]):
-        chunks = [X[a:b] for a, b in zip([0, *cuts], [*cuts, X.shape[0]], strict=True)]
-        chunked = clone(estimator)
-        for chunk in chunks:
+    first, *others = X[:4], X[4:13], X[13:]
+    for verb in ("fit", "partial_fit"):
+        chunked = getattr(clone(estimator), verb)(first)
+        for chunk in others:
             assert chunked.partial_fit(chunk) is chunked
         _assert_same(chunked.predict(X), expected)
-        continued = clone(estimator).fit(chunks[0])
-        for chunk in chunks[1:]:
-            continued.partial_fit(chunk)
-        _assert_same(continued.predict(X), expected)
 
 
+@_applies_where(lambda estimator: hasattr(estimator, "partial_fit") and _is_seeded(estimator))
+def check_partial_fit_makes_a_pass(estimator):
+    """Where random numbers are drawn, ``partial_fit`` goes on from what is learned, repeatably."""
+    model, X = _fitted(estimator)
+    before = model.predict(X)
+    known = model.n_features_in_, getattr(model, "n_iter_", 0)
+    assert model.partial_fit(X[:20]) is model
+    after = model.predict(X)
+    assert not np.allclose(after, before)
+    assert model.n_features_in_ == known[0]
+    if hasattr(model, "n_iter_"):
+        assert model.n_iter_ == known[1] + 1
+    again, _ = _fitted(estimator)
+    np.testing.assert_array_equal(again.partial_fit(X[:20]).predict(X), after)
+    anew = _quick(estimator).partial_fit(X[:20]).predict(X)
+    assert np.isfinite(anew).all()
+    assert not np.allclose(anew, after)
+
+
+@_applies_where(_is_personalized)
 def check_withheld_block_is_recovered(estimator):
     """Two groups of users and items: the withheld entries of a user's own block come first."""
-    if not _tags(estimator).personalized:
-        return
-    n_users, n_items = 24, 8
-    X = np.kron(np.eye(2), np.ones((n_users, n_items)))
-    if _tags(estimator).predicts_ratings:
-        X = 1 + 4 * X
-    withheld = (np.arange(2 * n_users) * 3) % n_items
-    withheld[n_users:] += n_items
-    X[np.arange(2 * n_users), withheld] = 0
-    if _tags(estimator).predicts_ratings:
-        X[np.arange(2 * n_users), (withheld + n_items) % (2 * n_items)] = 0
-    top = _fitted(estimator, sparse.csr_array(X))[0].recommend(X, k=1)
+    X, withheld = _withheld_block(estimator)
+    top = clone(estimator).fit(X).recommend(X, k=1)
     np.testing.assert_array_equal(top[:, 0], withheld)
 
 
@@ -399,22 +494,20 @@ def check_score(estimator):
     _assert_raises(ValueError, "shape", model.score, X, held_out[:, 1:])
 
 
+@_applies_where(lambda estimator: _has_rating_parameter(estimator, "rating_scale"))
 def check_rating_scale(estimator):
     """Ratings outside a declared ``rating_scale`` are refused, naming it; others set the range."""
-    if not _has_rating_parameter(estimator, "rating_scale"):
-        return
     X = _data(estimator)
-    model = clone(estimator).set_params(rating_scale=(0, 10)).fit(X)
+    model = _quick(estimator).set_params(rating_scale=(0, 10)).fit(X)
     assert model.rating_range_ == (0.0, 10.0)
     model.set_params(rating_scale=(1, 4))
     _assert_raises(ValueError, "rating_scale=(1, 4)", model.fit, X)
     assert model.rating_range_ == (0.0, 10.0)
 
 
+@_applies_where(lambda estimator: _has_rating_parameter(estimator, "clip"))
 def check_clip(estimator):
     """With ``clip``, predictions keep to ``rating_range_``, and are otherwise the same."""
-    if not _has_rating_parameter(estimator, "clip"):
-        return
     model, X = _fitted(estimator)
     free = model.set_params(clip=False).predict(X)
     model.rating_range_ = tuple(np.quantile(free, [0.4, 0.6]).tolist())  # so that many are outside
@@ -422,24 +515,22 @@ def check_clip(estimator):
     _assert_same(clipped, np.clip(free, *model.rating_range_))
 
 
+@_applies_where(_predicts_ratings)
 def check_rating_units(estimator):
     """Ratings times a number get predictions, deviations and scores times that number."""
-    if not _tags(estimator).predicts_ratings:
-        return
-    X = _data(estimator)
     if _has_rating_parameter(estimator, "rating_scale"):
         estimator = clone(estimator).set_params(rating_scale=None)
-    model, _ = _fitted(estimator, X)
-    largest_error = 0.01 * X.data.std()
-    for c in (0.1, 20):
-        other, _ = _fitted(estimator, c * X)
-        expected = [model.predict(X), -model.score(X)]
-        found = [other.predict(c * X), -other.score(c * X)]
-        if _offers_std(estimator):
-            expected.append(model.predict(X, return_std=True)[1])
-            found.append(other.predict(c * X, return_std=True)[1])
-        for one, scaled in zip(expected, found, strict=True):
-            np.testing.assert_allclose(scaled / c, one, rtol=0, atol=largest_error)
+    model, X = _fitted(estimator)
+    largest_error = 1e-5 * X.data.std()
+    c = 20
+    other = _quick(estimator).fit(c * X)
+    expected = [model.predict(X), -model.score(X)]
+    found = [other.predict(c * X), -other.score(c * X)]
+    if _predicts_std(estimator):
+        expected.append(model.predict(X, return_std=True)[1])
+        found.append(other.predict(c * X, return_std=True)[1])
+    for one, scaled in zip(expected, found, strict=True):
+        np.testing.assert_allclose(scaled / c, one, rtol=0, atol=largest_error)
 
 
 def check_recommended_scores(estimator):
@@ -453,10 +544,9 @@ def check_recommended_scores(estimator):
     _assert_same(scores, np.take_along_axis(model.predict(X), indices, axis=1))
 
 
+@_applies_where(_predicts_std)
 def check_return_std(estimator):
     """Where ``predict`` has ``return_std``, a positive deviation by each rating, row by row."""
-    if not _offers_std(estimator):
-        return
     model, X = _fitted(estimator)
     ratings, std = model.predict(X, return_std=True)
     _assert_same(ratings, model.predict(X))
@@ -467,16 +557,17 @@ def check_return_std(estimator):
     _assert_same(model.predict(X[order], return_std=True)[1], std[order])
 
 
+@_applies_where(_has_way_to_pairs)
 def check_pairs_agree(estimator):
     """Single ratings, where a model has a way of its own, are those of the whole rows."""
-    if not hasattr(estimator, "_rate_pairs") or not _tags(estimator).predicts_ratings:
-        return
     model, X = _fitted(estimator)
+    if _has_rating_parameter(estimator, "clip"):
+        model.set_params(clip=False)
     rng = np.random.default_rng(3)
     users, items = rng.integers(0, X.shape[0], 200), rng.integers(0, X.shape[1], 200)
     states = model._pair_states(X)
     _assert_same(model._rate_pairs(states, users, items), model.predict(X)[users, items])
-    if _offers_std(estimator):
+    if _predicts_std(estimator):
         _, std = model._rate_pairs(states, users, items, return_std=True)
         _assert_same(std, model.predict(X, return_std=True)[1][users, items])
 
@@ -496,25 +587,26 @@ def check_equal_rows_tie(estimator):
 
 
 def check_nothing_is_left_behind(estimator):
-    """No verb leaves a thread, another filter of warnings, or a changed default of torch."""
-    model, X = _quick(estimator), _data(estimator)
+    """No verb leaves a thread, another filter of warnings, or a changed state of torch."""
+    model, X = _fitted(estimator)
+    model.score(X)  # after a first call of each has imported what it needs
     verbs = [model.fit, model.predict, model.recommend, model.score]
     verbs += [
         getattr(model, name) for name in ("transform", "partial_fit") if hasattr(model, name)
     ]
     for verb in verbs:
-        filters, threads, defaults = warnings.filters, threading.enumerate(), _torch_defaults()
+        filters, threads, defaults = warnings.filters, threading.enumerate(), _torch_globals()
         content = list(filters)
         verb(X)
         assert warnings.filters is filters
         assert list(filters) == content
         assert threading.enumerate() == threads
-        assert _torch_defaults() == defaults
+        assert _torch_globals() == defaults
 
 
 def check_memory_mapped(estimator):
     """Models and rows that are mapped from files, read-only, give the same without a warning."""
-    model, X = _fitted(estimator, _data(estimator))
+    model, X = _fitted(estimator)
     expected = model.predict(X)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -530,73 +622,58 @@ def check_memory_mapped(estimator):
         del mapped, X  # so that the files can go
 
 
+@_applies_where(_uses_torch)
 def check_torch_state(estimator):
     """What the caller has set in torch makes no difference to models that compute with it."""
-    if not _uses_torch(estimator):
-        return
     import torch
 
-    X = _data(estimator)
-    model = _quick(estimator).fit(X)
+    model, X = _fitted(estimator)
     expected = _answers(model, X)
     states = {
-        "set_default_dtype(float64)": _default_dtype(torch.float64),
-        "set_default_dtype(bfloat16)": _default_dtype(torch.bfloat16),
-        "set_default_device": torch.device("meta"),
-        "inference_mode": torch.inference_mode(),
-        "no_grad": torch.no_grad(),
-        "autocast": torch.autocast("cpu", torch.bfloat16),
+        "float64, device meta, inference mode": (
+            _default_dtype(torch.float64),
+            torch.device("meta"),
+            torch.inference_mode(),
+        ),
+        "bfloat16, autocast, no gradients": (
+            _default_dtype(torch.bfloat16),
+            torch.autocast("cpu", torch.bfloat16),
+            torch.no_grad(),
+        ),
     }
     for name, state in states.items():
-        with state:
+        restored, _ = _fitted(estimator)
+        with ExitStack() as stack:
+            for part in state:
+                stack.enter_context(part)
             fitted = _quick(estimator).fit(X)
-            answers = _answers(fitted, X), _answers(pickle.loads(pickle.dumps(model)), X)
+            answers = _answers(fitted, X), _answers(restored, X)
         for answer in (*answers, _answers(fitted, X)):
             for verb, value in expected.items():
                 np.testing.assert_array_equal(answer[verb], value, err_msg=f"{verb} in {name}")
 
 
+@_applies_where(_uses_torch)
 def check_torch_threads(estimator):
     """The number of torch's threads changes the model by no more than rounding."""
-    if not _uses_torch(estimator):
-        return
     import torch
 
-    X = sparse.vstack([_data(estimator, seed=seed) for seed in range(4)], format="csr")
-    before = torch.get_num_threads()
-    try:
-        scores = []
-        for n_threads in (1, 2, 3):
-            torch.set_num_threads(n_threads)
-            scores.append(_quick(estimator).fit(X).predict(X))
-    finally:
-        torch.set_num_threads(before)
-    for other in scores[1:]:
-        _assert_same(other, scores[0], rtol=1e-5)
-
-
-def _quick(estimator):
-    """A clone that makes few iterations, the same at every fit."""
-    parameters = estimator.get_params()
-    few = {"max_iter": 3} if "max_iter" in parameters else {}
-    seed = {"random_state": 0} if "random_state" in parameters else {}
-    return clone(estimator).set_params(**few, **seed)
+    model, X = _fitted(estimator, n_users=90)
+    with _torch_threads(3 if torch.get_num_threads() == 1 else 1):
+        other = _quick(estimator).fit(X).predict(X)
+    _assert_same(other, model.predict(X), rtol=1e-5)
 
 
 def _answers(model, X):
     answers = {"predict": model.predict(X), "recommend": model.recommend(X, k=5)}
     if hasattr(model, "transform"):
         answers["transform"] = model.transform(X)
-    if _offers_std(model):
+    if _predicts_std(model):
         answers["std"] = model.predict(X, return_std=True)[1]
     return answers
 
 
-def _uses_torch(estimator):
-    return "device" in estimator.get_params() and estimator.get_params()["device"] == "auto"
-
-
-def _torch_defaults():
+def _torch_globals():
     torch = sys.modules.get("torch")
     if torch is None:
         return None
@@ -606,7 +683,20 @@ def _torch_defaults():
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
         torch.get_num_threads(),
+        torch.get_rng_state().tolist(),
     )
+
+
+@contextmanager
+def _torch_threads(n_threads):
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -621,18 +711,10 @@ def _default_dtype(dtype):
         torch.set_default_dtype(before)
 
 
-def _has_rating_parameter(estimator, name):
-    return _tags(estimator).predicts_ratings and name in estimator.get_params()
-
-
-def _offers_std(estimator):
-    return _tags(estimator).predicts_std
-
-
 CHECKS = [
     check_predict_shape_and_type,
     check_rows_alone_decide,
-    check_permutations,
+    check_permutations_keep_what_is_learned,
     check_recommend_sorts,
     check_seen_items_are_left_out,
     check_candidate_items,
@@ -644,6 +726,7 @@ CHECKS = [
     check_refit_forgets,
     check_threads_and_blocks,
     check_partial_fit_adds,
+    check_partial_fit_makes_a_pass,
     check_withheld_block_is_recovered,
     check_failed_fit_loses_nothing,
     check_error_messages,
@@ -659,4 +742,26 @@ CHECKS = [
     check_memory_mapped,
     check_torch_state,
     check_torch_threads,
+]
+
+# What other parameters of the same class may change: the mathematics, what is computed with it,
+# and what is kept of it. Input, errors, candidates, seen items and score are the class's.
+CHECKS_OF_VARIANTS = [
+    check_predict_shape_and_type,
+    check_rows_alone_decide,
+    check_recommend_sorts,
+    check_float32,
+    check_pickle,
+    check_same_seed_same_model,
+    check_threads_and_blocks,
+    check_partial_fit_adds,
+    check_partial_fit_makes_a_pass,
+    check_withheld_block_is_recovered,
+    check_clip,
+    check_rating_units,
+    check_recommended_scores,
+    check_return_std,
+    check_pairs_agree,
+    check_equal_rows_tie,
+    check_torch_state,
 ]

@@ -90,7 +90,9 @@ def test_every_block_gets_its_own_reviews(X, reviews, n_jobs):
     assert not model.predict(X).any()
 
 
-@pytest.mark.parametrize("scorer", [ranking_scorer("recall@5"), rating_scorer()], ids=repr)
+@pytest.mark.parametrize(
+    "scorer", [ranking_scorer("recall@5"), rating_scorer()], ids=["ranking", "rating"]
+)
 @pytest.mark.parametrize("kind", ["array", "sparse", "pipeline"])
 def test_what_is_hidden_is_not_read(X, reviews, scorer, kind):
     model = TextMemory().fit(X)

@@ -24,7 +24,7 @@ MODELS = [
 OPTIONS = {"learning_rate": 0.01, "batch_size": 30, "max_iter": 4, "random_state": 0}
 
 
-@pytest.fixture(params=MODELS, ids=repr)
+@pytest.fixture(params=MODELS)
 def model(request):
     return clone(request.param).set_params(**OPTIONS)
 

@@ -94,7 +94,6 @@ def test_a_singular_problem_raises_the_callers_advice(length, dtype):
             "use a smaller noise_precision or fewer n_components",
         ),
     ],
-    ids=repr,
 )
 def test_advice_names_parameters_that_the_estimator_has(model, advice):
     X = np.random.default_rng(0).integers(1, 6, (30, 1)).astype(np.float32)

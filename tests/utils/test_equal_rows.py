@@ -27,7 +27,7 @@ def ratings(n_users, n_items=61, seed=0):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("model", MODELS, ids=repr)
+@pytest.mark.parametrize("model", MODELS)
 def test_equal_rows_in_one_call(model, dtype):
     X = ratings(80).astype(dtype)
     model = clone(model).fit(X)

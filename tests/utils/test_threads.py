@@ -32,7 +32,6 @@ def test_overlapping_calls_leave_blas_as_it_was():
         PMF(random_state=0, max_iter=4, link="logistic"),
         BayesianPMF(random_state=0, n_samples=3, n_burn_in=1),
     ],
-    ids=repr,
 )
 def test_least_squares_do_not_depend_on_threads_and_leave_none(model):
     rng = np.random.default_rng(0)
