@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from draws import check_means
+from draws import check_coverage, check_means
 from initial_weights import check_normal, check_uniform
 from scipy import sparse
 
@@ -272,10 +272,10 @@ def test_uncertainty_covers_held_out_ratings():
     ).fit(training)
     mean, std = model.predict(training, return_std=True)
     np.testing.assert_allclose(mean, model.predict(training), rtol=1e-6)
-    assert model.score(training, test) > -0.9 * X.data.std()
+    # 0.656 with a standard deviation of 0.035 over seeds; BiasBaseline has 0.904.
+    assert model.score(training, test) > -0.83 * X.data.std()
+    check_coverage((mean - test.toarray()) / std, test.toarray() > 0)
     users, items = test.nonzero()
-    covered = np.abs(mean[users, items] - test.data) < 1.645 * std[users, items]
-    assert 0.8 < covered.mean() < 0.97
     assert (std**2 > model.noise_variance_).all()
     assert std.std() > 0
     states = model._pair_states(training)
@@ -320,9 +320,9 @@ def test_a_beta_of_one_leaves_nothing_but_the_mean():
     options = {"max_iter": 30, "early_stopping": False, "learning_rate": 0.01, **OPTIONS}
     options["batch_size"] = 200
     model = DeepLatentFactor(4, variational=True, beta=1.0, **options).fit(X)
-    np.testing.assert_allclose(model.predict(X), X.data.mean(), atol=0.15)
+    np.testing.assert_allclose(model.predict(X), X.data.mean(), atol=0.02)
     model.set_params(beta=0.001).fit(X)
-    assert model.predict(X).std() > 0.4
+    assert model.predict(X).std() > 0.5 * X.data.std()
 
 
 def test_going_on_needs_the_same_users():
