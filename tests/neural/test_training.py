@@ -1,4 +1,4 @@
-"""What every model on torch does around its mathematics, shown on all four autoencoders."""
+"""What every model on torch does around its mathematics, shown on all autoencoders of rows."""
 
 import gc
 import os
@@ -27,21 +27,17 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 import skrec
 from skrec import EnhancedVAE, MultDAE, MultVAE, RecVAE
+from skrec._model_table import MODELS
 from skrec.metrics import ranking_scorer
 from skrec.neural._weights import load_optimizer, optimizer_arrays
 
-MODELS = [
-    MultVAE(8, hidden_layer_sizes=(16,)),
-    MultDAE(8),
-    RecVAE(8, hidden_layer_sizes=(16, 16)),
-    EnhancedVAE(8, hidden_layer_sizes=(16,), n_pseudo_inputs=5),
-]
+ROWS = [row for row in MODELS.values() if row.room == "autoencoders" and row.reads == "choices"]
 OPTIONS = {"learning_rate": 0.01, "batch_size": 30, "max_iter": 4, "random_state": 0}
 
 
-@pytest.fixture(params=MODELS, ids=lambda model: type(model).__name__)
+@pytest.fixture(params=ROWS, ids=lambda row: row.name)
 def model(request):
-    return clone(request.param).set_params(**OPTIONS)
+    return request.param.instance(early_stopping=True, **OPTIONS)
 
 
 @pytest.fixture(scope="module")
