@@ -158,12 +158,14 @@ def test_weights_start_glorot_uniform_but_for_the_first_layers_and_the_mean(vari
 def test_the_first_layer_starts_at_one_size_whatever_the_ratings():
     X = ratings(300, 200)
     X.data[:] *= 100
-    encoder = RowEncoder(200, [500], 3)
+    encoder = RowEncoder(200, [20_000], 3)
     init_glorot(encoder, torch.Generator().manual_seed(0))
     encoder.init_scale(X, torch.Generator().manual_seed(1))
     rows = float(encoder.scale) * X.toarray()[X.nonzero()[0]]  # of every rating
-    squares = (rows @ encoder.first.weight.detach().numpy().astype(float)) ** 2
-    check_means(squares.mean(axis=0), 0.1**2)  # a mean for each of the independent columns
+    weight = encoder.first.weight.detach().numpy().astype(float)
+    # The mean square of each of the units, which are independent.
+    squares = np.einsum("iu,ij,ju->u", weight, rows.T @ rows / len(rows), weight, optimize=True)
+    check_means(squares, 0.1**2)
     encoder.init_scale(0 * X, torch.Generator().manual_seed(1))
     assert encoder.scale == 1
 

@@ -93,7 +93,7 @@ def test_embeddings_are_drawn_after_each_sweep(X):
                 z = (net.module.item_embeddings - mean) / torch.exp(log_var / 2)
                 standardized.append(z.numpy().ravel())
 
-    VAEBMF(4, callbacks=[Watch()], early_stopping=False, **OPTIONS).fit(X)
+    VAEBMF(16, callbacks=[Watch()], early_stopping=False, **OPTIONS).fit(X)
     assert len(fed) == 5
     check_means(np.concatenate(standardized), 0)
     check_variances(np.concatenate(standardized), 1)
