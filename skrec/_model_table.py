@@ -26,6 +26,14 @@ class ModelRow:
         What it is, for the lists of models.
     reads : {"choices", "ratings", "reviews"}
         The data that it is made for; reviews come with ratings.
+    floor : float
+        Quality on MovieLens latest-small that it must exceed: the NDCG@100 of unseen users as a
+        multiple of Popularity's, or BiasBaseline's RMSE on held-out ratings as a multiple of the
+        model's. The two are compared with a random order, and with the mean rating.
+    fast : dict
+        Parameters that reach the floor in a few seconds, where the defaults take longer.
+    beats : tuple of str
+        Models that it is better than there, as published comparisons have it.
     small : dict
         Parameters of an instance that is fitted in a moment and recovers a withheld block.
     variants : dict of str to dict
@@ -42,6 +50,9 @@ class ModelRow:
     module: str
     line: str
     reads: str
+    floor: float
+    fast: dict = field(default_factory=dict)
+    beats: tuple = ()
     small: dict = field(default_factory=dict)
     variants: dict = field(default_factory=dict)
     search: dict = field(default_factory=dict)
@@ -71,12 +82,16 @@ _NEURAL = {
     "random_state": 0,
 }
 
+_FAST_RANKER = {"learning_rate": 0.003, "batch_size": 100, "early_stopping": False}
+
 _ROWS = [
     ModelRow(
         "EASE",
         "linear._ease",
         "linear item-item model in closed form; `dropout > 0` is its denoising variant EDLAE",
         "choices",
+        floor=1.68,
+        beats=("RP3beta", "MultVAE"),
         variants={
             "primal": {"l2": 2.0, "method": "primal"},
             "dual": {"l2": 2.0, "method": "dual"},
@@ -90,6 +105,7 @@ _ROWS = [
         "neighbors._rp3beta",
         "random walks of three steps between items and users; `beta=0` is P3alpha",
         "choices",
+        floor=1.59,
         variants={"P3": {"n_neighbors": 4, "alpha": 1.0, "beta": 0.0}},
         search={"n_neighbors": [50, 100, 200], "alpha": [0.6, 1.0, 1.4], "beta": [0.3, 0.6]},
     ),
@@ -98,6 +114,8 @@ _ROWS = [
         "autoencoders._mult_vae",
         "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
         "choices",
+        floor=1.49,
+        fast={"learning_rate": 0.005, "max_iter": 40, "early_stopping": False},
         small={**_NEURAL, "hidden_layer_sizes": (16,)},
         variants={
             "batches": {
@@ -115,6 +133,8 @@ _ROWS = [
         "autoencoders._mult_dae",
         "denoising autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
         "choices",
+        floor=1.62,
+        fast={**_FAST_RANKER, "max_iter": 40},
         small=_NEURAL,
         variants={
             "layers": {"hidden_layer_sizes": (12,)},
@@ -127,6 +147,13 @@ _ROWS = [
         "autoencoders._rec_vae",
         "variational autoencoder with a deep encoder, composite prior, alternating training",
         "choices",
+        floor=1.5,
+        fast={
+            **_FAST_RANKER,
+            "hidden_layer_sizes": (300, 300),
+            "learning_rate": 0.001,
+            "max_iter": 15,
+        },
         small={**_NEURAL, "hidden_layer_sizes": (16, 16)},
         variants={"beta": {"hidden_layer_sizes": (16,), "beta": 0.1}},
         search={"gamma": [0.002, 0.005, 0.01], "dropout": [0.3, 0.5, 0.7]},
@@ -136,6 +163,16 @@ _ROWS = [
         "autoencoders._enhanced_vae",
         "two levels of codes, VampPrior, gates: H+Vamp (Gated)",
         "choices",
+        floor=1.46,
+        fast={
+            **_FAST_RANKER,
+            "n_components": 100,
+            "hidden_layer_sizes": (200,),
+            "n_pseudo_inputs": 50,
+            "beta": 0.1,
+            "n_annealing_epochs": 0,
+            "max_iter": 25,
+        },
         small={**_NEURAL, "hidden_layer_sizes": (16,), "n_pseudo_inputs": 5},
         variants={
             "normal": {
@@ -152,6 +189,7 @@ _ROWS = [
         "factorization._pmf",
         "matrix factorisation of ratings with standard deviations, by alternating least squares",
         "ratings",
+        floor=1.036,
         small={"n_components": 4, "l2": 0.3, "random_state": 0},
         variants={
             "plain": {"n_components": 3, "l2": 0.1, "l2_exponent": 0, "fit_offsets": False},
@@ -169,6 +207,8 @@ _ROWS = [
         "factorization._bayesian_pmf",
         "matrix factorisation of ratings with standard deviations, by Gibbs sampling",
         "ratings",
+        floor=1.035,
+        fast={"n_components": 4, "n_samples": 60},
         small={"n_components": 4, "n_samples": 10, "n_burn_in": 5, "random_state": 0},
         variants={"plain": {"n_components": 3, "fit_offsets": False, "noise_precision": 2}},
         search={"n_components": [8, 16, 32]},
@@ -178,6 +218,14 @@ _ROWS = [
         "autoencoders._auto_rec",
         "autoencoder of items' or users' ratings",
         "ratings",
+        floor=1.054,
+        fast={
+            "n_components": 100,
+            "learning_rate": 0.002,
+            "max_iter": 25,
+            "early_stopping": False,
+        },
+        beats=("PMF",),
         small={**_NEURAL, "l2": 1.0},
         variants={
             "user": {"based_on": "user"},
@@ -190,6 +238,13 @@ _ROWS = [
         "networks._deep_latent_factor",
         "both sides encoded without the rating that is predicted, variational or not",
         "ratings",
+        floor=1.035,
+        fast={
+            "hidden_layer_sizes": (64,),
+            "learning_rate": 0.005,
+            "max_iter": 4,
+            "early_stopping": False,
+        },
         small={**_NEURAL, "hidden_layer_sizes": (16,)},
         variants={
             "variational": {"variational": True},
@@ -202,6 +257,16 @@ _ROWS = [
         "networks._vae_bmf",
         "Bayesian matrix factorisation by two encoders that read each other's embeddings",
         "ratings",
+        floor=1.018,
+        fast={
+            "n_components": 10,
+            "hidden_layer_sizes": (50,),
+            "learning_rate": 0.005,
+            "learning_rate_decay": 0.7,
+            "user_batch_size": 150,
+            "max_iter": 4,
+            "early_stopping": False,
+        },
         small={
             **_NEURAL,
             "n_components": 4,
@@ -235,6 +300,13 @@ _ROWS = [
         "text._deep_ltrs",
         "ratings and review texts from the same latents; topics, words of unwritten reviews",
         "reviews",
+        floor=1.014,
+        fast={
+            "learning_rate": 0.004,
+            "batch_size": 32,
+            "max_iter": 6,
+            "early_stopping": False,
+        },
         small={**_NEURAL, "hidden_layer_sizes": (16,)},
         variants={
             "plain": {"offsets": False, "hidden_layer_sizes": (16, 12), "batch_size": 7},
@@ -247,6 +319,7 @@ _ROWS = [
         "linear._popularity",
         "the same list for everybody, a calibration row",
         "choices",
+        floor=5.9,
         calibration=True,
     ),
     ModelRow(
@@ -254,6 +327,7 @@ _ROWS = [
         "linear._bias",
         "rating prediction from user and item offsets, a calibration row",
         "ratings",
+        floor=1.205,
         variants={"free": {"clip": False}},
         calibration=True,
     ),

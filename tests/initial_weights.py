@@ -4,13 +4,6 @@ import numpy as np
 from scipy.stats import kstest
 
 
-def check_moment(values, expected):
-    """The mean of independent values is within five standard errors of what it should be."""
-    values = np.asarray(values, dtype=np.float64).ravel()
-    error = values.std() / np.sqrt(values.size)
-    assert abs(values.mean() - expected) < 5 * error, (values.mean(), expected, error)
-
-
 def check_uniform(values, bound):
     """Values are uniform within a bound on both sides of zero."""
     values = np.asarray(values, dtype=np.float64).ravel()

@@ -160,8 +160,9 @@ def test_pairs_are_entries_of_whole_rows(based_on):
     np.testing.assert_allclose(pairs, model.predict(X)[users, items], rtol=1e-6)
 
 
-@pytest.mark.parametrize("based_on", ["item", "user"])
-def test_it_predicts_held_out_ratings_better_than_means(based_on):
+# Five standard deviations over seeds above their means, 0.643 and 0.550.
+@pytest.mark.parametrize(("based_on", "share"), [("item", 0.67), ("user", 0.59)])
+def test_it_predicts_held_out_ratings_better_than_means(based_on, share):
     X = ratings(300, 20)
     rng = np.random.default_rng(1)
     hidden = rng.random(X.nnz) < 0.2
@@ -176,7 +177,7 @@ def test_it_predicts_held_out_ratings_better_than_means(based_on):
     assert model.n_iter_ <= model.best_iteration_ + 10
     assert all(score < 0 for score in model.validation_scores_)
     naive = np.sqrt(np.mean((test.data - item_means(training)[test.indices]) ** 2))
-    assert -model.score(training, test) < 0.85 * naive
+    assert -model.score(training, test) < share * naive
 
 
 def test_the_codes_know_the_ratings_that_were_held_out():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from draws import check_coverage, check_means, check_variances
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import minimize
@@ -169,8 +170,8 @@ def test_standard_deviation_against_draws(fit_offsets, unit):
         else:
             drawn = (u * v).sum(axis=1)
         drawn += model.mean_ / unit + np.sqrt(noise) * rng.standard_normal(n_draws)
-        assert mean[user, item] == pytest.approx(drawn.mean(), abs=0.015 * drawn.std())
-        assert std[user, item] == pytest.approx(drawn.std(), rel=0.02)
+        check_means(drawn, mean[user, item])
+        check_variances(drawn, std[user, item] ** 2)
 
 
 def test_standard_deviation_does_not_depend_on_the_unit():
@@ -199,10 +200,13 @@ def test_noise_is_recovered():
         (true + 0.5 * rng.normal(size=true.shape)) * (rng.random(true.shape) < 0.5)
     )
     model = PMF(3, l2=0.25, l2_exponent=0, random_state=0).fit(X)
-    assert model.noise_variance_ == pytest.approx(0.25, rel=0.05)
-    # Three weights of both sides too many are paid for in degrees of freedom.
+    n_free = X.nnz - 4 * sum(X.shape)
+    assert abs(model.noise_variance_ / 0.25 - 1) < 5 * np.sqrt(2 / n_free)
+    # Three weights of both sides too many are paid for in degrees of freedom, but not in full, as
+    # they go where the noise is largest: 5.5% are missing, measured, and unpaid it would be more.
     larger = PMF(6, l2=0.25, l2_exponent=0, random_state=0).fit(X)
-    assert larger.noise_variance_ == pytest.approx(0.25, rel=0.1)
+    n_free = X.nnz - 7 * sum(X.shape)
+    assert abs(larger.noise_variance_ / 0.25 - 0.945) < 5 * np.sqrt(2 / n_free)
 
 
 def test_intervals_cover_the_ratings_held_out():
@@ -212,8 +216,8 @@ def test_intervals_cover_the_ratings_held_out():
     seen = rng.random(true.shape) < 0.15
     model = PMF(2, l2=0.49, l2_exponent=0, clip=False, random_state=0)
     mean, std = model.fit(sparse.csr_array(noisy * seen)).predict(noisy * seen, return_std=True)
-    z = ((noisy - mean) / std)[~seen]
-    assert 0.88 < (np.abs(z) < 1.645).mean() < 0.92
+    z = (noisy - mean) / std
+    check_coverage(z, ~seen)
 
 
 @pytest.mark.parametrize("has_offsets", [True, False])

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from draws import check_means, check_variances
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import BayesianRidge, Ridge
@@ -101,17 +102,11 @@ def test_error_in_bins_of_equal_size():
 
 def test_standard_error_of_the_rmse_is_its_spread():
     rng = np.random.default_rng(0)
-    zeros = np.zeros(4000)
-    values = [
-        ErrorByHistoryDisplay.from_predictions(
-            rng.normal(size=400), zeros[:400], zeros[:400]
-        ).rmse[0]
-        for _ in range(15)
-    ]
-    errors = rng.normal(size=4000).reshape(10, 400).ravel()
-    stated = ErrorByHistoryDisplay.from_predictions(errors, zeros, zeros).standard_error[0]
-    assert stated == pytest.approx(1 / np.sqrt(2 * 4000), rel=0.1)
-    assert np.std(values) == pytest.approx(stated * np.sqrt(10), rel=0.5)
+    group = np.repeat(np.arange(200), 400)
+    errors = rng.normal(size=len(group))
+    display = ErrorByHistoryDisplay.from_predictions(errors, 0 * errors, group, bins=200)
+    check_means(display.standard_error, 1 / np.sqrt(2 * 400))
+    check_variances(display.rmse, 1 / (2 * 400))
 
 
 @pytest.mark.parametrize("by, column", [("user", 0), ("item", 1)])
@@ -149,8 +144,11 @@ def test_coverage_of_normal_errors(factor):
     display = RatingCalibrationDisplay.from_predictions(y_true, y_pred, factor * std)
     assert_allclose(display.levels, np.arange(1, 20) / 20)
     half_width = factor * norm.ppf((1 + display.levels) / 2)
-    assert_allclose(display.coverage, 2 * norm.cdf(half_width) - 1, atol=0.01)
-    assert display.mean_abs_z == pytest.approx(np.sqrt(2 / np.pi) / factor, rel=0.01)
+    expected = 2 * norm.cdf(half_width) - 1
+    error = np.sqrt(expected * (1 - expected) / len(y_true))
+    assert (np.abs(display.coverage - expected) < 5 * error).all()
+    error = np.sqrt((1 - 2 / np.pi) / len(y_true)) / factor
+    assert abs(display.mean_abs_z - np.sqrt(2 / np.pi) / factor) < 5 * error
     assert_array_equal(display.line_.get_ydata(), display.coverage)
     assert f"{display.mean_abs_z:.2f}" in display.ax_.get_legend().get_texts()[1].get_text()
 

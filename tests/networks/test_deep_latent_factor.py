@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from draws import check_coverage, check_means
 from initial_weights import check_normal, check_uniform
 from scipy import sparse
 
@@ -157,12 +158,14 @@ def test_weights_start_glorot_uniform_but_for_the_first_layers_and_the_mean(vari
 def test_the_first_layer_starts_at_one_size_whatever_the_ratings():
     X = ratings(300, 200)
     X.data[:] *= 100
-    encoder = RowEncoder(200, [500], 3)
+    encoder = RowEncoder(200, [20_000], 3)
     init_glorot(encoder, torch.Generator().manual_seed(0))
     encoder.init_scale(X, torch.Generator().manual_seed(1))
-    rows = torch.from_numpy(X.toarray()).float()
-    hidden = (encoder.scale * rows) @ encoder.first.weight.detach()
-    assert float(hidden.std()) == pytest.approx(0.1, rel=0.1)
+    rows = float(encoder.scale) * X.toarray()[X.nonzero()[0]]  # of every rating
+    weight = encoder.first.weight.detach().numpy().astype(float)
+    # The mean square of each of the units, which are independent.
+    squares = np.einsum("iu,ij,ju->u", weight, rows.T @ rows / len(rows), weight, optimize=True)
+    check_means(squares, 0.1**2)
     encoder.init_scale(0 * X, torch.Generator().manual_seed(1))
     assert encoder.scale == 1
 
@@ -231,7 +234,10 @@ def test_the_variance_of_ratings_is_that_over_the_codes():
             drawn = module.rate(*(torch.from_numpy(code).float() for code in codes)).numpy()
             means = torch.from_numpy(user_outputs[user, :3] * item_outputs[item, :3])
             expected = float(module.rating(means)[0])
-        assert variance[pair] == pytest.approx(drawn.var(), rel=0.1)
+        deviations = (drawn - drawn.mean(dtype=float)) ** 2
+        # Both are variances of as many draws.
+        error = np.sqrt(2 / len(drawn)) * deviations.std()
+        assert abs(variance[pair] - deviations.mean()) < 5 * error
         assert ratings[pair] == pytest.approx(expected, rel=1e-5)
 
 
@@ -268,10 +274,10 @@ def test_uncertainty_covers_held_out_ratings():
     ).fit(training)
     mean, std = model.predict(training, return_std=True)
     np.testing.assert_allclose(mean, model.predict(training), rtol=1e-6)
-    assert model.score(training, test) > -0.9 * X.data.std()
+    # 0.656 with a standard deviation of 0.035 over seeds; BiasBaseline has 0.904.
+    assert model.score(training, test) > -0.83 * X.data.std()
+    check_coverage((mean - test.toarray()) / std, test.toarray() > 0)
     users, items = test.nonzero()
-    covered = np.abs(mean[users, items] - test.data) < 1.645 * std[users, items]
-    assert 0.8 < covered.mean() < 0.97
     assert (std**2 > model.noise_variance_).all()
     assert std.std() > 0
     states = model._pair_states(training)
@@ -316,9 +322,9 @@ def test_a_beta_of_one_leaves_nothing_but_the_mean():
     options = {"max_iter": 30, "early_stopping": False, "learning_rate": 0.01, **OPTIONS}
     options["batch_size"] = 200
     model = DeepLatentFactor(4, variational=True, beta=1.0, **options).fit(X)
-    np.testing.assert_allclose(model.predict(X), X.data.mean(), atol=0.15)
+    np.testing.assert_allclose(model.predict(X), X.data.mean(), atol=0.02)
     model.set_params(beta=0.001).fit(X)
-    assert model.predict(X).std() > 0.4
+    assert model.predict(X).std() > 0.5 * X.data.std()
 
 
 def test_going_on_needs_the_same_users():

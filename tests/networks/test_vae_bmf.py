@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from draws import check_coverage, check_means, check_variances
 from initial_weights import check_normal, check_uniform
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -76,7 +77,7 @@ def test_without_data_only_who_rated_what_counts(X):
 
 
 def test_embeddings_are_drawn_after_each_sweep(X):
-    fed = []
+    fed, standardized = [], []
 
     class Watch(Callback):
         def on_epoch_begin(self, net, **kwargs):
@@ -90,11 +91,12 @@ def test_embeddings_are_drawn_after_each_sweep(X):
             fed.append(net.module.user_embeddings.clone())
             if len(fed) > 1:
                 z = (net.module.item_embeddings - mean) / torch.exp(log_var / 2)
-                assert abs(float(z.mean())) < 0.4
-                assert 0.7 < float(z.std()) < 1.3
+                standardized.append(z.numpy().ravel())
 
-    VAEBMF(4, callbacks=[Watch()], early_stopping=False, **OPTIONS).fit(X)
+    VAEBMF(16, callbacks=[Watch()], early_stopping=False, **OPTIONS).fit(X)
     assert len(fed) == 5
+    check_means(np.concatenate(standardized), 0)
+    check_variances(np.concatenate(standardized), 1)
 
 
 def test_training_drops_ratings_from_the_input_and_not_from_the_target(X):
@@ -216,8 +218,9 @@ def test_the_best_sweep_is_kept_and_scored_as_predictions_are(X):
 def test_embeddings_shrink_to_the_prior_where_divergences_are_dear(X):
     options = {**OPTIONS, "max_iter": 30, "early_stopping": False, "l2": 0.1}
     model = VAEBMF(4, beta_user=1e4, beta_item=1e4, **options).fit(X)
-    assert_allclose(model.predict(X), model.mean_, atol=0.05)
-    assert np.abs(VAEBMF(4, **options).fit(X).predict(X) - model.mean_).max() > 0.5
+    assert_allclose(model.predict(X), model.mean_, atol=0.02)
+    free = VAEBMF(4, **options).fit(X).predict(X)
+    assert np.abs(free - model.mean_).max() > 0.5 * np.ptp(X.data)
 
 
 def simulated(n_users=300, n_items=60, noise=0.5):
@@ -248,9 +251,11 @@ def simulation():
 def test_held_out_ratings_are_predicted_and_covered(simulation):
     ratings, is_test, X, model = simulation
     predicted, std = model.predict(X, return_std=True)
-    errors = (predicted - ratings)[is_test]
-    assert np.sqrt(np.mean(errors**2)) < 0.5 * ratings.std()
-    assert 0.86 < np.mean(np.abs(errors) < 1.645 * std[is_test]) < 0.94
+    errors = predicted - ratings
+    # Least squares on two factors, with 24 ratings of a user and 120 of an item, leaves this.
+    best = 0.5 * np.sqrt(1 + 2 / 24 + 2 / 120)
+    assert np.sqrt(np.mean(errors[is_test] ** 2)) < 1.25 * best
+    check_coverage(errors / std, is_test)
 
 
 def test_new_users_are_as_good_as_known_ones(simulation):

@@ -400,7 +400,7 @@ def test_dropout_hides_a_rating_from_both_sides_at_once(X):
         ratings = users[block.ratings.rows], items[block.ratings.items]
         assert_array_equal(block.is_kept, kept[ratings])
     assert n_ratings == X.nnz
-    assert 0.5 < n_kept / n_ratings < 0.7
+    assert abs(n_kept - 0.6 * n_ratings) < 5 * np.sqrt(0.6 * 0.4 * n_ratings)
 
 
 @pytest.mark.parametrize("normalize", [False, True])
@@ -411,10 +411,10 @@ def test_dropout_keeps_the_size_of_what_is_encoded(normalize):
     for weight in (encoder.data_weight, encoder.latent_weight):
         torch.nn.init.constant_(weight, 0.01)
     batch, embeddings = RowStore(X, CPU).cut(), torch.ones(4000, 2)
-    some = batch.select(torch.rand(4000, generator=torch.Generator().manual_seed(1)) >= 0.5)
+    some = batch.select(torch.arange(4000) % 2 == 0)
     whole, _ = encoder(batch, embeddings)
     part, _ = encoder(some, embeddings, dropout_scale=2.0)
-    assert_allclose(part.detach(), whole.detach(), rtol=0.05)
+    assert_allclose(part.detach(), whole.detach(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("leave_one_out", [False, True])

@@ -84,6 +84,7 @@ def test_the_objective_is_that_of_one_process(fitted_by_two, X):
 def test_the_score_is_that_of_one_process_within_noise(fitted_by_two, X, name):
     together, _ = (models[name] for models in fitted_by_two)
     alone = MODELS[name].fit(X)
+    # Over seeds the standard deviation is 0.012: three of the difference of two.
     assert max(together.validation_scores_) == pytest.approx(
         max(alone.validation_scores_), abs=0.05
     )

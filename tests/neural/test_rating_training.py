@@ -11,22 +11,23 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
-from skrec import AutoRec, DeepLatentFactor
+from skrec._model_table import MODELS
 from skrec.metrics import rating_scorer
 from skrec.neural._held_out import hold_out_entries
 
-MODELS = [
-    AutoRec(8, l2=2.0),
-    AutoRec(8, l2=2.0, based_on="user"),
-    DeepLatentFactor(8, hidden_layer_sizes=(16,)),
-    DeepLatentFactor(8, hidden_layer_sizes=(16,), variational=True),
+INSTANCES = [
+    ("AutoRec", None),
+    ("AutoRec", "user"),
+    ("DeepLatentFactor", None),
+    ("DeepLatentFactor", "variational"),
 ]
 OPTIONS = {"learning_rate": 0.01, "batch_size": 30, "max_iter": 4, "random_state": 0}
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=INSTANCES, ids=lambda names: "-".join(filter(None, names)))
 def model(request):
-    return clone(request.param).set_params(**OPTIONS)
+    name, variant = request.param
+    return MODELS[name].instance(variant, early_stopping=True, **OPTIONS)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from draws import check_means, check_variances
 from initial_weights import check_uniform
 from scipy import sparse
 from sklearn import config_context
@@ -317,10 +318,9 @@ def test_expected_squared_error_is_what_draws_average_to():
     draws = means[:, None] + np.sqrt(variances)[:, None] * rng.normal(size=(2, 200_000, 4, D))
     products = np.einsum("d,nid,njd->nij", weights, *draws)
     errors = (ratings.toarray() - products) ** 2
-    standard_error = errors.std(axis=0) / np.sqrt(len(errors))
-    assert (np.abs(got.numpy().reshape(4, 4) - errors.mean(axis=0)) < 5 * standard_error).all()
+    check_means(errors, got.numpy().reshape(4, 4))
     left, right = variance_factors((means[0], variances[0]), (means[1], variances[1]), weights)
-    np.testing.assert_allclose(left @ right.T, products.var(axis=0), rtol=0.05)
+    check_variances(products, left @ right.T)
 
 
 def test_words_of_observed_pairs_are_those_of_all_pairs():
