@@ -18,7 +18,6 @@ from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
-from .neighbors import RP3beta
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -38,7 +37,6 @@ __all__ = [
     "MultDAE",
     "MultVAE",
     "Popularity",
-    "RP3beta",
     "RatingRegressor",
     "RecVAE",
     "Reviews",

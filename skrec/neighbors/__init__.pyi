@@ -1,3 +1,1 @@
-from ._rp3beta import RP3beta
-
-__all__ = ["RP3beta"]
+__all__ = []
