@@ -18,6 +18,7 @@ from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
+from .neighbors import RP3beta
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -37,6 +38,7 @@ __all__ = [
     "MultDAE",
     "MultVAE",
     "Popularity",
+    "RP3beta",
     "RatingRegressor",
     "RecVAE",
     "Reviews",

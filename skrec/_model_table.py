@@ -91,7 +91,7 @@ _ROWS = [
         "linear item-item model in closed form; `dropout > 0` is its denoising variant EDLAE",
         "choices",
         floor=1.68,
-        beats=("MultVAE",),
+        beats=("RP3beta", "MultVAE"),
         variants={
             "primal": {"l2": 2.0, "method": "primal"},
             "dual": {"l2": 2.0, "method": "dual"},
@@ -99,6 +99,15 @@ _ROWS = [
             "float32": {"l2": 20.0, "dtype": "float32"},
         },
         search={"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]},
+    ),
+    ModelRow(
+        "RP3beta",
+        "neighbors._rp3beta",
+        "random walks of three steps between items and users; `beta=0` is P3alpha",
+        "choices",
+        floor=1.59,
+        variants={"P3": {"n_neighbors": 4, "alpha": 1.0, "beta": 0.0}},
+        search={"n_neighbors": [50, 100, 200], "alpha": [0.6, 1.0, 1.4], "beta": [0.3, 0.6]},
     ),
     ModelRow(
         "MultVAE",

@@ -1,1 +1,3 @@
-__all__ = []
+from ._rp3beta import RP3beta
+
+__all__ = ["RP3beta"]
