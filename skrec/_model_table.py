@@ -373,7 +373,8 @@ _HEAD = "| Estimator | What it is |\n|---|---|\n"
 def _exports(folder, module_of, room):
     """Write a package's stub: the models of the table, and what else it exports already."""
     imports = {}
-    for node in ast.parse((folder / "__init__.pyi").read_text()).body:
+    stub = folder / "__init__.pyi"
+    for node in ast.parse(stub.read_text()).body if stub.exists() else ():
         if isinstance(node, ast.ImportFrom):
             source = "." * node.level + (node.module or "")
             imports[source] = {alias.name for alias in node.names} - MODELS.keys()

@@ -60,6 +60,7 @@ class RatingMixin:
         `rating_scale`, or the smallest and largest rating seen in ``fit``.
     """
 
+    clip = True
     rating_scale = None
     _predicts_ratings = True
 

@@ -7,7 +7,8 @@ from skrec.utils._validation import check_sample_weight
 class SampleWeightMixin:
     """``fit`` with a weight for each user.
 
-    ``_fit(X, sample_weight)`` gets them validated, or None where all users count the same.
+    ``_fit(X, sample_weight)`` gets them validated, or None where all users count the same; a model
+    that reads reviews takes these as well, as ``reviews``.
     """
 
     @fit_context
@@ -30,15 +31,16 @@ class SampleWeightMixin:
         self : estimator
             The fitted estimator. If ``fit`` fails, it is as it was before.
         """
-        return self._learn(self._fit, X, reset=True, sample_weight=sample_weight)
+        reset = not self._continues_training()
+        return self._learn(self._fit, X, reviews, reset=reset, sample_weight=sample_weight)
 
     def _learn(self, learn, X, reviews=None, *, reset, sample_weight=None):
-        def learn_weighted(rows):
+        def learn_weighted(rows, **read):
             weight = None
             if sample_weight is not None:
                 # Where chunks of users are added, all of a chunk may have weight 0.
                 weight = check_sample_weight(sample_weight, rows, allow_all_zero=not reset)
-            learn(rows, weight)
+            learn(rows, weight, **read)
 
         return super()._learn(learn_weighted, X, reviews, reset=reset)
 
@@ -71,4 +73,4 @@ class AdditiveMixin(SampleWeightMixin):
         """
         is_first = not hasattr(self, "n_features_in_")
         learn = self._fit if is_first else self._add
-        return self._learn(learn, X, reset=is_first, sample_weight=sample_weight)
+        return self._learn(learn, X, reviews, reset=is_first, sample_weight=sample_weight)

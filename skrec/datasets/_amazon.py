@@ -3,7 +3,6 @@
 import csv
 import gzip
 import json
-import warnings
 from numbers import Integral, Real
 from os import PathLike
 
@@ -13,6 +12,7 @@ from skrec.datasets._base import archive_fault, download_archive, get_data_home,
 from skrec.interactions import Interactions
 from skrec.utils._compat import Interval, StrOptions, validate_params
 from skrec.utils._files import Lines
+from skrec.utils._warnings import warn
 
 REVIEWS_URL = "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"
 FINE_FOODS_URL = "https://snap.stanford.edu/data/finefoods.txt.gz"
@@ -195,7 +195,7 @@ def _fetch(data_home, unpacked, archive, url, options, text):
             f"put there what {url} holds, or pass download_if_missing=True"
         )
     if fault:
-        warnings.warn(f"downloading {archive} again: {fault}", stacklevel=4)
+        warn(f"downloading {archive} again: {fault}")
     if fault or not archive.exists():
         download_archive(url, archive, n_retries=n_retries, delay=delay, progress=progress)
     return _read(archive, text)

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import warnings
 import zipfile
 from importlib import resources
 from numbers import Integral, Real
@@ -16,6 +15,7 @@ from skrec.datasets._base import archive_fault, download_archive, get_data_home,
 from skrec.interactions import Interactions
 from skrec.utils._compat import Interval, StrOptions, validate_params
 from skrec.utils._files import Lines
+from skrec.utils._warnings import warn
 
 BASE_URL = "https://files.grouplens.org/datasets/movielens/"
 
@@ -213,7 +213,7 @@ def fetch_movielens(
             f"{url} holds, or pass download_if_missing=True"
         )
     if fault:
-        warnings.warn(f"downloading {archive} again: {fault}", stacklevel=3)
+        warn(f"downloading {archive} again: {fault}")
     if fault or not archive.exists():
         download_archive(
             url, archive, md5=release.md5, n_retries=n_retries, delay=delay, progress=progress

@@ -1,6 +1,5 @@
 """Bayesian probabilistic matrix factorisation by Gibbs sampling."""
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from skrec.utils._compat import Interval
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
+from skrec.utils._warnings import warn
 
 
 class BayesianPMF(UncertainRatingMixin, BaseRecommender):
@@ -139,10 +139,9 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         except KeyboardInterrupt:
             if not samples:
                 raise
-            warnings.warn(
+            warn(
                 f"Sampling was interrupted: predictions average over the {len(samples)} draws so "
                 "far.",
-                stacklevel=6,
             )
         self._samples = _Sample(*(np.stack(parts) for parts in zip(*samples, strict=True)))
         self.noise_variances_ = self._in_squared_ratings(1 / self._samples.noise_precision)

@@ -1,6 +1,5 @@
 """Probabilistic matrix factorisation by alternating least squares."""
 
-import warnings
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from skrec.utils._compat import Interval, StrOptions
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
+from skrec.utils._warnings import warn
 
 # Share of the ratings that one side's weights leave to estimate the noise from, at least.
 SMALLEST_UNUSED_SHARE = 1e-3
@@ -250,9 +250,8 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         except KeyboardInterrupt:
             if self.n_iter_ == 0:
                 raise
-            warnings.warn(
+            warn(
                 f"Training was interrupted in sweep {self.n_iter_ + 1}: the model so far is kept.",
-                stacklevel=7,
             )
         return users, items
 

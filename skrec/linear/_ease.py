@@ -1,6 +1,5 @@
 """EASE: a linear item-item model with a closed form."""
 
-import warnings
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from skrec.solvers._offsets import with_data
 from skrec.utils._blocks import effective_n_threads
 from skrec.utils._compat import Interval, Options, StrOptions
 from skrec.utils._memory import available_memory, check_memory
+from skrec.utils._warnings import warn
 
 
 class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
@@ -224,7 +224,7 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
             raise error
         best = min(solutions, key=lambda found: (found.doubt is not None, found.misplaced))
         if best.doubt is not None:
-            warnings.warn(best.doubt, LinAlgWarning, stacklevel=4)
+            warn(best.doubt, LinAlgWarning)
         self._weights, self._rows, self._gram = best.weights, best.rows, best.gram
         self.method_ = self._weights.method
         self._dtype = self._weights.dtype

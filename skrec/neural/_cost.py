@@ -1,12 +1,12 @@
 """What training costs, said before it begins."""
 
-import warnings
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from skrec.utils._memory import available_memory, check_memory
+from skrec.utils._warnings import warn
 
 # Of what people want to know before: bytes, and seconds. An autoencoder of MovieLens 20M takes up
 # to 2.2 GiB, and on one thread 13 minutes an epoch.
@@ -85,4 +85,4 @@ def check_cost(cost, what, fixes, device):
             f"{torch.get_num_threads()} threads"
         )
     if needs:
-        warnings.warn(f"Training {what} needs {' and '.join(needs)}: {fixes}.", stacklevel=9)
+        warn(f"Training {what} needs {' and '.join(needs)}: {fixes}.")

@@ -1,6 +1,5 @@
 """The scikit-learn side of training on torch: fit, continue, stop early, pickle."""
 
-import warnings
 from copy import deepcopy
 from numbers import Integral, Real
 from threading import Lock
@@ -18,6 +17,7 @@ from skrec.solvers._devices import place, resolve_device
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._compat import CallbackSupportMixin, Interval
 from skrec.utils._progress import progress_bar
+from skrec.utils._warnings import warn
 
 TRAINING_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -108,6 +108,31 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     _trainer_class = Trainer
     _keep_start = False  # whether the initial weights are a model to fall back on
     _n_annealing_epochs = 0  # of which none counts as one without a better score
+
+    def fit(self, X, y=None, *, reviews=None):
+        """Learn from users.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+            One row per user. Stored entries (dense input: the non-zeros) are the observations.
+        y : object, default=None
+            Ignored, present for API consistency.
+        reviews : object, default=None
+            Ignored: this model reads no text.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator; as it was before, if ``fit`` fails. Ctrl-C during training keeps
+            the model so far, with a warning.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not finite, or if there is nobody to hold out for early stopping.
+        """
+        return super().fit(X, y, reviews=reviews)
 
     def _continues_training(self):
         return self.warm_start and hasattr(self, "n_iter_")
@@ -281,10 +306,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         if not records:
             raise KeyboardInterrupt
         if len(records) < len(trainer.history):
-            warnings.warn(
+            warn(
                 f"Training was interrupted in epoch {len(trainer.history)}: the model so far is "
                 "kept.",
-                stacklevel=8,
             )
         vars(self).update(snapshot(trainer))
         self.loss_curve_ = (self.loss_curve_ if start else []) + [

@@ -1,11 +1,11 @@
 """Offsets of ratings: a mean, and a penalised deviation of each user and of each item."""
 
-import warnings
-
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.exceptions import ConvergenceWarning
+
+from skrec.utils._warnings import warn
 
 
 def fit_offsets(X, l2_user, l2_item, weight=None):
@@ -63,11 +63,10 @@ def _item_offsets(centered, weight, l2_user, l2_item):
         M=LinearOperator(shape, matvec=lambda offsets: offsets / diagonal, dtype=np.float64),
     )
     if not_converged:
-        warnings.warn(
+        warn(
             f"The item offsets did not converge in {not_converged} iterations: use larger l2_user "
             "and l2_item.",
             ConvergenceWarning,
-            stacklevel=3,
         )
     return offsets
 

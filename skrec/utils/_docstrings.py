@@ -45,14 +45,18 @@ def _complete_class(cls):
     parameters = [
         parameter
         for parameter in inspect.signature(cls).parameters.values()
-        if parameter.kind != 4
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
     own, *inherited = (_entries(found.get("Parameters", "")) for found in [sections, *bases])
     texts = []
     for parameter in parameters:
-        for documented in [own, *inherited]:
-            if parameter.name in documented:
-                texts.append(_with_default(documented[parameter.name], parameter))
+        name = parameter.name
+        if name in own:
+            texts.append(_with_default(own[name], parameter))
+            continue
+        for documented in inherited:
+            if name in documented:
+                texts.append(_with_default(_without_default(documented[name]), parameter))
                 break
     sections = _put(sections, "Parameters", texts)
 
@@ -77,6 +81,12 @@ def _complete_method(method):
                 kind, text = TRAINING_ROWS
             texts.append(_with_default(f"{name} : {kind}\n{indent(text, '    ')}", parameter))
     return _join(_put(sections, "Parameters", texts))
+
+
+def _without_default(text):
+    """Leave out the default of another class."""
+    first, *rest = text.split("\n")
+    return "\n".join([first.partition(", default=")[0], *rest])
 
 
 def _with_default(text, parameter):

@@ -185,10 +185,10 @@ def _fitted(estimator, **shape):
     unfitted = _quick(estimator)
     try:
         key = pickle.dumps(unfitted)
+        # With the class itself, of which there may be another by the same name later.
+        return pickle.loads(_fit_once(type(estimator), key, tuple(shape.items()))), X
     except (pickle.PicklingError, AttributeError, TypeError):  # a class within a function, say
         return unfitted.fit(X), X
-    # With the class itself, of which there may be another by the same name later.
-    return pickle.loads(_fit_once(type(estimator), key, tuple(shape.items()))), X
 
 
 @lru_cache(maxsize=64)
