@@ -5,9 +5,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from skrec.base._similar_items import SimilarItemsMixin
 from skrec.solvers._pair_products import pair_products
+from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_finite_answers
 
 
+@complete_verbs
 class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """A score is the inner product of a user's and an item's factors, plus offsets of both.
 
@@ -25,11 +27,6 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
 
     def transform(self, X):
         """Embed users.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
 
         Returns
         -------

@@ -13,6 +13,7 @@ from skrec.utils._blocks import (
     row_blocks,
     score_block,
 )
+from skrec.utils._docstrings import complete_verbs
 from skrec.utils._pair_blocks import score_pairs
 from skrec.utils._validation import (
     check_finite_answers,
@@ -31,6 +32,7 @@ SMALLEST_DEVIATION = 1e-5
 RATING_CONSTRAINTS = {"clip": ["boolean"], "rating_scale": ["array-like", None]}
 
 
+@complete_verbs
 class RatingMixin:
     """Predictions in units of ratings, clipped to their range.
 
@@ -66,13 +68,6 @@ class RatingMixin:
 
     def predict(self, X, *, reviews=None):
         """Predict every user's rating of every item.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
-        reviews : object, default=None
-            Ignored: this model reads no text.
 
         Returns
         -------
@@ -170,6 +165,7 @@ class RatingMixin:
         return tags
 
 
+@complete_verbs
 class UncertainRatingMixin(RatingMixin):
     """Predictions of ratings with a standard deviation.
 
@@ -179,15 +175,6 @@ class UncertainRatingMixin(RatingMixin):
 
     def predict(self, X, *, reviews=None, return_std=False):
         """Predict every user's rating of every item.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-        return_std : bool, default=False
-            Whether to return the standard deviation of each rating too.
 
         Returns
         -------

@@ -1,9 +1,11 @@
 """Training users that count more or less."""
 
 from skrec.utils._compat import fit_context
+from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_sample_weight
 
 
+@complete_verbs
 class SampleWeightMixin:
     """``fit`` with a weight for each user.
 
@@ -14,17 +16,6 @@ class SampleWeightMixin:
     @fit_context
     def fit(self, X, y=None, *, reviews=None, sample_weight=None):
         """Learn from users.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user. Stored entries (dense input: the non-zeros) are the observations.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-        sample_weight : array-like of shape (n_users,), default=None
-            Non-negative weight of each user; None means 1.
 
         Returns
         -------
@@ -45,6 +36,7 @@ class SampleWeightMixin:
         return super()._learn(learn_weighted, X, reviews, reset=reset)
 
 
+@complete_verbs
 class AdditiveMixin(SampleWeightMixin):
     """``partial_fit`` where chunks of users add up to one ``fit`` on all of them.
 
@@ -59,10 +51,6 @@ class AdditiveMixin(SampleWeightMixin):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
             Rows of the additional users.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
         sample_weight : array-like of shape (n_users,), default=None
             Non-negative weight of each additional user; None means 1.
 

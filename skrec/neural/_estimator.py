@@ -16,6 +16,7 @@ from skrec.neural._weights import as_arrays, as_tensors, load_optimizer, optimiz
 from skrec.solvers._devices import place, resolve_device
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._compat import CallbackSupportMixin, Interval
+from skrec.utils._docstrings import complete_verbs
 from skrec.utils._progress import progress_bar
 from skrec.utils._warnings import warn
 
@@ -50,6 +51,7 @@ class Seeds(NamedTuple):
     shuffle: int
 
 
+@complete_verbs
 class NeuralEstimatorMixin(CallbackSupportMixin):
     """What training on torch is to scikit-learn, whatever the module learns from.
 
@@ -111,15 +113,6 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
     def fit(self, X, y=None, *, reviews=None):
         """Learn from users.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user. Stored entries (dense input: the non-zeros) are the observations.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
 
         Returns
         -------

@@ -8,9 +8,11 @@ from skrec.metrics import rmse
 from skrec.neural._batches import check_float32
 from skrec.neural._estimator import NeuralEstimatorMixin
 from skrec.neural._held_out import hold_out_entries
+from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_finite_answers
 
 
+@complete_verbs
 class NeuralRatingMixin(
     RatingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin
 ):
@@ -42,11 +44,6 @@ class NeuralRatingMixin(
 
     def transform(self, X):
         """Embed users.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
 
         Returns
         -------

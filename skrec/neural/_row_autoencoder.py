@@ -14,12 +14,14 @@ from skrec.neural._held_out import hold_out_users
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._compat import fit_context
+from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_interactions, check_k
 
 # Counts above it are no longer exact in double precision.
 LARGEST_TOTAL = 1e15
 
 
+@complete_verbs
 class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin):
     """What an autoencoder of users' rows does around its module.
 
@@ -70,10 +72,6 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
             Rows of users, new or known.
-        y : object, default=None
-            Ignored, present for API consistency.
-        reviews : object, default=None
-            Ignored: this model reads no text.
 
         Returns
         -------
@@ -90,13 +88,6 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
     def predict(self, X, *, reviews=None):
         """Score every item for every user.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
-        reviews : object, default=None
-            Ignored: this model reads no text.
-
         Returns
         -------
         scores : ndarray of shape (n_users, n_items)
@@ -106,11 +97,6 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     def transform(self, X):
         """Embed users.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
 
         Returns
         -------
@@ -131,8 +117,6 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
         n_samples : int, default=1
             Number of rows drawn for each user.
         random_state : int, RandomState instance or None, default=None
@@ -248,6 +232,7 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         return tags
 
 
+@complete_verbs
 class RatedRowAutoencoderMixin(RatingMixin, RowAutoencoderMixin):
     """An autoencoder of users' rows that, with a gaussian likelihood, is a rating model.
 
@@ -282,13 +267,6 @@ class RatedRowAutoencoderMixin(RatingMixin, RowAutoencoderMixin):
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-            One row per user, seen in training or not.
-        reviews : object, default=None
-            Ignored: this model reads no text.
 
         Returns
         -------

@@ -256,8 +256,6 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
             One row per user. Stored entries (dense input: the non-zeros) are the ratings.
-        y : object, default=None
-            Ignored, present for API consistency.
         reviews : {Reviews, array-like of str, matrix}, default=None
             What was written with the ratings: :class:`Reviews`, or texts or rows of counts, one
             for each rating in row-major order. In cross-validation only :class:`Reviews`, which is
@@ -321,8 +319,6 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
             One row per user. Stored entries (dense input: the non-zeros) are the ratings.
-        y : object, default=None
-            Ignored, present for API consistency.
         reviews : {Reviews, array-like of str, matrix}, default=None
             What was written with the ratings, as in ``fit``.
 

@@ -34,9 +34,15 @@ def complete_docstrings(cls):
     """Add to a class's docstrings, and to those of its verbs, what they leave to others."""
     if cls.__doc__:
         cls.__doc__ = _complete_class(cls)
+    complete_verbs(cls)
+
+
+def complete_verbs(cls):
+    """Add to the docstrings of a class's verbs what they leave to others; decorates mixins."""
     for name, method in vars(cls).items():
         if inspect.isfunction(method) and method.__doc__ and not name.startswith("_"):
             method.__doc__ = _complete_method(method)
+    return cls
 
 
 def _complete_class(cls):

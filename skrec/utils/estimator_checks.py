@@ -631,12 +631,12 @@ def check_torch_state(estimator):
     expected = _answers(model, X)
     states = {
         "float64, device meta, inference mode": (
-            _default_dtype(torch.float64),
+            _torch_setting("default_dtype", torch.float64),
             torch.device("meta"),
             torch.inference_mode(),
         ),
         "bfloat16, autocast, no gradients": (
-            _default_dtype(torch.bfloat16),
+            _torch_setting("default_dtype", torch.bfloat16),
             torch.autocast("cpu", torch.bfloat16),
             torch.no_grad(),
         ),
@@ -659,7 +659,7 @@ def check_torch_threads(estimator):
     import torch
 
     model, X = _fitted(estimator, n_users=90)
-    with _torch_threads(3 if torch.get_num_threads() == 1 else 1):
+    with _torch_setting("num_threads", 3 if torch.get_num_threads() == 1 else 1):
         other = _quick(estimator).fit(X).predict(X)
     _assert_same(other, model.predict(X), rtol=1e-5)
 
@@ -688,27 +688,17 @@ def _torch_globals():
 
 
 @contextmanager
-def _torch_threads(n_threads):
+def _torch_setting(name, value):
+    """Set what torch has a ``get_`` and a ``set_`` for."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
+    before = getattr(torch, f"get_{name}")()
+    setting = getattr(torch, f"set_{name}")
+    setting(value)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _default_dtype(dtype):
-    import torch
-
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+        setting(before)
 
 
 CHECKS = [
