@@ -19,7 +19,7 @@ N_SHOWN = 8
 WIDTH = 96
 
 
-def demo(as_json):
+def show(as_json):
     """Compare models on the bundled ratings, tune the best, and recommend to a new user."""
     status("loading MovieLens latest-small")
     ratings = load_movielens_small()

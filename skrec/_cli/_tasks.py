@@ -123,8 +123,9 @@ def tasks_of(data, min_rating, rows, metrics):
         reads = {"choices" if row.reads == "choices" else "ratings" for row in rows}
     else:
         reads = {"choices", "ratings"} if scale == "stars" and min_rating is None else {"choices"}
-    if "ratings" in reads:
-        _check_ratings(scale, min_rating, rows, asked["ratings"])
+    if "ratings" in reads and asked["ratings"]:
+        _check_ratings(scale, min_rating, f"--metric {asked['ratings'][0].removeprefix('neg_')}")
+    check_readable(data, min_rating, rows)
     has_reviews = data.reviews is not None
     known = {"choices": {"choices"}, "ratings": {"ratings"} | ({"reviews"} if has_reviews else set())}
     tasks = []
@@ -138,12 +139,6 @@ def tasks_of(data, min_rating, rows, metrics):
                 f"--metric {asked[kind][0]} judges "
                 + ("recommended lists" if kind == "choices" else "predicted ratings")
                 + f", which {rows[0].name} does not make; leave out one of them"
-            )
-        unread = next((row for row in chosen if row.reads == "reviews" and not has_reviews), None)
-        if unread is not None:
-            raise click.UsageError(
-                f"--model {unread.name} reads reviews, of which the file has no column; name it "
-                "with --review"
             )
         default = RANKING_METRICS if kind == "choices" else ("neg_rmse",)
         task = Task(
@@ -164,9 +159,26 @@ def tasks_of(data, min_rating, rows, metrics):
     return tasks
 
 
-def _check_ratings(scale, min_rating, rows, metrics):
-    named = next((f"--model {row.name}" for row in rows if row.reads != "choices"), None)
-    what = named or f"--metric {metrics[0].removeprefix('neg_')}"
+def check_readable(data, min_rating, rows):
+    """Refuse models that ask for what the data have not.
+
+    Parameters
+    ----------
+    data : Interactions
+    min_rating : float or None
+    rows : list of ModelRow
+    """
+    for row in rows:
+        if row.reads != "choices":
+            _check_ratings(scale_of(data), min_rating, f"--model {row.name}")
+        if row.reads == "reviews" and data.reviews is None:
+            raise click.UsageError(
+                f"--model {row.name} reads reviews, of which the file has no column; name it "
+                "with --review"
+            )
+
+
+def _check_ratings(scale, min_rating, what):
     if min_rating is not None:
         raise click.UsageError(
             f"{what} is about ratings, of which --min-rating makes choices; leave out one of them"
