@@ -1,18 +1,29 @@
 """The main job: from raw ratings to evaluated, tuned and explained recommendations."""
 
+import math
 import textwrap
 
 import click
 import numpy as np
+from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid
 
-from skrec._cli._models import N_FOLDS, candidates, reasons, tune
-from skrec._cli._output import on_terminal, print_json, status, table_rows, without_times
+from skrec._cli._comparing import compare
+from skrec._cli._models import Setting, kind_of
+from skrec._cli._output import print_json, status, table_rows
+from skrec._cli._report import by_model
+from skrec._cli._trials import Clock, Fold
+from skrec._model_table import MODELS
 from skrec.datasets import load_movielens_small
-from skrec.metrics import ranking_scorer
-from skrec.model_selection import compare_recommenders
+from skrec.metrics import ranking_scorer, rating_scorer
+from skrec.utils._progress import progress_bar
 
 METRICS = ["ndcg@100", "recall@20", "recall@50"]
 DECISIVE = "ndcg@100"
+# What is compared in a minute: for lists, and by the error of predicted ratings.
+RANKERS = ("Popularity", "EASE", "RP3beta", "MultDAE", "RecVAE")
+RATERS = ("BiasBaseline", "PMF", "BayesianPMF", "AutoRec")
+N_PARTS = 5
+N_FOLDS = 2
 MIN_ITEMS = 5
 N_RECOMMENDED = 10
 N_SHOWN = 8
@@ -25,22 +36,27 @@ def show(as_json):
     ratings = load_movielens_small()
     liked = ratings.binarize(3.5).filter(min_users_per_item=1, min_items_per_user=MIN_ITEMS)
     new_user = _user_with_short_history(liked.X)
-    others = np.arange(liked.X.shape[0]) != new_user
-    X = liked.X[others]
+    others = liked.user_ids != liked.user_ids[new_user]
+    X = liked[others]
     if not as_json:
         _print_data(ratings, liked, new_user)
 
     scorer = ranking_scorer(METRICS)
-    models = candidates()
-    comparison = compare_recommenders(
-        models, X, cv=N_FOLDS, scoring=scorer, verbose=int(on_terminal())
-    )
-    best = comparison["model"][list(comparison["metric"]).index(DECISIVE)]
+    comparison = _compare(RANKERS, X, scorer)
+    best = str(comparison["model"][list(comparison["metric"]).index(DECISIVE)])
     if not as_json:
-        click.echo(f"\nModels compared on users unseen in training, {N_FOLDS} folds:\n")
-        click.echo(without_times(comparison))
+        _print_comparison(
+            "Models of choices, compared on users unseen in training, of whom a fifth of the\n"
+            "movies is hidden",
+            comparison,
+        )
+    of_ratings = _compare(RATERS, ratings, rating_scorer(["neg_rmse"]))
+    if not as_json:
+        _print_comparison(
+            "Models of ratings, by the error of hidden ratings, in stars", of_ratings
+        )
 
-    search = tune(models[best], X, scorer, refit=DECISIVE)
+    search = tune(_setting(best), X, scorer, refit=DECISIVE)
     if not as_json:
         _print_search(best, search)
 
@@ -58,9 +74,9 @@ def show(as_json):
                     "n_interactions": X.nnz,
                 },
             },
-            "comparison": table_rows(comparison),
+            "comparison": table_rows(comparison) + table_rows(of_ratings),
             "search": {
-                "model": str(best),
+                "model": best,
                 "metric": DECISIVE,
                 "best_params": search.best_params_,
                 "best_score": float(search.best_score_),
@@ -73,6 +89,86 @@ def show(as_json):
         print_json(content)
     else:
         _print_user(liked.user_ids[new_user], history, recommended)
+        click.echo("\nThe same for a table of your own: skrec evaluate ratings.csv")
+
+
+def _setting(name):
+    return Setting(MODELS[name], MODELS[name].fast)
+
+
+def _compare(names, X, scorer):
+    """Compare models on two fifths of the users, each held out once."""
+    splits = KFold(N_PARTS, shuffle=True, random_state=0).split(np.arange(X.shape[0]))
+    folds = [Fold(X[train], X[test]) for train, test in list(splits)[:N_FOLDS]]
+    return compare([_setting(name) for name in names], folds, scorer, Clock(math.inf)).comparison
+
+
+def tune(setting, X, scorer, refit):
+    """Search a model's grid over users unseen in training.
+
+    Parameters
+    ----------
+    setting : Setting
+        One whose row in the table has no grid is only cross-validated.
+    X : Interactions of shape (n_users, n_items)
+    scorer : scorer of several metrics
+    refit : str
+        The metric that decides.
+
+    Returns
+    -------
+    search : GridSearchCV
+        Fitted, with the best estimator refitted on all users.
+    """
+    grid = setting.row.search
+    n_fits = N_PARTS * len(ParameterGrid(grid))
+    with progress_bar(
+        desc="grid search", total=n_fits, unit="fit", leave=False, disable=None
+    ) as bar:
+
+        def scoring(estimator, X, y=None):
+            scores = scorer(estimator, X, y)
+            bar.update()
+            return scores
+
+        return GridSearchCV(
+            setting.make(),
+            grid,
+            cv=KFold(N_PARTS, shuffle=True, random_state=0),
+            scoring=scoring,
+            refit=refit,
+            error_score="raise",
+        ).fit(X)
+
+
+def reasons(model, row, items, n_reasons=3):
+    """Find the history items that speak most for each recommended one.
+
+    Parameters
+    ----------
+    model : BaseRecommender
+        Fitted.
+    row : csr_array of shape (1, n_items)
+    items : ndarray of shape (n_explained,)
+    n_reasons : int, default=3
+
+    Returns
+    -------
+    reasons : list of list of (int, float)
+        For each item the history items and their shares of all that speaks for it, largest
+        first; no reasons if the model has no ``explain``.
+    """
+    if not hasattr(model, "explain"):
+        return [[] for _ in items]
+    (contributions,) = model.explain(row, items)
+    found = []
+    for line in contributions:
+        speaking_for = np.maximum(line.data, 0)
+        best = np.argsort(-speaking_for, kind="stable")[:n_reasons]
+        best = best[speaking_for[best] > 0]
+        shares = speaking_for[best] / speaking_for.sum()
+        found.append(list(zip(line.indices[best].tolist(), shares.tolist(), strict=True)))
+    return found
 
 
 def _user_with_short_history(X):
@@ -135,12 +231,18 @@ def _print_data(ratings, liked, new_user):
     )
 
 
+def _print_comparison(title, comparison):
+    kinds = {name: kind_of(row) for name, row in MODELS.items()}
+    click.echo(f"\n{title}:\n")
+    click.echo(by_model(comparison, kinds))
+
+
 def _print_search(best, search):
     n_points = len(search.cv_results_["params"])
     if search.best_params_:
         grid = ", ".join(f"{name} in {values}" for name, values in search.param_grid.items())
         chosen = ", ".join(f"{name}={value:g}" for name, value in search.best_params_.items())
-        click.echo(f"\n{best} tuned by grid search, {n_points} points, {N_FOLDS} folds:")
+        click.echo(f"\n{best} tuned by grid search, {n_points} points, {N_PARTS} folds:")
         click.echo(f"  {grid}")
         click.echo(f"  best: {chosen}, mean {DECISIVE} {search.best_score_:.4f}")
     else:
