@@ -10,6 +10,10 @@ from skrec._cli._output import note
 from skrec.utils._files import written_whole
 
 
+# What models hold beside types of skrec and those that skops trusts.
+_TRUSTED = ("numpy.dtype", "scipy.sparse._csr.csr_array")
+
+
 def store(model, path):
     """Write a model with skops, whole or not at all."""
     import skops.io
@@ -22,14 +26,16 @@ def store(model, path):
 
 
 def load_model(path):
-    """Read a model of skrec; nothing but its types, and those that skops trusts, is made."""
+    """Read a model of skrec; of no other types, but those in its models, are objects made."""
     import skops.io
 
     from skrec.base import BaseRecommender
 
     try:
         types = skops.io.get_untrusted_types(file=path)
-        foreign = [name for name in types if not name.startswith("skrec.")]
+        foreign = [
+            name for name in types if not name.startswith("skrec.") and name not in _TRUSTED
+        ]
         if foreign:
             raise click.UsageError(
                 f"--model-file {path}: it holds {', '.join(foreign)}, which skrec does not trust; "
