@@ -59,9 +59,7 @@ def compare(settings, folds, scoring, clock):
     left_out = {}
     is_interrupted = False
     total = len(settings) * len(folds)
-    with progress_bar(
-        desc="comparing", total=total, unit="fit", leave=False, disable=None
-    ) as bar:
+    with progress_bar(desc="comparing", total=total, unit="fit", leave=False, disable=None) as bar:
         try:
             for number, fold in enumerate(folds):
                 if number and sum(done[0].seconds for done in trials.values()) > clock.left():

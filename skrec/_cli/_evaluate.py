@@ -137,9 +137,7 @@ def evaluate(
     judged = [(one, command_of(context, one.best_setting(settings))) for one in judged]
     ratings = about_ratings(data, min_rating, {task.reads for task in tasks})
     if as_json:
-        print_json(
-            {"file": str(file), "ratings": ratings, **as_json_object(judged)}
-        )
+        print_json({"file": str(file), "ratings": ratings, **as_json_object(judged)})
         return
     n_users, n_items = data.X.shape
     click.echo(f"{file.name}: {n_users:,} users, {n_items:,} items, {data.X.nnz:,} interactions.")

@@ -65,5 +65,10 @@ def fit(context, file, min_rating, model_name, params, tuned, budget, out, **tab
         f"{setting.name}, fitted on {n_users:,} users and {n_items:,} items, is in {out} "
         f"({size:.1f} MB)."
     )
-    words = ["skrec", "recommend", str(file), *repeated_words(context, table_names() | {"min_rating"})]
+    words = [
+        "skrec",
+        "recommend",
+        str(file),
+        *repeated_words(context, table_names() | {"min_rating"}),
+    ]
     click.echo(f"Recommend with it: {shlex.join([*words, '--model-file', str(out)])}")

@@ -70,7 +70,9 @@ def grid(settings):
         by_model.append([setting, *(setting.with_changes(point) for point in others)])
     longest = max(map(len, by_model))
     return [
-        candidates[turn] for turn in range(longest) for candidates in by_model
+        candidates[turn]
+        for turn in range(longest)
+        for candidates in by_model
         if turn < len(candidates)
     ]
 

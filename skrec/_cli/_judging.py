@@ -8,6 +8,7 @@ from sklearn.model_selection import KFold
 
 from skrec._cli._comparing import Compared, compare
 from skrec._cli._halving import Found, search
+from skrec._cli._options import rated
 from skrec._cli._trials import Fold, Refused
 
 N_FOLDS = 5
@@ -75,7 +76,7 @@ def prepare(task, file, min_items_per_user, folds, time_split):
     if n_users < (1 if time_split else n_parts):
         raise click.UsageError(
             f"{file}: only {n_users} of {task.data.X.shape[0]} users have at least "
-            f"{min_items_per_user} items{task.rated}, too few for {n_parts} folds; lower "
+            f"{min_items_per_user} items{rated(task.min_rating)}, too few for {n_parts} folds; lower "
             "--min-items-per-user, --min-rating or --folds"
         )
     task = task._replace(data=data)

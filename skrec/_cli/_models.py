@@ -129,9 +129,7 @@ def settings_of(rows, params, n_entries, is_asked=True):
     -------
     settings : list of Setting
     """
-    settings = {
-        row.name: Setting(row, row.fast if n_entries <= SMALL else {}) for row in rows
-    }
+    settings = {row.name: Setting(row, row.fast if n_entries <= SMALL else {}) for row in rows}
     for param in params:
         match = re.fullmatch(r"(?:(\w+)\.)?(\w+)=(.*)", param, re.DOTALL)
         if match is None:

@@ -115,7 +115,9 @@ def tasks_of(data, min_rating, rows, metrics):
     scale = scale_of(data)
     asked = {
         "choices": [name for name in metrics if name not in _RATING_METRICS],
-        "ratings": [f"neg_{name.removeprefix('neg_')}" for name in metrics if name in _RATING_METRICS],
+        "ratings": [
+            f"neg_{name.removeprefix('neg_')}" for name in metrics if name in _RATING_METRICS
+        ],
     }
     if metrics:
         reads = {kind for kind, names in asked.items() if names}
@@ -127,7 +129,10 @@ def tasks_of(data, min_rating, rows, metrics):
         _check_ratings(scale, min_rating, f"--metric {asked['ratings'][0].removeprefix('neg_')}")
     check_readable(data, min_rating, rows)
     has_reviews = data.reviews is not None
-    known = {"choices": {"choices"}, "ratings": {"ratings"} | ({"reviews"} if has_reviews else set())}
+    known = {
+        "choices": {"choices"},
+        "ratings": {"ratings"} | ({"reviews"} if has_reviews else set()),
+    }
     tasks = []
     for kind in ("choices", "ratings"):
         if kind not in reads:
@@ -136,7 +141,7 @@ def tasks_of(data, min_rating, rows, metrics):
         chosen = [row for row in able if (row.reads == "choices") == (kind == "choices")]
         if not chosen:
             raise click.UsageError(
-                f"--metric {asked[kind][0]} judges "
+                f"--metric {asked[kind][0].removeprefix('neg_')} judges "
                 + ("recommended lists" if kind == "choices" else "predicted ratings")
                 + f", which {rows[0].name} does not make; leave out one of them"
             )

@@ -160,7 +160,10 @@ def test_evaluate_after_ctrl_c_names_the_best_so_far(write, monkeypatch):
 
 def test_recommend_takes_what_the_search_finds(write, ratings):
     found = _halving.search(
-        settings("EASE"), ratings.binarize(0), ranking_scorer(["ndcg@100"]), "ndcg@100",
+        settings("EASE"),
+        ratings.binarize(0),
+        ranking_scorer(["ndcg@100"]),
+        "ndcg@100",
         _trials.Clock(100),
     )
     answer = run_json("recommend", write(), "--tune", "--k", 2, "--user-id", 100)
