@@ -5,9 +5,6 @@ import gzip
 import io
 import json
 import os
-import re
-import select
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,14 +17,9 @@ import pytest
 from click.testing import CliRunner
 
 import skrec
-from skrec import EASE, Interactions, Popularity
+from skrec import EASE, Interactions
 from skrec._cli import _table as table_module
 from skrec._cli import cli
-from skrec._cli._models import candidates, reasons, tune
-from skrec.datasets import load_movielens_small
-from skrec.metrics import ranking_scorer
-from skrec.model_selection import compare_recommenders
-from skrec.utils import _files
 
 N_USERS, N_ITEMS = 40, 25
 

@@ -251,8 +251,8 @@ def _print_comparison(title, comparison):
 def _print_search(model, search):
     n_points = len(search.cv_results_["params"])
     click.echo(
-        f"\nOf the models of choices that are not clearly worse than the best (p > {SIGNIFICANT:g}), "
-        f"{model}\nis the quickest",
+        "\nOf the models of choices that are not clearly worse than the best "
+        f"(p > {SIGNIFICANT:g}), {model}\nis the quickest",
         nl=False,
     )
     if search.best_params_:

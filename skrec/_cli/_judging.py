@@ -76,8 +76,8 @@ def prepare(task, file, min_items_per_user, folds, time_split):
     if n_users < (1 if time_split else n_parts):
         raise click.UsageError(
             f"{file}: only {n_users} of {task.data.X.shape[0]} users have at least "
-            f"{min_items_per_user} items{rated(task.min_rating)}, too few for {n_parts} folds; lower "
-            "--min-items-per-user, --min-rating or --folds"
+            f"{min_items_per_user} items{rated(task.min_rating)}, too few for "
+            f"{n_parts} folds; lower --min-items-per-user, --min-rating or --folds"
         )
     task = task._replace(data=data)
     if not time_split:

@@ -9,7 +9,6 @@ from sklearn.utils.validation import check_is_fitted
 from skrec._cli._output import note
 from skrec.utils._files import written_whole
 
-
 # What models hold beside types of skrec and those that skops trusts.
 _TRUSTED = ("numpy.dtype", "scipy.sparse._csr.csr_array")
 
@@ -121,7 +120,8 @@ def read_titles(path):
 
 def _text(option, path):
     try:
-        content = (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb").read()
+        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
+            content = file.read()
     except (OSError, EOFError) as error:
         raise click.UsageError(f"{option} {path}: it cannot be read: {error}") from error
     try:

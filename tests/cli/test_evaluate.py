@@ -164,7 +164,7 @@ def test_values_of_parameters(param, expected):
 def test_the_final_command_recommends_with_the_best_model(write, ratings):
     path = write("my ratings.tsv", header=None)
     options = ["--no-header", "--rating", "3", "--min-rating", 3]
-    options += ["--separator", "tab", "--model", "Popularity", "--model", "EASE"]
+    options += ["--separator", "tab", "--model", "EASE"]
     options += ["--param", "EASE.l2=7.5", "--param", "EASE.method=dual"]
     result = run("evaluate", path, *options)
     assert result.exit_code == 0
