@@ -31,6 +31,7 @@ _KNOWN_NAMES = {
     "timestamp": {"timestamp", "time", "date", "datetime", "unixreviewtime"},
     "review": {"review", "reviewtext", "text"},
 }
+ROLES = tuple(_KNOWN_NAMES)
 _BY_POSITION = ("user", "item", "rating", "timestamp")
 _LARGEST = float(np.finfo(np.float32).max)
 _DECIMAL_COMMA = r"^-?\d+(,\d{1,2})?$"
@@ -271,7 +272,8 @@ def _plain(name):
 
 
 def _prepared(column):
-    if column.dtype in (pl.Categorical, pl.Enum):
+    # NumPy has no integers of 128 bits.
+    if column.dtype in (pl.Categorical, pl.Enum) or "Int128" in str(column.dtype):
         column = column.cast(pl.String)
     return column.str.strip_chars() if column.dtype == pl.String else column
 

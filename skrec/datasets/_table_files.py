@@ -115,44 +115,37 @@ def _as_utf8(raw, encoding):
 
 def _read_parquet(path):
     frame = pl.read_parquet(path)
-    places = (f"row {number}" for number in range(1, len(frame) + 1))
-    return _typed(frame.columns, frame.get_columns(), list(places))
+    return _typed(frame, lambda: (f"row {number}" for number in range(1, len(frame) + 1)))
 
 
 def _read_json_lines(raw):
-    objects, places = [], []
-    for number, line in enumerate(raw.split(b"\n"), 1):
-        if line.strip():
+    def lines():
+        numbered = enumerate(raw.split(b"\n"), 1)
+        return ((f"line {number}", line) for number, line in numbered if line.strip())
+
+    try:
+        frame = pl.read_ndjson(raw, infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        for place, line in lines():
             try:
-                objects.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(f"line {number} is no JSON: {error}") from error
-            if not isinstance(objects[-1], dict):
-                raise ValueError(f"line {number} must hold one JSON object, as each line must")
-            places.append(f"line {number}")
-    names = list(dict.fromkeys(name for entry in objects for name in entry))
-    columns = [_series([entry.get(name) for entry in objects]) for name in names]
-    return _typed(names, columns, places)
+                if not isinstance(json.loads(line, parse_constant=_refuse), dict):
+                    raise ValueError("each line must hold one JSON object")
+            except ValueError as fault:
+                raise ValueError(f"{place}: {fault}") from error
+        raise
+    return _typed(frame, lambda: (place for place, _ in lines()))
 
 
-def _series(values):
-    """Make a column of numbers, or else one of text."""
-    kinds = set(map(type, values)) - {type(None)}
-    if kinds <= {int, float} and all(abs(v) < 2**63 for v in values if type(v) is int):
-        return pl.Series(values, dtype=pl.Float64 if float in kinds else pl.Int64)
-    texts = (json.dumps(v) if isinstance(v, list | dict | bool) else str(v) for v in values)
-    return pl.Series(
-        [None if v is None else text for v, text in zip(values, texts, strict=True)],
-        dtype=pl.String,
-    )
+def _refuse(constant):
+    raise ValueError(f"{constant} is no number of JSON")
 
 
-def _typed(names, columns, places):
+def _typed(frame, places):
     def rows():
-        for place, row in zip(places, zip(*columns, strict=True), strict=True):
+        for place, row in zip(places(), frame.iter_rows(), strict=True):
             yield place, ["" if entry is None else str(entry).strip() for entry in row]
 
-    return Table(names, columns, True, rows)
+    return Table(frame.columns, frame.get_columns(), True, rows)
 
 
 def _read_text(raw, separator, header, is_known):
