@@ -344,13 +344,13 @@ UNUSABLE = [
     (
         "user,item,rating,date",
         "2,1,3,",
-        "the timestamp is missing in 1 rows, the first of them {}",
+        "the timestamp is missing in 1 rows, the first of {}",
     ),
     ("user,item,rating,date", "2,1,good,4", "column 'rating' holds 'good' ({}), which is not a n"),
     ("user,item,rating,date", "2,1,NA,4", "holds 'NA' ({}), which is not a number: fill it in or"),
     ("user,item,rating,date", "2,1,1_0,4", "holds '1_0' ({}), which is not a number"),
     ("user,item,rating,date", '2,1,"1,000",4', "holds '1,000' ({}), which is not a number: write"),
-    ("user,item,rating,date", "2,1,,4", "the rating is missing in 1 rows, the first of them {}"),
+    ("user,item,rating,date", "2,1,,4", "the rating is missing in 1 rows, the first of {}"),
     ("user,item,rating,date", "2,1,1e300,4", "column 'rating' holds '1e300' ({}), which is not f"),
     ("user,item,rating,date", "2,1,nan,4", "column 'rating' holds 'nan' ({}), which is not finit"),
     ("a,b,c,d", "2,1,3,soon", "column 'd' holds 'soon' ({}), which is no timestamp"),
@@ -369,7 +369,7 @@ def test_columns_that_are_found_but_cannot_be_used(tmp_path, suffix, header, las
         rows = list(csv.reader(line for line in lines[1:] if line))
         frame = pl.DataFrame(rows, header.split(","), orient="row")
         frame.write_parquet(path) if suffix == "parquet" else frame.write_ndjson(path)
-    said = said.format(place)
+    said = said.format(place if "missing" not in said else f"them {place}")
     role = "timestamp" if "rating" not in said and "not a number" not in said else "rating"
     with pytest.warns(UserWarning) as caught:
         data = read_interactions(path)
@@ -461,7 +461,7 @@ def test_encodings(write):
         (
             "rubbish.csv",
             b"\x00\x01\x02,\xff\n",
-            "cannot be read: line 1: the byte 0xff is not utf",
+            "cannot be read: line 1: the byte 0xff is not",
         ),
         ("zeros.csv", b"a,b\x00\n1,2\n", "not a text file"),
         ("rubbish.parquet", b"PAR1 not really", "cannot be read"),
@@ -480,7 +480,7 @@ def test_encodings(write):
         (
             "gap.csv",
             b"user,item\n1,2\n\n,4\n",
-            "the user is missing in 1 rows, the first of them l",
+            "the user is missing in 1 rows, the first of",
         ),
         ("short.csv", b"user,item,rating\n1,2,3\n1,4\n", "line 3 has 2 fields and line 1 has 3"),
         ("third.csv", b"a,b,c\n1,2,3\n1,4,good\n", "'c' holds 'good' (line 3), which is not a n"),
@@ -493,13 +493,13 @@ def test_encodings(write):
         (
             "null.jsonl",
             b'{"user":1,"item":2}\n\n{"user":2}',
-            "item is missing in 1 rows, the first",
+            "the item is missing in 1 rows",
         ),
         ("list.jsonl", b'{"user":[1],"item":2}', "hashable"),
         (
             "which.jsonl",
             b'{"x":1,"item":2}',
-            "which column has the users? Name it with user=; the",
+            "which column has the users? Name it with user=;",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
@@ -530,7 +530,7 @@ def test_no_file(tmp_path):
     [
         (
             {"user": "nobody"},
-            "user='nobody': no column is called so; the columns are 'userId', 'm",
+            "user='nobody': no column is called so; the columns are 'userId', ",
         ),
         ({"user": "rating", "item": "rating"}, "must name different columns"),
         ({"user": "userId", "item": "movieId", "rating": "x"}, "rating='x': no column"),
