@@ -1,8 +1,8 @@
 from ._amazon import fetch_amazon_fine_foods, fetch_amazon_reviews
 from ._base import clear_data_home, get_data_home
 from ._movielens import fetch_movielens, load_movielens_small
+from ._read_interactions import read_interactions
 from ._simulated import make_ratings_reviews
-from ._table import read_interactions
 
 __all__ = [
     "clear_data_home",

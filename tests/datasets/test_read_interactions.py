@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from skrec import Interactions
-from skrec.datasets import _table, read_interactions
+from skrec.datasets import _read_interactions, read_interactions
 
 HEADER = ("userId", "movieId", "rating", "timestamp")
 ROWS = [(103, 7, 4.5, 1002), (101, 7, 0.5, 1000), (101, 12, 3.0, 1003), (102, 1, 5.0, 1001)]
@@ -289,8 +289,8 @@ def test_columns_without_names(write):
     ],
 )
 def test_which_columns_are_taken(names, wanted, chosen):
-    wanted = {**dict.fromkeys(_table.ROLES), **wanted}
-    found = _table._choose_columns(names.split(), wanted)
+    wanted = {**dict.fromkeys(_read_interactions.ROLES), **wanted}
+    found = _read_interactions._choose_columns(names.split(), wanted)
     assert "".join(map(str, found.values())) == chosen
     assert list(found)[:2] == ["user", "item"]
 

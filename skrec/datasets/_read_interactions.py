@@ -1,22 +1,18 @@
 """Interactions from a file: which of its columns, and what they hold."""
 
-import codecs
 import csv
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-
-from skrec.datasets._table_files import (
-    BEGINS_WITH_YEAR,
-    SEPARATORS,
-    is_date,
-    is_number,
-    read_table_file,
+from skrec.datasets._table_columns import (
+    WrongColumn,
+    converted,
+    looks_like_times,
+    prepared,
+    without_blank_rows,
 )
+from skrec.datasets._table_files import SEPARATORS, read_table_file
 from skrec.interactions import Interactions
-from skrec.utils._columns import as_timestamps
 from skrec.utils._compat import StrOptions, validate_params
 from skrec.utils._warnings import warn
 
@@ -33,18 +29,6 @@ _KNOWN_NAMES = {
 }
 ROLES = tuple(_KNOWN_NAMES)
 _BY_POSITION = ("user", "item", "rating", "timestamp")
-_LARGEST = float(np.finfo(np.float32).max)
-_DECIMAL_COMMA = r"^-?\d+(,\d{1,2})?$"
-# Seconds in 1973: what no rating is, and hardly a count.
-_LEAST_TIME = 1e8
-
-
-class _WrongColumn(ValueError):
-    """A column that cannot be used; whether it has to be, is for the reader to know."""
-
-    def __init__(self, fault, fix):
-        super().__init__(fault + fix)
-        self.fault = fault
 
 
 @validate_params(
@@ -136,13 +120,7 @@ def read_interactions(
     """
     _check_options(separator, encoding)
     path = Path(path)
-    wanted = {
-        "user": user,
-        "item": item,
-        "rating": rating,
-        "timestamp": timestamp,
-        "review": review,
-    }
+    wanted = dict(zip(ROLES, (user, item, rating, timestamp, review), strict=True))
     try:
         data, faults = _read(path, wanted, duplicates, separator, header, encoding)
     except (ValueError, csv.Error) as error:
@@ -166,7 +144,7 @@ def _check_options(separator, encoding):
             "character that is no letter, digit or quote"
         )
     try:
-        codecs.lookup(encoding)
+        "".encode(encoding)
     except LookupError as error:
         raise ValueError(
             f"encoding={encoding!r} is unknown to Python; use such as utf-8, latin-1, utf-16"
@@ -183,40 +161,40 @@ def _read(path, wanted, duplicates, separator, header, encoding):
         is_known=lambda name: _plain(name) in known or name in wanted.values(),
     )
     chosen = _choose_columns(table.names, wanted)
-    columns = {role: _prepared(table.columns[at]) for role, at in chosen.items()}
-    columns = _without_blank_rows(columns)
+    columns = {role: prepared(table.columns[at]) for role, at in chosen.items()}
+    columns = without_blank_rows(columns)
     if not len(columns["user"]):
         raise ValueError("the table has no rows; at least one is needed")
     by_position = wanted["rating"] is None and not _is_known(table, chosen, "rating")
-    if by_position and _looks_like_times(columns["rating"]):
+    if by_position and looks_like_times(columns["rating"]):
         for by_role in (chosen, columns):
             times, ratings = by_role.pop("rating"), by_role.pop("timestamp", None)
             by_role |= {"timestamp": times} | ({} if ratings is None else {"rating": ratings})
 
-    converted, faults = {}, {}
+    arrays, faults = {}, {}
     for role, column in columns.items():
         try:
             if role == "review" and duplicates in ("sum", "mean"):
-                raise _WrongColumn(
+                raise WrongColumn(
                     f"reviews cannot be combined by duplicates={duplicates!r}",
                     "; leave review= out, or choose last or max",
                 )
-            converted[role] = _converted(table, chosen, role, column)
-        except _WrongColumn as error:
+            arrays[role] = converted(table, chosen, role, column)
+        except WrongColumn as error:
             is_optional = role in ("timestamp", "review") or _is_known(table, chosen, "rating")
             if wanted[role] is not None or role in ("user", "item") or not is_optional:
                 raise
             faults[role] = error.fault
     data = Interactions.from_arrays(
-        converted["user"],
-        converted["item"],
-        converted.get("rating"),
-        reviews=converted.get("review"),
-        timestamps=converted.get("timestamp"),
+        arrays["user"],
+        arrays["item"],
+        arrays.get("rating"),
+        reviews=arrays.get("review"),
+        timestamps=arrays.get("timestamp"),
         duplicates=duplicates,
     )
-    is_repeated = data.X.nnz < len(converted["user"])
-    if "timestamp" in faults and "rating" in converted and duplicates == "last" and is_repeated:
+    is_repeated = data.X.nnz < len(arrays["user"])
+    if "timestamp" in faults and "rating" in arrays and duplicates == "last" and is_repeated:
         raise ValueError(
             f"{faults['timestamp']}; the latest of several ratings of one user and item counts, "
             "so repair the column, or choose another rule with duplicates="
@@ -269,113 +247,3 @@ def _is_known(table, chosen, role):
 
 def _plain(name):
     return "".join(filter(str.isalnum, name)).lower()
-
-
-def _prepared(column):
-    # NumPy has no integers of 128 bits.
-    if column.dtype in (pl.Categorical, pl.Enum) or "Int128" in str(column.dtype):
-        column = column.cast(pl.String)
-    return column.str.strip_chars() if column.dtype == pl.String else column
-
-
-def _is_missing(column):
-    if column.dtype == pl.String:
-        return column.fill_null("") == ""
-    return column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
-
-
-def _without_blank_rows(columns):
-    """Drop the rows in which everything is missing, as blank lines are kept in reading."""
-    is_blank = pl.select(pl.all_horizontal(*map(_is_missing, columns.values()))).to_series()
-    return {role: column.filter(~is_blank) for role, column in columns.items()}
-
-
-def _looks_like_times(column):
-    times, _, _ = _as_times(column)
-    return times is not None and (times.dtype.kind == "M" or times.min() >= _LEAST_TIME)
-
-
-def _converted(table, chosen, role, column):
-    """Make an array of a column, or refuse it, naming the first line that is wrong."""
-    if role == "review":
-        if column.dtype != pl.String:
-            name = table.names[chosen[role]]
-            raise _WrongColumn(f"column {name!r} holds no texts", ": name that of the reviews")
-        return column.fill_null("").to_numpy()
-    missing = _is_missing(column)
-    if missing.any():
-        place, _ = _first(table, chosen, role, lambda text: not text)
-        raise _WrongColumn(
-            f"the {role} is missing in {missing.sum()} rows, the first of them {place}",
-            "; fill it in or drop those rows",
-        )
-    if role in ("user", "item"):
-        return (column if table.is_typed else _as_ids(column)).to_numpy()
-    values, is_wrong, rule = (_as_numbers if role == "rating" else _as_times)(column)
-    if values is None:
-        place, bad = _first(table, chosen, role, is_wrong)
-        raise _WrongColumn(
-            f"column {table.names[chosen[role]]!r} holds {bad!r} ({place}), which is "
-            f"{rule}{_hint(role, bad)}",
-            f": name the column of the {role}s with {role}=; a file without one needs user= and "
-            "item=",
-        )
-    return values
-
-
-def _hint(role, text):
-    if text.lower() in ("na", "n/a", "nan", "null", "none", "-", "?", "\\n"):
-        return ": fill it in or drop such rows"
-    if role == "rating" and is_number(text.replace(",", "")):
-        return ": write it without commas, decimals with a point"
-    return ""
-
-
-def _first(table, chosen, role, is_wrong):
-    """Find the place of the first wrong entry, and the entry as it is written.
-
-    If no entry is wrong by itself, these are of the first.
-    """
-    rows = ((place, [row[at] for at in chosen.values()]) for place, row in table.rows())
-    column = list(chosen).index(role)
-    # As in `_without_blank_rows`.
-    entries = ((place, row[column]) for place, row in rows if any(row))
-    first = next(entries)
-    if is_wrong(first[1]):
-        return first
-    return next((entry for entry in entries if is_wrong(entry[1])), first)
-
-
-def _as_ids(column):
-    """Convert to integers if all are written as integers are, so that "007" stays as it is."""
-    numbers = column.cast(pl.Int64, strict=False)
-    is_same = not numbers.is_null().any() and (numbers.cast(pl.String) == column).all()
-    return numbers if is_same else column
-
-
-def _as_numbers(column):
-    """Convert to numbers, which are None if one is wrong; also what is wrong, and the rule."""
-    if column.dtype == pl.String and column.str.contains(_DECIMAL_COMMA).all():
-        column = column.str.replace(",", ".", literal=True)
-    try:
-        values = column.cast(pl.Float64).to_numpy()
-    except pl.exceptions.PolarsError:
-        return None, lambda text: not is_number(text), "not a number"
-    if not (abs(values) <= _LARGEST).all():
-        return None, lambda text: not is_number(text, _LARGEST), "not finite in float32"
-    return values, None, None
-
-
-def _as_times(column):
-    """Convert to numbers or datetimes, as `_as_numbers` does."""
-    is_right = is_date
-    try:
-        if column.dtype == pl.String and is_number(column[0] or ""):
-            is_right = is_number
-            column = column.cast(pl.Float64)
-        elif column.dtype == pl.String and column.str.contains(BEGINS_WITH_YEAR).all():
-            column = column.str.to_datetime()
-        return as_timestamps(column.to_numpy()), None, None
-    except (ValueError, pl.exceptions.PolarsError):
-        rule = "no timestamp (all numbers, or all dates such as 2024-01-31 or 2024-01-31T12:00Z)"
-        return None, lambda text: not is_right(text), rule
