@@ -1,5 +1,7 @@
 """Columns of a table as arrays of ids, ratings, times and texts."""
 
+from contextlib import suppress
+
 import numpy as np
 import polars as pl
 
@@ -106,25 +108,41 @@ def _as_numbers(column):
     """Convert to numbers, which are None if one is wrong; also what is wrong, and the rule."""
     if column.dtype == pl.String and column.str.contains(_DECIMAL_COMMA).all():
         column = column.str.replace(",", ".", literal=True)
-    try:
-        values = column.cast(pl.Float64).to_numpy()
-    except pl.exceptions.PolarsError:
+    numbers = _cast(column)
+    if numbers is None:
         return None, lambda text: not is_number(text), "not a number"
-    if not (abs(values) <= _LARGEST).all():
+    if not (numbers.abs() <= _LARGEST).all():
         return None, lambda text: not is_number(text, _LARGEST), "not finite in float32"
-    return values, None, None
+    return numbers.to_numpy(), None, None
 
 
 def _as_times(column):
     """Convert to numbers or datetimes, as `_as_numbers` does."""
     is_right = is_date
-    try:
-        if column.dtype == pl.String and is_number(column[0] or ""):
-            is_right = is_number
-            column = column.cast(pl.Float64)
-        elif column.dtype == pl.String and column.str.contains(BEGINS_WITH_YEAR).all():
-            column = column.str.to_datetime()
-        return as_timestamps(column.to_numpy()), None, None
-    except (ValueError, pl.exceptions.PolarsError):
-        rule = "no timestamp (all numbers, or all dates such as 2024-01-31 or 2024-01-31T12:00Z)"
-        return None, lambda text: not is_right(text), rule
+    if column.dtype == pl.String:
+        is_right = is_number if is_number(column[0] or "") else is_date
+        column = _cast(column) if is_right is is_number else _as_dates(column)
+    if column is not None:
+        with suppress(ValueError):
+            return as_timestamps(column.to_numpy()), None, None
+    rule = "no timestamp (all numbers, or all dates such as 2024-01-31 or 2024-01-31T12:00Z)"
+    return None, lambda text: not is_right(text), rule
+
+
+def _cast(column):
+    """Make numbers, or None if one is wrong."""
+    # Not strictly, as some versions of polars die of the error that they would raise.
+    with suppress(pl.exceptions.PolarsError):
+        numbers = column.cast(pl.Float64, strict=False)
+        return None if numbers.is_null().any() else numbers
+    return None
+
+
+def _as_dates(column):
+    """Make datetimes of texts that begin with a year, or None if one is wrong."""
+    if not column.str.contains(BEGINS_WITH_YEAR).all():
+        return None
+    with suppress(pl.exceptions.PolarsError):
+        dates = column.str.to_datetime(strict=False)
+        return None if dates.is_null().any() else dates
+    return None

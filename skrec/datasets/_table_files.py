@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 import polars as pl
@@ -115,37 +115,52 @@ def _as_utf8(raw, encoding):
 
 def _read_parquet(path):
     frame = pl.read_parquet(path)
-    return _typed(frame, lambda: (f"row {number}" for number in range(1, len(frame) + 1)))
+    places = (f"row {number}" for number in range(1, len(frame) + 1))
+    return _typed(frame.columns, frame.get_columns(), places)
 
 
 def _read_json_lines(raw):
-    def lines():
-        numbered = enumerate(raw.split(b"\n"), 1)
-        return ((f"line {number}", line) for number, line in numbered if line.strip())
-
+    lines = raw.decode().split("\n")
+    filled = [line for line in lines if line.strip()]
     try:
-        frame = pl.read_ndjson(raw, infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        for place, line in lines():
+        # All at once, which is several times faster than one by one.
+        objects = json.loads(f"[{','.join(filled)}]", parse_constant=_refuse)
+        if len(objects) != len(filled) or set(map(type, objects)) != {dict}:
+            raise ValueError("not one object in each line")
+    except ValueError:
+        for number, line in enumerate(lines, 1):
             try:
-                if not isinstance(json.loads(line, parse_constant=_refuse), dict):
+                if line.strip() and type(json.loads(line, parse_constant=_refuse)) is not dict:
                     raise ValueError("each line must hold one JSON object")
-            except ValueError as fault:
-                raise ValueError(f"{place}: {fault}") from error
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
         raise
-    return _typed(frame, lambda: (place for place, _ in lines()))
+    names = list(dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, objects)))))
+    columns = [_series([entry.get(name) for entry in objects]) for name in names]
+    places = (f"line {number}" for number, line in enumerate(lines, 1) if line.strip())
+    return _typed(names, columns, places)
 
 
 def _refuse(constant):
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def _typed(frame, places):
+def _series(values):
+    """Make a column of numbers, or else one of text."""
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= {int, float} and all(abs(v) < 2**63 for v in values if type(v) is int):
+        return pl.Series(values, dtype=pl.Float64 if float in kinds else pl.Int64)
+    if kinds != {str}:
+        values = [v if v is None or type(v) is str else json.dumps(v) for v in values]
+    return pl.Series(values, dtype=pl.String)
+
+
+def _typed(names, columns, places):
     def rows():
-        for place, row in zip(places(), frame.iter_rows(), strict=True):
+        for place, row in zip(places, zip(*columns, strict=True), strict=True):
             yield place, ["" if entry is None else str(entry).strip() for entry in row]
 
-    return Table(frame.columns, frame.get_columns(), True, rows)
+    return Table(names, columns, True, rows)
 
 
 def _read_text(raw, separator, header, is_known):

@@ -495,7 +495,6 @@ def test_encodings(write):
             b'{"user":1,"item":2}\n\n{"user":2}',
             "the item is missing in 1 rows",
         ),
-        ("list.jsonl", b'{"user":[1],"item":2}', "hashable"),
         (
             "which.jsonl",
             b'{"x":1,"item":2}',
