@@ -93,7 +93,7 @@ _DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
 
 def _as_utf8(raw, encoding):
     """Decode and encode again, without a byte order mark."""
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise ValueError("it is empty")
     encoding = "utf-16" if raw.startswith(_UTF_16) else encoding
     try:
