@@ -32,9 +32,9 @@ from skrec._cli._output import on_terminal, print_json, table_rows, without_time
 def evaluate(file, min_rating, min_items_per_user, folds, metrics, as_json, **table):
     """Compare models on users unseen in training.
 
-    FILE is a table of user, item[, rating[, timestamp]]: .csv, .tsv, .txt, .dat or JSON lines
-    (each also with .gz), or .parquet. Columns are known by usual names (user, userId, item,
-    movieId, rating, timestamp, review, ...); if neither the user nor the item column is, they are taken in that order.
+    FILE is a table of user, item[, rating[, timestamp]]: .csv, .tsv or .txt (each also with
+    .gz), or .parquet. Columns are known by usual names (user, userId, item, movieId, rating,
+    timestamp, ...); if neither the user nor the item column is, they are taken in that order.
     Timestamps, and ratings that are known by their name, are left out with a note if they cannot
     be used and are not needed. Messages name lines of the file, or rows of a .parquet, from 1.
 

@@ -79,9 +79,9 @@ def recommend(
 ):
     """Recommend the best unseen items to the users of a file.
 
-    FILE is a table of user, item[, rating[, timestamp]]: .csv, .tsv, .txt, .dat or JSON lines
-    (each also with .gz), or .parquet. Columns are known by usual names (user, userId, item,
-    movieId, rating, timestamp, review, ...); if neither the user nor the item column is, they are taken in that order.
+    FILE is a table of user, item[, rating[, timestamp]]: .csv, .tsv or .txt (each also with
+    .gz), or .parquet. Columns are known by usual names (user, userId, item, movieId, rating,
+    timestamp, ...); if neither the user nor the item column is, they are taken in that order.
     Timestamps, and ratings that are known by their name, are left out with a note if they cannot
     be used and are not needed. Messages name lines of the file, or rows of a .parquet, from 1.
 
