@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, logsumexp, softmax
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -17,6 +17,10 @@ from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_interactions, check_k
 
+# An item that nobody has chosen counts as if a part of a user had.
+UNSEEN = 0.5
+# Users of whom the odds of new items are averaged.
+SOME_USERS = 1000
 # Counts above it are no longer exact in double precision.
 LARGEST_TOTAL = 1e15
 
@@ -60,6 +64,7 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     likelihood = "multinomial"
     _predicts_ratings = False
+    _no_update = None
 
     @fit_context
     def partial_fit(self, X, y=None, *, reviews=None):
@@ -81,9 +86,46 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         resume = hasattr(self, "n_iter_")
 
         def learn(rows):
-            self._train(rows, n_epochs=1, early_stopping=False, resume=resume, keep_optimizer=True)
+            self._make_a_pass(rows, resume)
 
         return self._learn(learn, X, reset=not resume)
+
+    def _make_a_pass(self, X, resume=True):
+        self._train(X, n_epochs=1, early_stopping=False, resume=resume, keep_optimizer=True)
+
+    def _update(self, change):
+        n_known = len(self.item_embeddings_)
+        if change.new.shape[1] > n_known:
+            odds = self._odds_of_new_items(change.old[:, :n_known], change.new[:, n_known:])
+            self._widen(change.new, n_known)
+            if odds is not None:
+                self._weights["output.bias"][n_known:] = odds
+        added, _ = change.added
+        if added.nnz:
+            self._make_a_pass(added)
+
+    @torch_state(training=True)
+    def _odds_of_new_items(self, known, new):
+        """Biases with which new items get as much probability as they have users; None: 0.
+
+        From 0, the bias of an item in the middle, they would be recommended to everybody.
+
+        Parameters
+        ----------
+        known, new : csr_array of shape (n_old_users, n_known), (n_users, n_new_items)
+        """
+        likelihood = self._options.get("likelihood", "multinomial")
+        totals = new.sum(axis=0, dtype=np.float64) + UNSEEN
+        if likelihood == "gaussian":
+            return None
+        if likelihood == "bernoulli":
+            return logit(totals / (new.shape[0] + 1))
+        n_users = min(known.shape[0], SOME_USERS)
+        some = known[np.linspace(0, known.shape[0] - 1, n_users).astype(int)]
+        partition = logsumexp(self._scores(self._scoring_module(), some), axis=1)
+        # An item of bias b is expected exp(b) times as often as this.
+        expected = new.shape[0] * np.mean(some.sum(axis=1, dtype=np.float64) * np.exp(-partition))
+        return np.log(totals / expected)
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.
