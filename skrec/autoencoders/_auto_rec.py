@@ -243,7 +243,7 @@ class AutoRec(FactorMixin, NeuralRatingMixin, BaseRecommender):
 
     @property
     def _no_update(self):
-        if self._based_on == "user":
+        if getattr(self, "_based_on", self.based_on) == "user":
             return None
         return "with based_on='item' it has weights for each training user"
 

@@ -96,35 +96,36 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
     def _update(self, change):
         n_known = len(self.item_embeddings_)
         if change.new.shape[1] > n_known:
-            odds = self._odds_of_new_items(change.old[:, :n_known], change.new[:, n_known:])
             self._widen(change.new, n_known)
-            if odds is not None:
+            if not self._predicts_ratings:
+                odds = self._odds_of_new_items(change.old, change.new[:, n_known:])
                 self._weights["output.bias"][n_known:] = odds
+                self._modules = {}
         added, _ = change.added
         if added.nnz:
             self._make_a_pass(added)
 
     @torch_state(training=True)
     def _odds_of_new_items(self, known, new):
-        """Biases with which new items get as much probability as they have users; None: 0.
+        """Biases that give new items as much probability as they have users.
 
         From 0, the bias of an item in the middle, they would be recommended to everybody.
 
         Parameters
         ----------
-        known, new : csr_array of shape (n_old_users, n_known), (n_users, n_new_items)
+        known : csr_array of shape (n_old_users, n_items)
+        new : csr_array of shape (n_users, n_new_items)
         """
-        likelihood = self._options.get("likelihood", "multinomial")
         totals = new.sum(axis=0, dtype=np.float64) + UNSEEN
-        if likelihood == "gaussian":
-            return None
-        if likelihood == "bernoulli":
+        if self._options.get("likelihood") == "bernoulli":
             return logit(totals / (new.shape[0] + 1))
-        n_users = min(known.shape[0], SOME_USERS)
-        some = known[np.linspace(0, known.shape[0] - 1, n_users).astype(int)]
-        partition = logsumexp(self._scores(self._scoring_module(), some), axis=1)
+        counts = known.sum(axis=1, dtype=np.float64)
+        users = np.flatnonzero(counts)
+        users = users[np.linspace(0, len(users) - 1, min(len(users), SOME_USERS)).astype(int)]
+        scores = self._scores(self._scoring_module(), known[users]).astype(np.float64)
+        partition = logsumexp(scores[:, : -new.shape[1]], axis=1)
         # An item of bias b is expected exp(b) times as often as this.
-        expected = new.shape[0] * np.mean(some.sum(axis=1, dtype=np.float64) * np.exp(-partition))
+        expected = new.shape[0] * np.mean(counts[users] * np.exp(-partition))
         return np.log(totals / expected)
 
     def predict(self, X, *, reviews=None):

@@ -139,9 +139,9 @@ def check_learned(model, found, expected):
     """
     differs = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max(initial=0))
     if differs.any():
+        item = np.argmax(differs)
         raise ValueError(
-            f"{type(model).__name__} was not fitted on `old`, or with other sample_weight: what "
-            f"it has learned of item {np.argmax(differs)} adds up to {found[differs][0]:g}, the rows "
-            f"of `old` to {expected[differs][0]:g}. Pass what it was fitted on, or fit again, "
-            "model.fit(new)."
+            f"{type(model).__name__} was not fitted on `old`, or with other sample_weight: item "
+            f"{item} adds up to {found[item]:g} in the model, to {expected[item]:g} in `old`. "
+            "Pass what it was fitted on, or fit again, model.fit(new)."
         )
