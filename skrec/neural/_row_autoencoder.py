@@ -109,7 +109,7 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
     def _odds_of_new_items(self, known, new):
         """Biases that give new items as much probability as they have users.
 
-        From 0, the bias of an item in the middle, they would be recommended to everybody.
+        0 would say nothing, as it is the other items that decide how much a bias counts.
 
         Parameters
         ----------
