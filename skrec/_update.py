@@ -27,8 +27,8 @@ def update(model, old, new, *, sample_weight=None):
     old : Interactions
         What the model was fitted on.
     new : Interactions
-        What holds now, such as ``old.update(tonight)`` makes it: users and items of `old` come
-        first, in their order.
+        What holds now, such as :meth:`Interactions.update` makes it of `old`: its users and items
+        come first, in their order.
     sample_weight : array-like of shape (n_users,), default=None
         Weights of the users of `new`, if the model was fitted with weights. Those of the users of
         `old` must be the same as then.
@@ -48,6 +48,7 @@ def update(model, old, new, *, sample_weight=None):
 
     See Also
     --------
+    Interactions.update : What holds now, from what came in.
     EASE.partial_fit : Adds users whom the model has not seen, by their rows alone.
 
     Examples
@@ -55,12 +56,13 @@ def update(model, old, new, *, sample_weight=None):
     >>> import skrec
     >>> from skrec import Interactions, Popularity
     >>> old = Interactions.from_arrays(["ann", "ann", "bob"], ["jam", "tea", "tea"])
-    >>> model = Popularity().fit(old.X)
-    >>> new = Interactions(
-    ...     [[1, 1, 1], [0, 1, 0], [0, 0, 1]], ["ann", "bob", "cem"], ["jam", "tea", "nuts"]
-    ... )
+    >>> model = Popularity().fit(old)
+    >>> tonight = Interactions.from_arrays(["ann", "cem"], ["nuts", "tea"])
+    >>> new = old.update(tonight)
     >>> skrec.update(model, old, new).popularity_
-    array([1., 2., 2.])
+    array([1., 3., 1.])
+    >>> model.feature_names_in_
+    array(['jam', 'tea', 'nuts'], dtype=object)
     """
     for name, interactions in (("old", old), ("new", new)):
         if not isinstance(interactions, Interactions):
@@ -79,17 +81,18 @@ def _check_prefix(kind, old_ids, new_ids):
     """Refuse ids that are missing, or that have moved."""
     if np.array_equal(old_ids, new_ids[: len(old_ids)]):
         return
-    missing = set(old_ids.tolist()).difference(new_ids.tolist())
+    old_list, new_list = old_ids.tolist(), new_ids.tolist()
+    known = set(new_list)
+    missing = [one for one in old_list if one not in known]
     if missing:
-        first = next(one for one in old_ids.tolist() if one in missing)
-        trouble = f"{len(missing)} {kind}s of `old` are missing in `new`, the first is {first!r}"
+        trouble = f"{kind}s of `old` are missing in `new` ({len(missing)}, first {missing[0]!r})"
     else:
-        moved = np.flatnonzero(old_ids != new_ids[: len(old_ids)])[0]
+        pairs = zip(new_list, old_list, strict=False)
+        found, wanted = next(pair for pair in pairs if pair[0] != pair[1])
         trouble = (
-            f"{kind}s of `old` stand in another order in `new`: at position {moved} "
-            f"{new_ids[moved]!r} instead of {old_ids[moved]!r}"
+            f"{kind}s of `old` stand in another order in `new` ({found!r} where {wanted!r} was)"
         )
     raise ValueError(
-        f"{trouble}. Make `new` with old.update(...), which keeps them, or fit again, "
+        f"{trouble}: make `new` with old.update(...), which keeps them, or fit again, "
         "model.fit(new)."
     )
