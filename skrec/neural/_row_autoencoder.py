@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from scipy.special import expit, logit, logsumexp, softmax
+from scipy.special import expit, softmax
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -17,9 +17,7 @@ from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_interactions, check_k
 
-# An item that nobody has chosen counts as if a part of a user had.
-UNSEEN = 0.5
-# Users of whom the odds of new items are averaged.
+# Users of whom one knows how an item stands with most.
 SOME_USERS = 1000
 # Counts above it are no longer exact in double precision.
 LARGEST_TOTAL = 1e15
@@ -98,35 +96,32 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         if change.new.shape[1] > n_known:
             self._widen(change.new, n_known)
             if not self._predicts_ratings:
-                odds = self._odds_of_new_items(change.old, change.new[:, n_known:])
-                self._weights["output.bias"][n_known:] = odds
+                levels = self._levels_of_new_items(change.old, change.new[:, n_known:])
+                self._weights["output.bias"][n_known:] = levels
                 self._modules = {}
         added, _ = change.added
         if added.nnz:
             self._make_a_pass(added)
 
     @torch_state(training=True)
-    def _odds_of_new_items(self, known, new):
-        """Biases that give new items as much probability as they have users.
+    def _levels_of_new_items(self, old, new):
+        """Biases that put new items where known ones that are as popular stand with most users.
 
-        0 would say nothing, as it is the other items that decide how much a bias counts.
+        With biases of their share of all choices they would stand above those: what most users
+        are recommended of the known items is what suits them, and a bias suits nobody.
 
         Parameters
         ----------
-        known : csr_array of shape (n_old_users, n_items)
+        old : csr_array of shape (n_old_users, n_items)
         new : csr_array of shape (n_users, n_new_items)
         """
-        totals = new.sum(axis=0, dtype=np.float64) + UNSEEN
-        if self._options.get("likelihood") == "bernoulli":
-            return logit(totals / (new.shape[0] + 1))
-        counts = known.sum(axis=1, dtype=np.float64)
-        users = np.flatnonzero(counts)
+        n_known = old.shape[1] - new.shape[1]
+        users = np.flatnonzero(np.diff(old.indptr))
         users = users[np.linspace(0, len(users) - 1, min(len(users), SOME_USERS)).astype(int)]
-        scores = self._scores(self._scoring_module(), known[users]).astype(np.float64)
-        partition = logsumexp(scores[:, : -new.shape[1]], axis=1)
-        # An item of bias b is expected exp(b) times as often as this.
-        expected = new.shape[0] * np.mean(counts[users] * np.exp(-partition))
-        return np.log(totals / expected)
+        scores = self._scores(self._scoring_module(), old[users])
+        levels = np.sort(np.median(scores[:, :n_known], axis=0))
+        counts = np.sort(old.sum(axis=0)[:n_known])
+        return np.interp(new.sum(axis=0), counts, levels)
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.

@@ -16,7 +16,6 @@ import pytest
 import torch
 from draws import check_means, check_variances
 from scipy import sparse
-from scipy.special import expit, logsumexp
 from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
@@ -577,25 +576,24 @@ def test_weights_of_a_wider_network_keep_what_stands_behind_the_items():
 
 
 @pytest.mark.parametrize("likelihood", ["multinomial", "bernoulli"])
-def test_new_items_start_with_the_probability_that_is_their_share(likelihood, X, monkeypatch):
+def test_new_items_start_where_known_ones_as_popular_stand(likelihood, X, monkeypatch):
     model = MultDAE(4, likelihood=likelihood, early_stopping=False, max_iter=20, random_state=0)
-    known, new = sparse.csr_array(X[:, :-2]), X.tolil()
+    known = sparse.csr_array(X[:, :-3])
     model.set_params(learning_rate=0.01).fit(known)
-    new[:, -1] = 0
-    new[:50, -1] = 1
-    new[:, -2] = 0
-    new = sparse.csr_array(new)
+    counts, levels = (
+        known.sum(axis=0),
+        np.median(model.predict(known[np.diff(known.indptr) > 0]), 0),
+    )
+    new = X.toarray()
+    for item, n_users in ((-3, 0), (-2, int(np.sort(counts)[5])), (-1, 101)):
+        new[:, item] = np.arange(101) < n_users
     monkeypatch.setattr(MultDAE, "_make_a_pass", lambda self, rows: None)
     update_rows(model, known, new)
-    model._weights["output.weight"][-2:] = 0  # which are random, and have the mean 0
-    scores = model.predict(new)
-    if likelihood == "bernoulli":
-        expected, n_more = expit(scores).mean(axis=0), 1
-    else:
-        odds = np.exp(scores - logsumexp(scores[:, :-2], axis=1, keepdims=True))
-        expected, n_more = (known.sum(axis=1)[:, None] * odds).mean(axis=0), 0
-    n_users = X.shape[0] + n_more
-    np.testing.assert_allclose(expected[-2:], [0.5 / n_users, 50.5 / n_users], rtol=1e-3)
+    lowest, as_popular, highest = model._weights["output.bias"][-3:]
+    assert lowest == pytest.approx(levels.min(), rel=1e-5)
+    same = np.sort(levels)[np.sort(counts) == np.sort(counts)[5]]
+    assert same.min() - 1e-5 <= as_popular <= same.max() + 1e-5
+    assert highest == pytest.approx(levels.max(), rel=1e-5)
 
 
 def test_an_update_makes_one_pass_over_changed_and_new_users(model, X):
