@@ -13,6 +13,7 @@ from . import (
     utils,
 )
 from ._rating_regressor import RatingRegressor
+from ._update import update
 from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
@@ -53,5 +54,6 @@ __all__ = [
     "neighbors",
     "networks",
     "text",
+    "update",
     "utils",
 ]
