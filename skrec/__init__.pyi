@@ -12,6 +12,7 @@ from . import (
     text,
     utils,
 )
+from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
@@ -45,6 +46,7 @@ __all__ = [
     "autoencoders",
     "base",
     "datasets",
+    "explain",
     "factorization",
     "inspection",
     "linear",
@@ -52,6 +54,8 @@ __all__ = [
     "model_selection",
     "neighbors",
     "networks",
+    "recommend",
+    "similar_items",
     "text",
     "utils",
 ]

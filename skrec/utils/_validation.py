@@ -49,7 +49,7 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
     if estimator is not None and not reset:
         _check_n_items(X, estimator, name)
         if item_ids is not None:
-            _check_item_ids(X, estimator, name)
+            check_item_ids(X, estimator, name)
     elif estimator is not None:
         refuse_long_table(X, name)
     if sparse.issparse(X):
@@ -96,7 +96,7 @@ def _check_n_items(X, estimator, name):
     )
 
 
-def _check_item_ids(X, estimator, name):
+def check_item_ids(X, estimator, name):
     """Compare the items of Interactions with those that the estimator was fitted on, if named."""
     fitted = getattr(estimator, "feature_names_in_", None)
     if fitted is None or np.array_equal(fitted, X.item_ids):
