@@ -89,6 +89,11 @@ def recommend(model, data=None, k=10, *, users=None, items=None, exclude=None, e
     if isinstance(final, RatingRegressor):
         _check_alone(final, steps, data)
         return final.recommend(users, k, **options)
+    if not hasattr(final, "predict"):
+        raise TypeError(
+            f"model must have predict, with a column for each item, but {final!r} has none: "
+            "choose a recommender."
+        )
     data, asked, X = _read_users(data, users, steps, final)
     k = check_k(k, n_items=data.shape[1])
     for name in ("items", "exclude"):
