@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skrec.utils._columns import (
+    ItemColumns,
     as_ids,
     as_texts,
     as_timestamps,
@@ -379,13 +380,20 @@ class Interactions(csr_array):
         Returns
         -------
         columns : ndarray of intp of shape (n_found,)
+            A subclass of it, by which the methods of models know indices from ids.
 
         Raises
         ------
         ValueError
             If one is not among :attr:`item_ids`.
+
+        Examples
+        --------
+        >>> from skrec import Interactions
+        >>> Interactions.from_arrays([1, 1], [30, 20]).columns([30])
+        ItemColumns([1])
         """
-        return find_ids(item_ids, self.item_ids, "item")
+        return find_ids(item_ids, self.item_ids, "item").view(ItemColumns)
 
     def reindex(self, item_ids):
         """Take these items as columns, in this order.

@@ -8,6 +8,10 @@ from numbers import Number
 import numpy as np
 
 
+class ItemColumns(np.ndarray):
+    """Column indices of items that were found by their ids, so that nobody takes them for ids."""
+
+
 def check_length(name, values, length, per):
     if values is not None and values.shape != (length,):
         raise ValueError(
