@@ -24,7 +24,12 @@ from skrec.metrics._ranking import coverage, gini
 from skrec.metrics._rating import mae, rmse
 from skrec.reviews import as_reviews
 from skrec.utils._compat import Interval, validate_params
-from skrec.utils._entry_splits import fold_in_split
+from skrec.utils._entry_splits import (
+    FOLD_IN,
+    checked_entries,
+    fold_in_split,
+    parse_fold_in,
+)
 from skrec.utils._validation import check_finite_number, check_interactions
 
 _BY_USER = {
@@ -40,7 +45,7 @@ _RATING = {"neg_rmse": rmse, "neg_mae": mae}
 
 _COMMON = {
     "metrics": [str, "array-like"],
-    "fold_in": [Interval(Real, 0, 1, closed="neither")],
+    "fold_in": FOLD_IN,
     "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
 }
 
@@ -68,8 +73,11 @@ def ranking_scorer(
         A name and a cut-off: "ndcg@k", "recall@k" (denominator ``min(k, n_relevant)``),
         "precision@k", "map@k", "mrr@k", "hit_rate@k", "coverage@k", "novelty@k" (popularity among
         the scored users' visible entries) and "neg_gini@k". Larger is better for all.
-    fold_in : float, default=0.8
-        Share of each row's entries that stays visible. Ignored when `y` is a matrix.
+    fold_in : float or str, default=0.8
+        What stays visible of each row: a share of its entries, or all but the latest with "last",
+        "last-5" or "last-20%", for which `X` has to be :class:`~skrec.Interactions` with
+        timestamps; see :func:`~skrec.model_selection.fold_in_split`. Ignored when `y` is a
+        matrix.
     relevance : float, default=None
         Smallest value of a relevant held-out entry. None means that every entry is relevant.
     rated_only : bool, default=False
@@ -141,8 +149,11 @@ def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
     ----------
     metrics : str or list of str, default="neg_rmse"
         "neg_rmse" or "neg_mae". Larger is better.
-    fold_in : float, default=0.8
-        Share of each row's entries that stays visible. Ignored when `y` is a matrix.
+    fold_in : float or str, default=0.8
+        What stays visible of each row: a share of its entries, or all but the latest with "last",
+        "last-5" or "last-20%", for which `X` has to be :class:`~skrec.Interactions` with
+        timestamps; see :func:`~skrec.model_selection.fold_in_split`. Ignored when `y` is a
+        matrix.
     random_state : int, default=0
         Controls which entries are hidden. Always a number, so that every model that is compared
         has to predict the same entries.
@@ -182,6 +193,7 @@ def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
 
 class _Scorer:
     def __init__(self, metrics, single, fold_in, random_state):
+        parse_fold_in(fold_in)
         self.metrics = metrics
         self.single = single
         self.fold_in = fold_in
@@ -201,7 +213,7 @@ class _Scorer:
         if reviews is not None:
             reviews = as_reviews(reviews, X, check_interactions(X))
         if np.ndim(y) == 2 or getattr(y, "ndim", 0) == 2:
-            fold_in, held_out = check_interactions(X), check_interactions(y, name="y")
+            fold_in, held_out = checked_entries(X), check_interactions(y, name="y")
             if held_out.shape != fold_in.shape:
                 raise ValueError(
                     f"A matrix y holds the held-out entries and must have the shape of X, "
@@ -211,6 +223,7 @@ class _Scorer:
             fold_in, held_out = fold_in_split(X, self.fold_in, random_state=self.random_state)
             if reviews is not None:  # the texts of what is to be found would tell
                 reviews = reviews.aligned_with(fold_in)
+            held_out = check_interactions(held_out)  # the ids of the fold-in suffice
         return self._measure(Predictor(estimator, X, reviews), fold_in, held_out)
 
     def set_score_request(self, **requests):
