@@ -41,6 +41,7 @@ _BY_USER = {
     "hit_rate": hit_rate_by_user,
 }
 _OF_LISTS = ("coverage", "novelty", "neg_gini")
+RANKING = (*_BY_USER, *_OF_LISTS)
 _RATING = {"neg_rmse": rmse, "neg_mae": mae}
 
 _COMMON = {
@@ -186,8 +187,13 @@ def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
     """
     single, names = _metric_names(metrics)
     for name in names:
+        if name.partition("@")[0] in RANKING:
+            raise ValueError(
+                f"{name!r} measures recommended lists, the metrics here predicted ratings: "
+                f"ranking_scorer({name!r}) is its scorer."
+            )
         if name not in _RATING:
-            raise ValueError(_unknown(name, list(_RATING)))
+            raise ValueError(_unknown(name, _near(name.lower(), _RATING), _RATING))
     return _RatingScorer({name: _RATING[name] for name in names}, single, fold_in, random_state)
 
 
@@ -310,11 +316,32 @@ def _metric_names(metrics):
     return single, names
 
 
+def as_scorer(scoring):
+    """Turn names of metrics into a scorer; anything else is returned as it is."""
+    if not isinstance(scoring, str | list | tuple):
+        return scoring
+    names = [scoring] if isinstance(scoring, str) else scoring
+    if names and all(name in _RATING for name in names):
+        return rating_scorer(scoring)
+    return ranking_scorer(scoring)
+
+
+def counts_every_entry(scorer):
+    """Whether a scorer takes every held-out entry for a hit, whatever its value."""
+    return isinstance(scorer, _RankingScorer) and scorer.relevance is None
+
+
 def _parse_ranking(name):
     metric, _, cutoff = name.partition("@")
-    known = [*_BY_USER, *_OF_LISTS]
-    if metric not in known:
-        raise ValueError(_unknown(metric, known))
+    if metric in _RATING:
+        raise ValueError(
+            f"{name!r} measures predicted ratings, the metrics here recommended lists: "
+            f"rating_scorer({metric!r}) is its scorer."
+        )
+    if metric not in RANKING:
+        near = _near(re.sub(r"[^a-z_].*", "", metric.lower()), RANKING)
+        cutoff = "".join(re.findall("[1-9][0-9]*", name)[:1]) or "10"
+        raise ValueError(_unknown(name, near and f"{near}@{cutoff}", RANKING))
     if not re.fullmatch("[1-9][0-9]{0,17}", cutoff):
         raise ValueError(
             f"{name!r} needs a cut-off of at least 1, of 18 digits at most, after an '@', for "
@@ -323,9 +350,12 @@ def _parse_ranking(name):
     return metric, int(cutoff)
 
 
-def _unknown(name, known):
-    near = get_close_matches(name.lower(), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+def _near(name, known):
+    return next(iter(get_close_matches(name, known, n=1)), None)
+
+
+def _unknown(name, near, known):
+    hint = f" Did you mean {near!r}?" if near else ""
     return f"Unknown metric {name!r}.{hint} The metrics are: {', '.join(known)}."
 
 

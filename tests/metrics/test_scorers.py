@@ -306,7 +306,7 @@ def test_pickle_clone_and_repr(halves):
         (lambda: ranking_scorer("ndgc@10"), "Unknown metric 'ndgc'. Did you mean 'ndcg'. The"),
         (
             lambda: ranking_scorer("xyz@1"),
-            r"Unknown metric 'xyz'\. The metrics are: ndcg, ",
+            r"Unknown metric 'xyz@1'\. The metrics are: ndcg, ",
         ),
         (lambda: ranking_scorer(["ndcg"]), "'ndcg' needs a cut-off .* for example 'ndcg@20'"),
         (lambda: ranking_scorer("ndcg@0"), "'ndcg@0' needs a cut-off of at least 1"),

@@ -176,7 +176,9 @@ def test_wrong_input(ratings):
     for wrong in ({}, [EASE()], EASE()):
         with pytest.raises(TypeError, match="estimators must be a non-empty dict of names"):
             compare_recommenders(wrong, ratings)
-    with pytest.raises(TypeError, match="use ranking_scorer.*got 'neg_mean_squared_error'"):
+    with pytest.raises(TypeError, match="use names of metrics, .*ranking_scorer.*got <function"):
+        compare_recommenders(MODELS, ratings, scoring=lambda model, X, y=None: 0.0)
+    with pytest.raises(ValueError, match="Unknown metric 'neg_mean_squared_error'"):
         compare_recommenders(MODELS, ratings, scoring="neg_mean_squared_error")
 
 
