@@ -5,16 +5,20 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skrec.metrics._hits import (
     average,
+    average_popularity_by_user,
     average_precision_by_user,
+    diversity_by_user,
     find_hits,
     hit_rate_by_user,
     ndcg_by_user,
     novelty_by_user,
+    popularity_of,
     precision_by_user,
     recall_by_user,
     reciprocal_rank_by_user,
@@ -40,7 +44,7 @@ _BY_USER = {
     "mrr": reciprocal_rank_by_user,
     "hit_rate": hit_rate_by_user,
 }
-_OF_LISTS = ("coverage", "novelty", "neg_gini")
+_OF_LISTS = ("coverage", "novelty", "diversity", "neg_popularity", "neg_gini")
 RANKING = (*_BY_USER, *_OF_LISTS)
 _RATING = {"neg_rmse": rmse, "neg_mae": mae}
 
@@ -72,8 +76,9 @@ def ranking_scorer(
     ----------
     metrics : str or list of str, default="ndcg@100"
         A name and a cut-off: "ndcg@k", "recall@k" (denominator ``min(k, n_relevant)``),
-        "precision@k", "map@k", "mrr@k", "hit_rate@k", "coverage@k", "novelty@k" (popularity among
-        the scored users' visible entries) and "neg_gini@k". Larger is better for all.
+        "precision@k", "map@k", "mrr@k", "hit_rate@k", "coverage@k", "neg_gini@k", and, by the
+        scored users' visible entries, "novelty@k", "neg_popularity@k" (minus
+        :func:`~skrec.metrics.average_popularity`) and "diversity@k". Larger is better for all.
     fold_in : float or str, default=0.8
         What stays visible of each row: a share of its entries, or all but the latest with "last",
         "last-5" or "last-20%", for which `X` has to be :class:`~skrec.Interactions` with
@@ -266,7 +271,7 @@ class _RankingScorer(_Scorer):
         self.rated_only = rated_only
 
     def _measure(self, predictor, fold_in, held_out):
-        n_users, n_items = held_out.shape
+        n_items = held_out.shape[1]
         longest = min(n_items, max(k for _, k in self.metrics.values()))
         if self.rated_only:
             recommended = _rank_entries(
@@ -282,9 +287,13 @@ class _RankingScorer(_Scorer):
             elif metric == "neg_gini":
                 scores[name] = -gini(recommended, n_items, k)
             else:
+                lists = recommended[:, :k]
                 if metric == "novelty":
-                    counts = np.bincount(fold_in.indices, minlength=n_items)
-                    values = novelty_by_user(recommended[:, :k], (counts + 1) / (n_users + 1))
+                    values = novelty_by_user(lists, popularity_of(fold_in, smoothing=1))
+                elif metric == "neg_popularity":
+                    values = -average_popularity_by_user(lists, popularity_of(fold_in))
+                elif metric == "diversity":
+                    values = diversity_by_user(lists, csr_array(fold_in.T))
                 else:
                     values = np.where(hits.counts, _BY_USER[metric](hits, k), np.nan)
                 per_user[name] = values
@@ -347,6 +356,8 @@ def _parse_ranking(name):
             f"{name!r} needs a cut-off of at least 1, of 18 digits at most, after an '@', for "
             f"example '{metric}@20'."
         )
+    if metric == "diversity" and cutoff == "1":
+        raise ValueError(f"{name!r} is of single items: lists of two have a diversity.")
     return metric, int(cutoff)
 
 

@@ -40,8 +40,8 @@ class Comparison(dict):
     >>> table = compare_recommenders(models, likes, cv=3, scoring="ndcg@10")
     >>> table.to_frame("pandas")[["model", "metric", "mean"]].round(2)
             model   metric  mean
-    0        EASE  ndcg@10  0.29
-    1  popularity  ndcg@10  0.16
+    0        EASE  ndcg@10  0.30
+    1  popularity  ndcg@10  0.15
     """
 
     backend = None

@@ -60,7 +60,8 @@ class TimeSplit(BaseCrossValidator):
 
     _parameter_constraints = {
         "n_splits": [Interval(Integral, 1, None, closed="left")],
-        "test_size": [Interval(Real, 0, None, closed="neither"), timedelta, np.timedelta64],
+        # In this order: NumPy counts its timedelta64 among the integers.
+        "test_size": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(self, n_splits=1, test_size=0.2):
