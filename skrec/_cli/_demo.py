@@ -15,6 +15,7 @@ from skrec._cli._trials import Clock, Fold
 from skrec._model_table import MODELS
 from skrec.datasets import load_movielens_small
 from skrec.metrics import ranking_scorer, rating_scorer
+from skrec.utils._answers import largest_shares
 from skrec.utils._progress import progress_bar
 
 METRICS = ["ndcg@100", "recall@20", "recall@50"]
@@ -174,11 +175,8 @@ def reasons(model, row, items, n_reasons=3):
     (contributions,) = model.explain(row, items)
     found = []
     for line in contributions:
-        speaking_for = np.maximum(line.data, 0)
-        best = np.argsort(-speaking_for, kind="stable")[:n_reasons]
-        best = best[speaking_for[best] > 0]
-        shares = speaking_for[best] / speaking_for.sum()
-        found.append(list(zip(line.indices[best].tolist(), shares.tolist(), strict=True)))
+        best, shares = largest_shares(line.indices, line.data, n_reasons)
+        found.append(list(zip(best.tolist(), shares.tolist(), strict=True)))
     return found
 
 

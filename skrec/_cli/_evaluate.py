@@ -118,7 +118,7 @@ def evaluate(
     if plot_file is not None:
         check_plot(plot_file)
     rows = list({name.lower(): find_row(name) for name in model_names}.values())
-    data, _ = load(file, min_rating, **table)
+    data = load(file, min_rating, **table)
     tasks = tasks_of(data, min_rating, rows, metrics)
     able = [row for task in tasks for row in task.rows]
     settings = settings_of(able, params, data.X.nnz, bool(rows))

@@ -53,7 +53,7 @@ def fit(context, file, min_rating, model_name, params, tuned, budget, out, **tab
         raise click.UsageError(f"--out {out}: there is no such folder")
     if budget is not None and not tuned:
         raise click.UsageError("--budget is the time for --tune; add it, or leave out --budget")
-    data, _ = load(file, min_rating, **table)
+    data = load(file, min_rating, **table)
     setting, learned = _learning.setting_of(
         file, data, min_rating, model_name or "EASE", params, tuned, budget or TUNING_BUDGET
     )

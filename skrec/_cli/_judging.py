@@ -93,7 +93,13 @@ def prepare(task, file, min_items_per_user, folds, time_split):
         parts = list(TimeSplit(n_splits=folds, test_size=TEST_SHARE).partitions(data))
     except ValueError as error:
         raise click.UsageError(f"{file}: --time-split: {error}") from error
-    return task, [Fold(part.train, part.fold_in, part.held_out) for part in parts]
+    return task, [_future(part) for part in parts]
+
+
+def _future(part):
+    """Learn from the users who were there before, and judge by those who come after."""
+    known, judging = (np.flatnonzero(np.diff(side.indptr)) for side in (part.train, part.held_out))
+    return Fold(part.train[known], part.fold_in[judging], part.held_out[judging])
 
 
 def judge(task, settings, folds, tuned, clock):

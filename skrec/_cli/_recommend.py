@@ -125,7 +125,7 @@ def recommend(
             ("--candidates", candidates_file),
         ]
     )
-    data, _ = load(file, min_rating, **table)
+    data = load(file, min_rating, **table)
     if model_file is None:
         setting, learned = _learning.setting_of(
             file, data, min_rating, model_name or "EASE", params, tuned, budget or TUNING_BUDGET
