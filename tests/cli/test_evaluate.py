@@ -373,7 +373,7 @@ def test_warnings_of_models_are_notes_of_one_line(write, monkeypatch):
         (["--min-rating", "1e300"], ["only 0 of 40 users"]),
         (["--min-rating", 6], ["only 0 of 40 users", "rated 6 or more"]),
         (["--duplicates", "first"], ["--duplicates", "'first'"]),
-        (["--metric", "ndgc@10"], ["--metric", "Did you mean 'ndcg'?"]),
+        (["--metric", "ndgc@10"], ["--metric", "Did you mean 'ndcg@10'?"]),
         (["--metric", "ndcg"], ["--metric", "cut-off"]),
         (["--metric", "rmse", "--min-rating", 3], ["--metric rmse", "--min-rating makes choices"]),
         (["--metric", "rmse", "--model", "EASE"], ["--metric rmse", "EASE", "leave out one"]),
