@@ -20,6 +20,8 @@ def main_job():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("skrec._cli._demo.RANKERS", ("Popularity", "EASE"))
         patch.setattr("skrec._cli._demo.RATERS", ("BiasBaseline", "PMF"))
+        grid = {"l2": [100, 500], "dropout": [0, 0.6]}
+        patch.setitem(MODELS, "EASE", dataclasses.replace(MODELS["EASE"], search=grid))
         return run_json("demo")
 
 
@@ -88,7 +90,8 @@ def test_main_job_tunes(main_job):
 def test_the_quickest_of_the_models_that_are_not_clearly_worse():
     def comparison(*rows):
         names = ("model", "metric", "mean", "p_value", "fit_time")
-        return {name: np.array(column) for name, column in zip(names, zip(*rows), strict=True)}
+        columns = zip(names, zip(*rows, strict=True), strict=True)
+        return {name: np.array(column) for name, column in columns}
 
     rows = [
         ("a", "ndcg@100", 0.4, np.nan, 9.0),
