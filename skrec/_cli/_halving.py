@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 
 def grid(settings):
-    """List the settings of a search, those of all models in turn; each model's own comes first.
+    """List the settings of a search, model by model; each model's own comes first.
 
     Parameters
     ----------
@@ -60,21 +60,15 @@ def grid(settings):
     candidates : list of Setting
     """
     rng = np.random.default_rng(0)
-    by_model = []
+    candidates = []
     for setting in settings:
         free = {k: v for k, v in setting.row.search.items() if k not in setting.changes}
         points = list(ParameterGrid(free)) if free else []
         points = [points[at] for at in rng.permutation(len(points))]
         own = setting.make().get_params(deep=False)
         others = [point for point in points if any(own[k] != v for k, v in point.items())]
-        by_model.append([setting, *(setting.with_changes(point) for point in others)])
-    longest = max(map(len, by_model))
-    return [
-        candidates[turn]
-        for turn in range(longest)
-        for candidates in by_model
-        if turn < len(candidates)
-    ]
+        candidates += [setting, *(setting.with_changes(point) for point in others)]
+    return candidates
 
 
 def rungs(n_train):
@@ -89,8 +83,9 @@ def search(settings, X, scoring, metric, clock):
     """Find good settings within a time.
 
     A fifth of the users judges. Each rung has twice as many of the others to learn from as the
-    one before, and gets an equal share of the time that is left; where that is too little for
-    all, the settings that come last, or take longest, are left out. The better half goes on.
+    one before, and gets an equal share of the time that is left, which the models share equally;
+    where that is too little for all, the settings that come last, or take longest, are left out.
+    The better half goes on.
 
     Parameters
     ----------
@@ -151,28 +146,33 @@ def search(settings, X, scoring, metric, clock):
 
 
 def _affordable(candidates, fold, scoring, clock, reached, growth, left_out, title):
-    """Yield settings and their trials, but for those that would take longer than is left."""
-    seconds = {}  # by model, of this rung
+    """Yield settings and their trials, but for those that would take longer than is left.
+
+    Each model gets the same share of the time; what it leaves is for those after it.
+    """
+    by_model = {}
+    for setting in candidates:
+        by_model.setdefault(setting.row.name, []).append(setting)
     with progress_bar(
         desc=title, total=len(candidates), unit="fit", leave=False, disable=None
     ) as bar:
-        for setting in candidates:
-            bar.update()
-            model = setting.row.name
-            if setting.name in reached:
-                expected = growth * reached[setting.name].seconds
-            else:
-                expected = np.mean(seconds[model]) if model in seconds else 0
-            if (seconds or reached) and expected >= clock.left():
-                left_out.setdefault(model, "no time was left; a larger --budget gives it some")
-                continue
-            try:
-                trial = run_trial(setting, fold, scoring)
-            except Refused as refused:
-                left_out[model] = str(refused)
-                continue
-            seconds.setdefault(model, []).append(trial.seconds)
-            best = max(reached.values(), key=lambda at: (at.n_users, at.score), default=None)
-            if best is not None:
+        for number, (model, settings) in enumerate(by_model.items()):
+            share = clock.part(1 / (len(by_model) - number))
+            seconds = []
+            for setting in settings:
+                bar.update()
+                expected = np.mean(seconds) if seconds else 0
+                if setting.name in reached:
+                    expected = growth * reached[setting.name].seconds
+                if reached and expected >= share.left():
+                    left_out.setdefault(model, "no time was left; a larger --budget gives it some")
+                    continue
+                try:
+                    trial = run_trial(setting, fold, scoring)
+                except Refused as refused:
+                    left_out[model] = str(refused)
+                    continue
+                seconds.append(trial.seconds)
+                yield setting, trial
+                best = max(reached.values(), key=lambda at: (at.n_users, at.score))
                 bar.set_postfix_str(f"best so far {best.setting.name}")
-            yield setting, trial

@@ -28,12 +28,12 @@ def test_rungs_double_up_to_all_users():
     assert len(_halving.rungs(10**6)) == _halving.MOST_RUNGS
 
 
-def test_the_grid_takes_models_in_turn_and_keeps_what_is_set():
+def test_the_grid_begins_with_the_model_as_it_is_and_keeps_what_is_set():
     names = [one.name for one in _halving.grid(settings("Popularity", "EASE", "RP3beta"))]
-    assert names[:3] == ["Popularity", "EASE", "RP3beta"]
-    assert names[3].startswith("EASE(") and names[4].startswith("RP3beta(")
+    assert names[:2] == ["Popularity", "EASE"]
     n_ease = len(MODELS["EASE"].search["l2"]) * len(MODELS["EASE"].search["dropout"])
     assert sum(name.startswith("EASE") for name in names) == n_ease  # its own is among them
+    assert names[1 + n_ease] == "RP3beta"
     assert len(set(names)) == len(names)
     few = _halving.grid(settings("EASE", params=["l2=7"]))
     assert {one.changes["l2"] for one in few} == {7}
@@ -98,10 +98,22 @@ def test_what_takes_too_long_is_left_out(choices, monkeypatch):
     found = _halving.search(
         settings("EASE", "RP3beta"), choices, SCORING, "ndcg@10", _trials.Clock(100)
     )
-    # One of the slow ones is tried; it is the best of its rung, but none can go on.
+    # One of the slow ones is tried; it is the best of its rung, but cannot go on.
     assert found.best[0].setting.row.name == "EASE" and found.best[0].n_users == 32
     assert found.best[1].setting.name == "RP3beta" and found.best[1].n_users == 8
     assert found.n_tried == 16 and found.left_out == {}
+
+
+def test_a_slow_model_leaves_the_grids_of_quick_ones_alone(choices, monkeypatch):
+    left = iter([1.0] * 20 + [0.0] * 100)
+    monkeypatch.setattr(_trials.Clock, "left", lambda self: next(left))
+    monkeypatch.setattr(
+        _halving, "run_trial", lambda *args: _trials.Trial({"ndcg@10": 0.0}, {}, 0.0, 0.0)
+    )
+    both = settings("EASE", "RP3beta")
+    found = _halving.search(both, choices, SCORING, "ndcg@10", _trials.Clock(1))
+    tried = [reached.setting.row.name for reached in found.best]
+    assert tried == ["EASE", "RP3beta"] and 15 < found.n_tried < found.n_settings
 
 
 def test_refusals_leave_a_model_out(choices, monkeypatch):
