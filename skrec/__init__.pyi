@@ -12,6 +12,7 @@ from . import (
     text,
     utils,
 )
+from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
@@ -46,6 +47,7 @@ __all__ = [
     "autoencoders",
     "base",
     "datasets",
+    "explain",
     "factorization",
     "inspection",
     "linear",
@@ -53,6 +55,8 @@ __all__ = [
     "model_selection",
     "neighbors",
     "networks",
+    "recommend",
+    "similar_items",
     "text",
     "update",
     "utils",

@@ -20,6 +20,7 @@ FLOORS = [
     {"linear", "neighbors", "factorization", "autoencoders", "networks", "text"},
     {"_rating_regressor", "_update"},
     {"inspection", "_model_table"},
+    {"_decisions"},
     {"_cli"},
     {"__init__", "__main__"},
 ]

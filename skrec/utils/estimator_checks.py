@@ -309,6 +309,43 @@ def check_candidate_items(estimator):
         np.testing.assert_array_equal(indices, np.c_[expected, np.full(len(expected), -1)])
 
 
+def check_rules_of_each_user(estimator):
+    """Candidates and forbidden items, of all users or of each, filter the list of all items."""
+    model, X = _fitted(estimator)
+    X = X[np.r_[: X.shape[0], 1, 1, 0]]  # equal rows have rules of their own
+    n_items, rng = X.shape[1], np.random.default_rng(6)
+    candidates, forbidden = (rng.random(X.shape) < share for share in (0.6, 0.3))
+    candidates[2] = False
+    counts = sparse.csr_array(3 * candidates)
+    counts.data[::4] = 0  # a stored zero is no candidate
+    few, none = np.isin(np.arange(n_items), [2, 9, 7]), np.zeros(n_items, dtype=bool)
+    rules = [
+        ({"items": candidates}, candidates),
+        ({"items": counts}, counts.toarray() > 0),
+        ({"exclude": sparse.coo_array(forbidden)}, ~forbidden),
+        ({"exclude": few}, ~few),
+        ({"items": candidates, "exclude": np.array([9, 2, 7], np.uint8)}, candidates & ~few),
+        ({"items": [2, 9, 7], "exclude": forbidden}, few & ~forbidden),
+        ({"exclude": []}, ~none),
+        ({"exclude": none}, ~none),
+        ({"exclude": range(n_items)}, none),
+    ]
+    everything, scores = model.recommend(X, k=n_items, exclude_seen=False, return_scores=True)
+    for number, (rule, allowed) in enumerate(rules):
+        allowed = np.take_along_axis(np.broadcast_to(allowed, X.shape), everything, axis=1)
+        options = {"exclude_seen": number % 2 == 1, "return_scores": True, **rule}
+        indices, best = model.recommend(X, k=4, **options)
+        for user in range(X.shape[0]):
+            kept = allowed[user]
+            if options["exclude_seen"]:
+                kept = kept & ~np.isin(everything[user], X[[user]].indices)
+            expected = everything[user][kept][:4]
+            padded = np.append(expected, [-1] * (4 - len(expected)))
+            np.testing.assert_array_equal(indices[user], padded)
+            _assert_same(best[user][: len(expected)], scores[user][kept][:4])
+            assert np.isneginf(best[user][len(expected) :]).all()
+
+
 def check_input_formats(estimator):
     """Every sparse format, dense arrays and data frames give the same scores."""
     model, X = _fitted(estimator)
@@ -517,6 +554,11 @@ def check_error_messages(estimator):
         _assert_raises(
             ValueError, "items must be a non-empty", model.recommend, X, 2, items=nothing
         )
+    outside = f"exclude must lie in [0, {n_items - 1}]"
+    _assert_raises(ValueError, outside, model.recommend, X, 2, exclude=[-1])
+    for name in ("items", "exclude"):
+        other = {name: X[:, 1:]}
+        _assert_raises(ValueError, f"{name} must have the shape of X", model.recommend, X, **other)
 
 
 def check_score(estimator):
@@ -748,6 +790,7 @@ CHECKS = [
     check_recommend_sorts,
     check_seen_items_are_left_out,
     check_candidate_items,
+    check_rules_of_each_user,
     check_input_formats,
     check_float32,
     check_input_is_not_touched,
