@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 import skrec
-from skrec import EnhancedVAE, MultDAE, MultVAE, RecVAE
+from skrec import VAEBMF, DeepLatentFactor, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from skrec._model_table import MODELS
 from skrec.metrics import ranking_scorer
 from skrec.neural._weights import load_optimizer, optimizer_arrays
@@ -540,3 +540,16 @@ def test_wrong_parameters_and_data_are_named(X):
         fit(MultVAE(hidden_layer_sizes=(16,)), np.eye(20, 21))
     with pytest.raises(ValueError, match="'likelihood' parameter of EnhancedVAE"):
         fit(EnhancedVAE(likelihood="gaussian"))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MultVAE(hidden_layer_sizes=600),
+        VAEBMF(joint_layer_sizes=600),
+        DeepLatentFactor(interaction_layer_sizes=np.int64(600)),
+    ],
+)
+def test_a_single_width_is_told_to_be_a_tuple(model):
+    with pytest.raises(ValueError, match=r"_layer_sizes' parameter of .* such as \(600,\), got"):
+        model.fit(np.eye(5))
