@@ -95,8 +95,8 @@ class TimeSplit(BaseCrossValidator):
             Pairs of user and item, as of :class:`~skrec.RatingRegressor`.
         y : object, default=None
             Ignored.
-        groups : array-like of shape (n_ratings,)
-            The time of each row: numbers or datetimes.
+        groups : array-like of shape (n_ratings,), default=None
+            The time of each row, numbers or datetimes. It has to be given.
 
         Yields
         ------
@@ -180,7 +180,6 @@ class TimeSplit(BaseCrossValidator):
 
 def _start(ascending, test_size, n_periods):
     """Position, among ascending times, where the last so many periods begin."""
-    # NumPy counts its timedelta64 among the integers.
     is_number = isinstance(test_size, Real) and not isinstance(test_size, np.timedelta64)
     if is_number and test_size < 1:
         n_train = int(len(ascending) * (1 - n_periods * fraction(test_size)))
