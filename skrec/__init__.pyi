@@ -14,6 +14,7 @@ from . import (
 )
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
+from ._update import update
 from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
@@ -57,5 +58,6 @@ __all__ = [
     "recommend",
     "similar_items",
     "text",
+    "update",
     "utils",
 ]

@@ -94,6 +94,11 @@ class BaseRecommender(BaseEstimator):
     makes of those something that is cut by rows, such as a sparse matrix; the block's part of it
     is the second argument of ``_score_rows``, if there are reviews.
 
+    A model for :func:`skrec.update` sets ``_no_update = None`` and writes ``_update(change)``. The
+    change has the rows that it was fitted on, ``change.old``, those that it is to be fitted on,
+    ``change.new``, and which differ: ``change.removed`` and ``change.added``. All have as many
+    columns as there are items now, which may be more than before.
+
     If the estimator has an ``n_jobs`` parameter, it sets the number of threads.
 
     Parameters and attributes that a subclass does not document are taken from the docstrings of
@@ -101,6 +106,8 @@ class BaseRecommender(BaseEstimator):
     """
 
     _parameter_constraints: dict = {}
+    # Why `update` refuses; None where there is an `_update`.
+    _no_update = "it cannot exchange what it has learned of a user"
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -150,7 +150,10 @@ def _as_datetime64(moment):
 
 
 def as_texts(reviews):
-    texts = ["" if is_null(text) else text for text in np.asarray(reviews, dtype=object)]
+    texts = [
+        "" if not isinstance(text, str) and is_null(text) else text
+        for text in np.asarray(reviews, dtype=object)
+    ]
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(

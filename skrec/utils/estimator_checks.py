@@ -21,6 +21,8 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skrec.utils._changes import update_rows
+
 __all__ = ["check_recommender", "parametrize_with_recommender_checks"]
 
 
@@ -141,6 +143,10 @@ def _has_way_to_pairs(estimator):
     method = getattr(type(estimator), "_score_pairs", None)
     from_rows = getattr(method, "__qualname__", "") == "RatingMixin._score_pairs"
     return _tags(estimator).rates_pairs and not from_rows
+
+
+def _can_be_updated(estimator):
+    return getattr(estimator, "_no_update", "") is None
 
 
 def _uses_torch(estimator):
@@ -454,6 +460,40 @@ def check_partial_fit_makes_a_pass(estimator):
     assert not np.allclose(anew, after)
 
 
+@_applies_where(_can_be_updated)
+def check_update_replaces_and_widens(estimator):
+    """Updates take in changed and new users, and new items, and where they fail change nothing.
+
+    Where no random numbers are drawn, they come to what one fit on all that holds now makes.
+    """
+    new = _data(estimator)
+    states = new[:20, :9].tolil(), new[:26, :10].tolil(), new
+    for state in states[:2]:
+        state[5, 7:] = 0  # as if they came in later
+        state[9] = state[2]
+        state[4, 8] = 0 if state[4, 8] else 1
+    states = [sparse.csr_array(state) for state in states]
+    models = [_quick(estimator).fit(states[0]) for _ in range(2)]
+    before = models[0].predict(states[0])
+    for model in models:
+        for one, next_one in zip(states, states[1:], strict=False):
+            assert update_rows(model, one, next_one) is model
+            assert model.n_features_in_ == next_one.shape[1]
+    model, again = models
+    after = model.predict(new)
+    assert after.shape == new.shape
+    assert np.isfinite(after).all()
+    np.testing.assert_array_equal(again.predict(new), after)
+    assert not np.allclose(after[:20, :9], before)
+    if not _is_seeded(estimator):
+        _assert_same(after, _quick(estimator).fit(new).predict(new))
+    broken = sparse.vstack([new, new[:1]], format="csr")
+    broken.data[-1] = np.nan
+    _assert_raises(ValueError, "NaN", update_rows, model, new, broken)
+    np.testing.assert_array_equal(model.predict(new), after)
+    np.testing.assert_array_equal(update_rows(model, new, new).predict(new), after)
+
+
 @_applies_where(_is_personalized)
 def check_withheld_block_is_recovered(estimator):
     """Two groups of users and items: the withheld entries of a user's own block come first."""
@@ -760,6 +800,7 @@ CHECKS = [
     check_threads_and_blocks,
     check_partial_fit_adds,
     check_partial_fit_makes_a_pass,
+    check_update_replaces_and_widens,
     check_withheld_block_is_recovered,
     check_failed_fit_loses_nothing,
     check_error_messages,
@@ -789,6 +830,7 @@ CHECKS_OF_VARIANTS = [
     check_threads_and_blocks,
     check_partial_fit_adds,
     check_partial_fit_makes_a_pass,
+    check_update_replaces_and_widens,
     check_withheld_block_is_recovered,
     check_clip,
     check_rating_units,
