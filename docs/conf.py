@@ -56,7 +56,7 @@ extlinks = {
 autosummary_generate = True
 autodoc_default_options = {
     # What scikit-learn adds to every estimator is in its own documentation.
-    "inherited-members": "BaseEstimator, BaseCrossValidator, dict",
+    "inherited-members": "BaseEstimator, BaseCrossValidator, csr_array, dict",
     "exclude-members": "get_metadata_routing, set_output, set_fit_request, "
     "set_partial_fit_request, set_predict_request, set_score_request",
     "member-order": "bysource",

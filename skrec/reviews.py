@@ -287,7 +287,8 @@ def as_reviews(reviews, X, entries):
 
     Parameters
     ----------
-    reviews : Reviews, array-like of str, or matrix of shape (n_entries, n_terms)
+    reviews : Reviews, array-like of str, matrix of shape (n_entries, n_terms), or None
+        None stands for those of `X`, if it is `Interactions` that has some.
     X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
         As the caller gave it.
     entries : csr_array of shape (n_users, n_items)
@@ -295,13 +296,17 @@ def as_reviews(reviews, X, entries):
 
     Returns
     -------
-    reviews : Reviews
+    reviews : Reviews or None
 
     Raises
     ------
     ValueError
         If an entry has no review, or a review no entry.
     """
+    if reviews is None:
+        if not isinstance(X, Interactions) or X.reviews is None:
+            return None
+        reviews = X.reviews
     if not isinstance(reviews, Reviews):
         # Sorting the columns of X would lose the order of the documents.
         reviews = Reviews.from_documents(X if issparse(X) else entries, reviews)

@@ -368,7 +368,8 @@ def test_refused_duplicates():
 
 
 def test_dropped_items_are_no_duplicates():
-    found = Interactions.from_arrays([0, 0, 0], ["x", "x", "y"], item_ids=["y"])
+    with pytest.warns(UserWarning, match="2 of 3 rows .* such as 'x'"):
+        found = Interactions.from_arrays([0, 0, 0], ["x", "x", "y"], item_ids=["y"])
     assert found.X.toarray().tolist() == [[1]]
 
 
@@ -378,7 +379,8 @@ def test_dropped_items_are_no_duplicates():
 @pytest.mark.parametrize("frame", FRAMES)
 def test_vocabulary(frame):
     table = FRAMES[frame]({"user": [1, 1, 2, 3], "item": ["b", "new", "new", "a"]})
-    found = Interactions.from_frame(table, item_ids=["c", "b", "a"], item_names={"a": "A"})
+    with pytest.warns(UserWarning, match="2 of 4 rows .* dropped.*reindex"):
+        found = Interactions.from_frame(table, item_ids=["c", "b", "a"], item_names={"a": "A"})
     assert found.item_ids.tolist() == ["c", "b", "a"]
     assert found.item_names.tolist() == ["c", "b", "A"]
     assert found.user_ids.tolist() == [1, 2, 3]
@@ -388,14 +390,15 @@ def test_vocabulary(frame):
 
 
 def test_vocabulary_carries_timestamps_and_reviews():
-    found = Interactions.from_arrays(
-        [1, 1, 2],
-        [9, 8, 9],
-        [3, 4, 5],
-        timestamps=[1, 2, 3],
-        reviews=["x", "y", "z"],
-        item_ids=np.array([9, 7]),
-    )
+    with pytest.warns(UserWarning, match="dropped"):
+        found = Interactions.from_arrays(
+            [1, 1, 2],
+            [9, 8, 9],
+            [3, 4, 5],
+            timestamps=[1, 2, 3],
+            reviews=["x", "y", "z"],
+            item_ids=np.array([9, 7]),
+        )
     assert found.X.toarray().tolist() == [[3, 0], [5, 0]]
     assert found.timestamps.tolist() == [1, 3]
     assert found.reviews.tolist() == ["x", "z"]
@@ -403,7 +406,8 @@ def test_vocabulary_carries_timestamps_and_reviews():
 
 def test_vocabulary_of_dates_in_another_unit():
     days = np.array(["2021-01-01", "2020-01-01", "2020-01-03"], "M8[ns]")
-    found = Interactions.from_arrays([1, 2, 3], days, item_ids=days[:2].astype("M8[D]"))
+    with pytest.warns(UserWarning, match="dropped"):
+        found = Interactions.from_arrays([1, 2, 3], days, item_ids=days[:2].astype("M8[D]"))
     assert found.X.toarray().tolist() == [[1, 0], [0, 1], [0, 0]]
 
 
@@ -417,7 +421,10 @@ def test_own_vocabulary_changes_nothing(ratings):
 
 @pytest.mark.parametrize("duplicates", ["error", "last", "max", "sum", "mean"])
 def test_only_unknown_items(duplicates):
-    found = Interactions.from_arrays(["u"], ["new"], item_ids=["a", "b"], duplicates=duplicates)
+    with pytest.warns(UserWarning, match="1 of 1 rows"):
+        found = Interactions.from_arrays(
+            ["u"], ["new"], item_ids=["a", "b"], duplicates=duplicates
+        )
     assert found.X.shape == (1, 2)
     assert found.X.nnz == 0
 
@@ -554,7 +561,7 @@ ARRAYS = ("user_ids", "item_ids", "item_names", "timestamps", "reviews")
 def test_immutable(ratings, clone):
     found = clone(ratings)
     assert equal(found, ratings)
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="cannot be changed"):
         found.X = None
     for name in ARRAYS:
         with pytest.raises(ValueError, match="read-only"):

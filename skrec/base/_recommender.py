@@ -18,6 +18,7 @@ from skrec.utils._blocks import (
 )
 from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_docstrings
+from skrec.utils._mistaken_input import warn_of_ratings
 from skrec.utils._validation import (
     check_finite_answers,
     check_flag,
@@ -129,8 +130,11 @@ class BaseRecommender(BaseEstimator):
         """Let a method learn from validated users; the state is kept if that fails."""
         with keep_state_on_error(self):
             rows = self._check_training(X, reset)
-            if self.__sklearn_tags__().recommender_tags.reads_reviews:
-                options["reviews"] = None if reviews is None else as_reviews(reviews, X, rows)
+            tags = self.__sklearn_tags__().recommender_tags
+            if tags.personalized and not tags.predicts_ratings:
+                warn_of_ratings(rows, type(self).__name__)
+            if tags.reads_reviews:
+                options["reviews"] = as_reviews(reviews, X, rows)
             learn(rows, **options)
         return self
 
@@ -280,9 +284,10 @@ class BaseRecommender(BaseEstimator):
     def _check_input(self, X, reviews):
         """Validated rows, and what the model reads of their reviews, or None."""
         rows = self._check_rows(X)
-        if reviews is None or not self.__sklearn_tags__().recommender_tags.reads_reviews:
+        if not self.__sklearn_tags__().recommender_tags.reads_reviews:
             return rows, None
-        return rows, self._read_reviews(as_reviews(reviews, X, rows))
+        reviews = as_reviews(reviews, X, rows)
+        return rows, None if reviews is None else self._read_reviews(reviews)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,6 +6,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from skrec.utils._columns import as_ids, encode, first_repeated, merge_repeated
+from skrec.utils._mistaken_input import warn_of_numbers_for_counts
 from skrec.utils._sparse_structure import check_structure
 
 
@@ -124,7 +125,7 @@ def _is_hashable(value):
 def _read_counts(table):
     counts = table[:, 2:]
     try:
-        return sparse.csr_array(
+        counts = sparse.csr_array(
             check_array(
                 counts.to_numpy() if isinstance(counts, nw.DataFrame) else counts,
                 accept_sparse="csr",
@@ -138,6 +139,8 @@ def _read_counts(table):
             "the estimator reads reviews: put a text vectorizer in front, in a ColumnTransformer "
             f"({error})"
         ) from error
+    warn_of_numbers_for_counts(counts)
+    return counts
 
 
 def refuse_repeated(users, items):

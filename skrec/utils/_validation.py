@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skrec.utils._compat import check_weights
+from skrec.utils._mistaken_input import refuse_long_table
 from skrec.utils._sparse_structure import check_structure
 
 _INT32_MAX = np.iinfo(np.int32).max
@@ -27,7 +28,8 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
     X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
         Stored entries (dense input: the non-zeros) are the observations.
     estimator : estimator, default=None
-        Its ``n_features_in_`` and feature names are set (``reset=True``) or compared.
+        Its ``n_features_in_`` and feature names, which are the item ids of Interactions, are set
+        (``reset=True``) or compared.
     reset : bool, default=False
     name : str, default="X"
         What messages call the matrix.
@@ -43,10 +45,13 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
     ValueError
         If an entry is not finite or lies outside of the shape, among others.
     """
-    if hasattr(X, "X") and hasattr(X, "item_ids"):  # of skrec.Interactions
-        raise TypeError(f"{name} must be a users x items matrix, got Interactions: pass its .X.")
+    item_ids = getattr(X, "item_ids", None) if sparse.issparse(X) else None  # of Interactions
     if estimator is not None and not reset:
         _check_n_items(X, estimator, name)
+        if item_ids is not None:
+            _check_item_ids(X, estimator, name)
+    elif estimator is not None:
+        refuse_long_table(X, name)
     if sparse.issparse(X):
         check_structure(X, name)
     checks = {
@@ -55,10 +60,12 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
         "ensure_all_finite": False,
     }
     with _numbers_as_floats(name):
-        if estimator is None:
+        if estimator is None or (item_ids is not None and not reset):
             X = check_array(X, input_name=name, **checks)
         else:
             X = validate_data(estimator, X, reset=reset, **checks)
+            if item_ids is not None:
+                estimator.feature_names_in_ = item_ids
     X = sparse.csr_array(X)
     _check_finite(X, name)
     if X.indices.dtype != np.int32 and max(*X.shape, X.nnz) <= _INT32_MAX:
@@ -86,6 +93,21 @@ def _check_n_items(X, estimator, name):
     raise ValueError(
         f"{name} has {shape[1]} items, {model} was fitted on {n_items}. {hint} ({name} has "
         f"{shape[1]} features, but {model} is expecting {n_items} features as input.)"
+    )
+
+
+def _check_item_ids(X, estimator, name):
+    """Compare the items of Interactions with those that the estimator was fitted on, if named."""
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if fitted is None or np.array_equal(fitted, X.item_ids):
+        return
+    known, model = fitted.tolist(), type(estimator).__name__
+    unknown = [item for item in X.item_ids.tolist() if item not in set(known)]
+    what = f"{unknown[0]!r}, which is not among them" if unknown else "the same ones, reordered"
+    raise ValueError(
+        f"{name} must have the items that {model} was fitted on, such as {known[0]!r}, in their "
+        f"order, but has {what}: take {name}.reindex(model.feature_names_in_), which drops "
+        "unknown items."
     )
 
 

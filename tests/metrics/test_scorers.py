@@ -196,6 +196,7 @@ def test_matrix_y_is_the_held_out_part(halves):
         scorer(model, fold_in, held_out[:99])
 
 
+@pytest.mark.filterwarnings("ignore:X looks like ratings")
 def test_containers_agree(halves):
     train, test = (part.copy() for part in halves)
     train.eliminate_zeros()
@@ -234,6 +235,7 @@ def test_containers_agree(halves):
     ],
 )
 @pytest.mark.parametrize("pipeline", [False, True])
+@pytest.mark.filterwarnings("ignore:X looks like ratings")
 def test_grid_search(ratings, container, pipeline):
     model = make_pipeline(Binarizer(threshold=3.5), EASE()) if pipeline else EASE()
     name = "ease__l2" if pipeline else "l2"

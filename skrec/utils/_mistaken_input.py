@@ -1,0 +1,110 @@
+"""Input that is likely to be mistaken for something else: stopped, or warned about."""
+
+import narwhals as nw
+import numpy as np
+from scipy import sparse
+
+from skrec.utils._warnings import warn
+
+# Names of columns without case, spaces and punctuation.
+USER_NAMES = {"user", "userid", "uid", "customer", "customerid", "reviewerid", "visitorid"}
+ITEM_NAMES = {
+    "item",
+    "itemid",
+    "iid",
+    "movie",
+    "movieid",
+    "product",
+    "productid",
+    "book",
+    "bookid",
+}
+ITEM_NAMES |= {"asin", "track", "trackid", "artist", "artistid", "article", "articleid"}
+
+_MAX_COLUMNS = 5
+_N_TRIED = 1000
+_MAX_STARS = 10
+_MIN_RATINGS = 100
+_FIX = (
+    "make a matrix of it with skrec.Interactions.from_frame(table, user=..., item=..., value=...)"
+)
+
+
+def refuse_long_table(X, name):
+    """Stop at a table with a row for each interaction; warn where that is only likely.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, dataframe}
+    name : str
+        What messages call it.
+    """
+    shape = getattr(X, "shape", ())
+    if sparse.issparse(X) or len(shape) != 2 or not 2 <= shape[1] <= _MAX_COLUMNS:
+        return
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        names = ["".join(filter(str.isalnum, str(column))).lower() for column in frame.columns]
+        if not USER_NAMES.isdisjoint(names) and not ITEM_NAMES.isdisjoint(names):
+            raise ValueError(
+                f"{name} must be a users x items matrix with a column for each item, but its "
+                f"columns {frame.columns} are those of a long table: {_FIX}."
+            )
+    elif _looks_long(np.asarray(X)[:_N_TRIED]):
+        warn(
+            f"{name} is read as {shape[0]} users x {shape[1]} items, but looks like a long table, "
+            "whose first two columns are ids of users and items: if it is one, make a matrix of "
+            "it with skrec.Interactions.from_arrays(users, items, values)."
+        )
+
+
+def _looks_long(table):
+    """Whether no row repeats the ids in its first two columns, though each column repeats them."""
+    if table.dtype.kind not in "iuf" or len(table) < 20:
+        return False
+    ids = table[:, :2]
+    if not (np.isfinite(ids).all() and (ids == np.trunc(ids)).all()):
+        return False
+    n_distinct = [len(np.unique(column)) for column in ids.T]
+    n_pairs = len(np.unique(ids, axis=0))
+    # In a matrix of counts most users have the same few ones, 0 among them.
+    return n_pairs == len(ids) and min(n_distinct) > 5 and (ids > 0).mean() > 0.9
+
+
+def warn_of_ratings(X, model):
+    """Warn a model of choices of entries that look like ratings, the low ones among them.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+    model : str
+        Its name.
+    """
+    if X.nnz < _MIN_RATINGS:
+        return
+    values = X.data[:: max(1, X.nnz // _N_TRIED)]
+    low, high = values.min(), values.max()
+    steps = 2 * values
+    on_a_scale = 0 < low < high <= _MAX_STARS and (steps == np.trunc(steps)).all()
+    # Of counts most are the smallest there are; ratings crowd in the upper part of their scale.
+    if on_a_scale and len(np.unique(values)) > 3 and values.mean() - low > 0.6 * (high - low):
+        warn(
+            f"X looks like ratings from {low:g} to {high:g}, and {model} takes every entry for a "
+            "choice, a low rating too: keep what is liked, as by Interactions.binarize(3.5) or "
+            "sklearn.preprocessing.Binarizer, or use a model of ratings, such as PMF."
+        )
+
+
+def warn_of_numbers_for_counts(counts):
+    """Warn of a table of pairs whose only further column cannot be the counts of a text.
+
+    Parameters
+    ----------
+    counts : csr_array of shape (n_pairs, n_terms)
+    """
+    if counts.shape[1] == 1 and counts.shape[0] > 1:
+        warn(
+            "X has one column after the ids of user and item, which is read as the counts of one "
+            "term in each review: if it is something else, such as ratings or times, leave it "
+            "out; if it is the texts, put a text vectorizer in front, in a ColumnTransformer."
+        )
