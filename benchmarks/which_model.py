@@ -6,7 +6,6 @@ See README.md beside this file.
 import json
 import pickle
 import shlex
-import sys
 from pathlib import Path
 from time import process_time
 
@@ -52,16 +51,16 @@ def of_choices(model, data, n_splits, grid):
             model.set_params(**chosen)
         rows = sparse.vstack([parts.train, sum(validation)], format="csr")
         model.fit(parts.train[:100])  # imports, and threads that start
-        figures = fitted(model, lambda rows=rows: model.fit(rows))
+        figures = fitted(model, rows)
         lists = model.recommend(parts.test_fold_in, k=100)
         yield {"quality": mean_ndcg(lists, parts.test_held_out)[0], **figures}, chosen
 
 
 def _tried(model, values, parts):
     model.set_params(**values).fit(parts.train)
-    return mean_ndcg(
-        model.recommend(parts.validation_fold_in, k=100), parts.validation_held_out
-    )[0]
+    return mean_ndcg(model.recommend(parts.validation_fold_in, k=100), parts.validation_held_out)[
+        0
+    ]
 
 
 def of_ratings(model, data, n_splits, grid):
@@ -71,15 +70,15 @@ def of_ratings(model, data, n_splits, grid):
     for train, test in ShuffleSplit(n_splits, test_size=0.1, random_state=0).split(pairs):
         regressor = RatingRegressor(model)
         regressor.fit(pairs[train[:500]], X.data[train[:500]])
-        figures = fitted(regressor, lambda train=train: regressor.fit(pairs[train], X.data[train]))
+        figures = fitted(regressor, pairs[train], X.data[train])
         rated = regressor.predict(pairs[test])
         yield {"quality": float(root_mean_squared_error(X.data[test], rated)), **figures}, {}
 
 
-def fitted(model, fit):
+def fitted(model, *arguments):
     """Seconds and processor seconds of a fit, MiB of the process and of the pickled model."""
     processor = process_time()
-    _, seconds = timed(fit)
+    _, seconds = timed(lambda: model.fit(*arguments))
     figures = {"seconds": seconds, "processor": process_time() - processor}
     figures["process"] = peak_process() / 2**20
     return {**figures, "size": len(pickle.dumps(model)) / 2**20}
