@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from docutils.parsers.rst import states
+from scipy.sparse import csr_array
 
 import skrec
 
@@ -55,8 +56,11 @@ extlinks = {
 
 autosummary_generate = True
 autodoc_default_options = {
-    # What scikit-learn adds to every estimator is in its own documentation.
-    "inherited-members": "BaseEstimator, BaseCrossValidator, csr_array, dict",
+    # What scikit-learn adds to every estimator is in its own documentation, and SciPy's of arrays.
+    "inherited-members": ", ".join(
+        ["BaseEstimator", "BaseCrossValidator", "dict"]
+        + [base.__name__ for base in csr_array.__mro__ if base is not object]
+    ),
     "exclude-members": "get_metadata_routing, set_output, set_fit_request, "
     "set_partial_fit_request, set_predict_request, set_score_request",
     "member-order": "bysource",

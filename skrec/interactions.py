@@ -358,7 +358,7 @@ class Interactions(csr_array):
         Raises
         ------
         ValueError
-            If one is not among :attr:`user_ids`.
+            If one is not among `user_ids`.
 
         Examples
         --------
@@ -383,7 +383,7 @@ class Interactions(csr_array):
         Raises
         ------
         ValueError
-            If one is not among :attr:`item_ids`.
+            If one is not among `item_ids`.
         """
         return find_ids(item_ids, self.item_ids, "item")
 
@@ -502,7 +502,7 @@ class Interactions(csr_array):
         Parameters
         ----------
         backend : str, default=None
-            Library of the frame; None means :attr:`backend`.
+            Library of the frame; None means `backend`.
 
         Returns
         -------
