@@ -24,6 +24,7 @@ slow: .venv/test
 # that is run here: older ones come with several GB of CUDA. What is selected touches every library.
 LOWEST_TESTS := tests/utils tests/base tests/solvers tests/metrics tests/model_selection \
 	tests/inspection tests/datasets/test_simulated.py tests/datasets/test_movielens.py \
+	tests/datasets/test_read_interactions.py \
 	tests/linear tests/neighbors tests/neural tests/test_interactions.py tests/test_reviews.py \
 	tests/test_cli.py tests/test_docstrings.py
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skrec.utils._columns import (
+    ItemColumns,
     as_ids,
     as_texts,
     as_timestamps,
@@ -379,13 +380,20 @@ class Interactions(csr_array):
         Returns
         -------
         columns : ndarray of intp of shape (n_found,)
+            A subclass of it, by which the methods of models know indices from ids.
 
         Raises
         ------
         ValueError
             If one is not among `item_ids`.
+
+        Examples
+        --------
+        >>> from skrec import Interactions
+        >>> Interactions.from_arrays([1, 1], [30, 20]).columns([30])
+        ItemColumns([1])
         """
-        return find_ids(item_ids, self.item_ids, "item")
+        return find_ids(item_ids, self.item_ids, "item").view(ItemColumns)
 
     def reindex(self, item_ids):
         """Take these items as columns, in this order.
@@ -603,6 +611,38 @@ class Interactions(csr_array):
             np.ones(n_items, dtype=bool),
             np.ones_like(self.data),
         )
+
+    def where(self, entries):
+        """Keep the entries that a mask selects, such as those before some day.
+
+        Parameters
+        ----------
+        entries : array-like of bool of shape (n_entries,)
+            Aligned with ``X.data``, and so with :attr:`timestamps` and :attr:`reviews`.
+
+        Returns
+        -------
+        interactions : Interactions
+            Of the same users and items; those without any kept entry stay, empty.
+
+        Examples
+        --------
+        >>> from skrec import Interactions
+        >>> visits = Interactions.from_arrays([0, 0, 1], [0, 1, 1], timestamps=[10, 30, 20])
+        >>> visits.where(visits.timestamps < 25).toarray()
+        array([[1., 0.],
+               [0., 1.]], dtype=float32)
+        """
+        entries = np.asarray(entries)
+        if entries.dtype != bool or entries.shape != (self.nnz,):
+            raise ValueError(
+                f"entries must be a mask with a bool for each of the {self.nnz} entries, such as "
+                f"interactions.timestamps < t, got shape {entries.shape} and dtype "
+                f"{entries.dtype}"
+            )
+        n_users, n_items = self.shape
+        users, items = np.ones(n_users, dtype=bool), np.ones(n_items, dtype=bool)
+        return self._keep(entries, users, items, self.data)
 
     def decode(self, items):
         """Translate item indices, such as those that ``recommend`` returns, to item ids.

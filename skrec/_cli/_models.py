@@ -1,10 +1,10 @@
 """The models that the commands compare, and how they are tuned and explained."""
 
-import numpy as np
 from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid
 
 from skrec._model_table import MODELS
 from skrec.linear import EASE, Popularity
+from skrec.utils._answers import largest_shares
 from skrec.utils._progress import progress_bar
 
 N_FOLDS = 5
@@ -85,9 +85,6 @@ def reasons(model, row, items, n_reasons=3):
     (contributions,) = model.explain(row, items)
     found = []
     for line in contributions:
-        speaking_for = np.maximum(line.data, 0)
-        best = np.argsort(-speaking_for, kind="stable")[:n_reasons]
-        best = best[speaking_for[best] > 0]
-        shares = speaking_for[best] / speaking_for.sum()
-        found.append(list(zip(line.indices[best].tolist(), shares.tolist(), strict=True)))
+        best, shares = largest_shares(line.indices, line.data, n_reasons)
+        found.append(list(zip(best.tolist(), shares.tolist(), strict=True)))
     return found

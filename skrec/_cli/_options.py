@@ -1,13 +1,14 @@
 """The options that say how to read a file, and what they lead to."""
 
 import math
+import re
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from skrec._cli._output import status
-from skrec._cli._separators import as_separator
+from skrec._cli._output import note, status
 
 _LARGEST = 3.4e38  # models compute in float32
 
@@ -55,20 +56,26 @@ def table_options(command):
             help="Column of numbers or dates. One that is found, but holds other things, is left "
             "out with a note unless it decides which of several ratings counts.",
         ),
+        click.option("--review", metavar="COL", help="Column of the texts of reviews."),
         click.option(
             "--separator",
             metavar="CHAR",
-            callback=as_separator,
-            help="What separates the columns of a text file: comma, semicolon, tab, space or "
+            help="What separates the columns of a text file: comma, semicolon, tab, space, :: or "
             "another character. Without it, the one that cuts all of the first lines into as many "
             "columns.",
         ),
         click.option(
             "--header/--no-header",
-            default=True,
-            show_default=True,
+            default=None,
             help="Whether the first line of a text file names the columns; otherwise they are "
-            "called 1, 2, 3, ...",
+            "called 1, 2, 3, ... Without it, a first line does that does not look like the next.",
+        ),
+        click.option(
+            "--encoding",
+            metavar="NAME",
+            default="utf-8",
+            show_default=True,
+            help="How text is encoded, such as latin-1.",
         ),
         click.option(
             "--min-rating",
@@ -95,20 +102,35 @@ def load(file, min_rating, **table):
     """Read a file; also a matrix in which the entries to learn from are 1, the others 0."""
     import numpy as np
 
-    from skrec._cli._table import read_interactions
+    from skrec.datasets import read_interactions
 
     status(f"reading {file}")
-    data, has_ratings = read_interactions(file, needs_ratings=min_rating is not None, **table)
-    if min_rating is not None and not has_ratings:
-        raise click.UsageError(
-            f"{file} has no column of ratings for --min-rating; name it with --rating"
-        )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            data = read_interactions(file, **table)
+        except ValueError as error:
+            raise click.UsageError(_in_options(str(error))) from error
+    notes = [_in_options(str(warning.message)) for warning in caught]
+    if min_rating is not None and (data.X.data == 1).all():
+        reason = "; ".join(notes) or f"{file} has no column of ratings; name it with --rating"
+        raise click.UsageError(f"--min-rating needs ratings: {reason}")
+    for message in notes:
+        note(message)
     X = data.X.copy()
     # In the precision of the ratings, where 4.1 is 4.1, and 1e300 infinite.
     with np.errstate(over="ignore"):
         least = X.dtype.type(-np.inf if min_rating is None else min_rating)
     X.data = (X.data >= least).astype(X.dtype)
     return data, X
+
+
+def _in_options(message):
+    """Name options where a message names parameters of `read_interactions`."""
+    message = message.replace("header=True", "--header").replace("header=False", "--no-header")
+    parameters = "user|item|rating|timestamp|review|separator|header|encoding|duplicates"
+    message = re.sub(rf"\b({parameters})=(['\"])(.*?)\2", r"--\1 \3", message)
+    return re.sub(rf"\b({parameters})=", r"--\1", message)
 
 
 def without_zeros(X):

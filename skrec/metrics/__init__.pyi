@@ -1,6 +1,8 @@
 from ._ranking import (
+    average_popularity,
     average_precision,
     coverage,
+    diversity,
     gini,
     hit_rate,
     ndcg,
@@ -13,8 +15,10 @@ from ._rating import mae, rmse, standard_error
 from ._scorers import ranking_scorer, rating_scorer
 
 __all__ = [
+    "average_popularity",
     "average_precision",
     "coverage",
+    "diversity",
     "gini",
     "hit_rate",
     "mae",

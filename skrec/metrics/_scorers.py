@@ -5,16 +5,20 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skrec.metrics._hits import (
     average,
+    average_popularity_by_user,
     average_precision_by_user,
+    diversity_by_user,
     find_hits,
     hit_rate_by_user,
     ndcg_by_user,
     novelty_by_user,
+    popularity_of,
     precision_by_user,
     recall_by_user,
     reciprocal_rank_by_user,
@@ -24,7 +28,12 @@ from skrec.metrics._ranking import coverage, gini
 from skrec.metrics._rating import mae, rmse
 from skrec.reviews import as_reviews
 from skrec.utils._compat import Interval, validate_params
-from skrec.utils._entry_splits import fold_in_split
+from skrec.utils._entry_splits import (
+    FOLD_IN,
+    checked_entries,
+    fold_in_split,
+    parse_fold_in,
+)
 from skrec.utils._validation import check_finite_number, check_interactions
 
 _BY_USER = {
@@ -35,12 +44,13 @@ _BY_USER = {
     "mrr": reciprocal_rank_by_user,
     "hit_rate": hit_rate_by_user,
 }
-_OF_LISTS = ("coverage", "novelty", "neg_gini")
+_OF_LISTS = ("coverage", "novelty", "diversity", "neg_popularity", "neg_gini")
+RANKING = (*_BY_USER, *_OF_LISTS)
 _RATING = {"neg_rmse": rmse, "neg_mae": mae}
 
 _COMMON = {
     "metrics": [str, "array-like"],
-    "fold_in": [Interval(Real, 0, 1, closed="neither")],
+    "fold_in": FOLD_IN,
     "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
 }
 
@@ -66,10 +76,14 @@ def ranking_scorer(
     ----------
     metrics : str or list of str, default="ndcg@100"
         A name and a cut-off: "ndcg@k", "recall@k" (denominator ``min(k, n_relevant)``),
-        "precision@k", "map@k", "mrr@k", "hit_rate@k", "coverage@k", "novelty@k" (popularity among
-        the scored users' visible entries) and "neg_gini@k". Larger is better for all.
-    fold_in : float, default=0.8
-        Share of each row's entries that stays visible. Ignored when `y` is a matrix.
+        "precision@k", "map@k", "mrr@k", "hit_rate@k", "coverage@k", "neg_gini@k", and, by the
+        scored users' visible entries, "novelty@k", "neg_popularity@k" (minus
+        :func:`~skrec.metrics.average_popularity`) and "diversity@k". Larger is better for all.
+    fold_in : float or str, default=0.8
+        What stays visible of each row: a share of its entries, or all but the latest with "last",
+        "last-5" or "last-20%", for which `X` has to be :class:`~skrec.Interactions` with
+        timestamps; see :func:`~skrec.model_selection.fold_in_split`. Ignored when `y` is a
+        matrix.
     relevance : float, default=None
         Smallest value of a relevant held-out entry. None means that every entry is relevant.
     rated_only : bool, default=False
@@ -141,8 +155,11 @@ def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
     ----------
     metrics : str or list of str, default="neg_rmse"
         "neg_rmse" or "neg_mae". Larger is better.
-    fold_in : float, default=0.8
-        Share of each row's entries that stays visible. Ignored when `y` is a matrix.
+    fold_in : float or str, default=0.8
+        What stays visible of each row: a share of its entries, or all but the latest with "last",
+        "last-5" or "last-20%", for which `X` has to be :class:`~skrec.Interactions` with
+        timestamps; see :func:`~skrec.model_selection.fold_in_split`. Ignored when `y` is a
+        matrix.
     random_state : int, default=0
         Controls which entries are hidden. Always a number, so that every model that is compared
         has to predict the same entries.
@@ -175,13 +192,19 @@ def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
     """
     single, names = _metric_names(metrics)
     for name in names:
+        if name.partition("@")[0] in RANKING:
+            raise ValueError(
+                f"{name!r} measures recommended lists, the metrics here predicted ratings: "
+                f"ranking_scorer({name!r}) is its scorer."
+            )
         if name not in _RATING:
-            raise ValueError(_unknown(name, list(_RATING)))
+            raise ValueError(_unknown(name, _near(name.lower(), _RATING), _RATING))
     return _RatingScorer({name: _RATING[name] for name in names}, single, fold_in, random_state)
 
 
 class _Scorer:
     def __init__(self, metrics, single, fold_in, random_state):
+        parse_fold_in(fold_in)
         self.metrics = metrics
         self.single = single
         self.fold_in = fold_in
@@ -201,7 +224,7 @@ class _Scorer:
         if reviews is not None:
             reviews = as_reviews(reviews, X, check_interactions(X))
         if np.ndim(y) == 2 or getattr(y, "ndim", 0) == 2:
-            fold_in, held_out = check_interactions(X), check_interactions(y, name="y")
+            fold_in, held_out = checked_entries(X), check_interactions(y, name="y")
             if held_out.shape != fold_in.shape:
                 raise ValueError(
                     f"A matrix y holds the held-out entries and must have the shape of X, "
@@ -211,6 +234,7 @@ class _Scorer:
             fold_in, held_out = fold_in_split(X, self.fold_in, random_state=self.random_state)
             if reviews is not None:  # the texts of what is to be found would tell
                 reviews = reviews.aligned_with(fold_in)
+            held_out = check_interactions(held_out)  # the ids of the fold-in suffice
         return self._measure(Predictor(estimator, X, reviews), fold_in, held_out)
 
     def set_score_request(self, **requests):
@@ -247,7 +271,7 @@ class _RankingScorer(_Scorer):
         self.rated_only = rated_only
 
     def _measure(self, predictor, fold_in, held_out):
-        n_users, n_items = held_out.shape
+        n_items = held_out.shape[1]
         longest = min(n_items, max(k for _, k in self.metrics.values()))
         if self.rated_only:
             recommended = _rank_entries(
@@ -263,9 +287,13 @@ class _RankingScorer(_Scorer):
             elif metric == "neg_gini":
                 scores[name] = -gini(recommended, n_items, k)
             else:
+                lists = recommended[:, :k]
                 if metric == "novelty":
-                    counts = np.bincount(fold_in.indices, minlength=n_items)
-                    values = novelty_by_user(recommended[:, :k], (counts + 1) / (n_users + 1))
+                    values = novelty_by_user(lists, popularity_of(fold_in, smoothing=1))
+                elif metric == "neg_popularity":
+                    values = -average_popularity_by_user(lists, popularity_of(fold_in))
+                elif metric == "diversity":
+                    values = diversity_by_user(lists, csr_array(fold_in.T))
                 else:
                     values = np.where(hits.counts, _BY_USER[metric](hits, k), np.nan)
                 per_user[name] = values
@@ -297,22 +325,48 @@ def _metric_names(metrics):
     return single, names
 
 
+def as_scorer(scoring):
+    """Turn names of metrics into a scorer; anything else is returned as it is."""
+    if not isinstance(scoring, str | list | tuple):
+        return scoring
+    names = [scoring] if isinstance(scoring, str) else scoring
+    if names and all(name in _RATING for name in names):
+        return rating_scorer(scoring)
+    return ranking_scorer(scoring)
+
+
+def counts_every_entry(scorer):
+    """Whether a scorer takes every held-out entry for a hit, whatever its value."""
+    return isinstance(scorer, _RankingScorer) and scorer.relevance is None
+
+
 def _parse_ranking(name):
     metric, _, cutoff = name.partition("@")
-    known = [*_BY_USER, *_OF_LISTS]
-    if metric not in known:
-        raise ValueError(_unknown(metric, known))
+    if metric in _RATING:
+        raise ValueError(
+            f"{name!r} measures predicted ratings, the metrics here recommended lists: "
+            f"rating_scorer({metric!r}) is its scorer."
+        )
+    if metric not in RANKING:
+        near = _near(re.sub(r"[^a-z_].*", "", metric.lower()), RANKING)
+        cutoff = "".join(re.findall("[1-9][0-9]*", name)[:1]) or "10"
+        raise ValueError(_unknown(name, near and f"{near}@{cutoff}", RANKING))
     if not re.fullmatch("[1-9][0-9]{0,17}", cutoff):
         raise ValueError(
             f"{name!r} needs a cut-off of at least 1, of 18 digits at most, after an '@', for "
             f"example '{metric}@20'."
         )
+    if metric == "diversity" and cutoff == "1":
+        raise ValueError(f"{name!r} is of single items: lists of two have a diversity.")
     return metric, int(cutoff)
 
 
-def _unknown(name, known):
-    near = get_close_matches(name.lower(), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+def _near(name, known):
+    return next(iter(get_close_matches(name, known, n=1)), None)
+
+
+def _unknown(name, near, known):
+    hint = f" Did you mean {near!r}?" if near else ""
     return f"Unknown metric {name!r}.{hint} The metrics are: {', '.join(known)}."
 
 

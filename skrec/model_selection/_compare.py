@@ -8,47 +8,20 @@ from scipy import stats
 from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.model_selection import KFold, check_cv
-from sklearn.utils import indexable
+from sklearn.utils import Bunch, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrec.metrics import ranking_scorer, standard_error
+from skrec.metrics import standard_error
+from skrec.metrics._predictions import final_estimator
+from skrec.metrics._scorers import as_scorer, counts_every_entry
+from skrec.model_selection._comparison import COLUMNS, Comparison
+from skrec.model_selection._time_split import TimeSplit
 from skrec.reviews import as_reviews, reviews_option
 from skrec.utils._compat import safe_indexing
 from skrec.utils._progress import progress_bar
 from skrec.utils._sparse_structure import check_structure
 from skrec.utils._validation import check_interactions
-
-_COLUMNS = (
-    "model",
-    "metric",
-    "mean",
-    "standard_error",
-    "difference",
-    "p_value",
-    "n_users",
-    "fit_time",
-    "score_time",
-)
-_FORMATS = ("", "", ".4f", ".4f", ".4f", ".2g", "d", ".2f", ".2f")
-
-
-class Comparison(dict):
-    """Table of :func:`compare_recommenders`: a dict of columns that prints as a table.
-
-    ``pandas.DataFrame(comparison)`` and ``polars.DataFrame(comparison)`` make a data frame of it.
-    """
-
-    def __str__(self):
-        from tabulate import tabulate
-
-        rows = list(zip(*self.values(), strict=True))
-        return tabulate(
-            [["" if value != value else value for value in row] for row in rows],
-            headers=[column.replace("_", " ") for column in self],
-            floatfmt=_FORMATS,
-        )
-
-    __repr__ = __str__
+from skrec.utils._warnings import warn
 
 
 def compare_recommenders(
@@ -61,16 +34,21 @@ def compare_recommenders(
     estimators : dict of str to estimator
         The models by name. They are cloned.
     X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
-        One row per user.
+        One row per user; :class:`~skrec.Interactions` with timestamps where `cv` or `scoring` goes
+        by time.
     reviews : {Reviews, array-like of str, matrix} or dict of str to these, default=None
         Reviews of the stored entries of `X`, cut along with the users. Every model gets them, in
         ``fit`` and in the scorer. A dict gives them to the models of these names only: so one
         model is compared with texts and without.
     cv : int, splitter or iterable of (train, test), default=5
-        How users are split. An int means ``KFold(cv, shuffle=True, random_state=0)``.
-    scoring : scorer, default=None
-        What :func:`~skrec.metrics.ranking_scorer` or :func:`~skrec.metrics.rating_scorer` return.
-        None means ``ranking_scorer(["ndcg@100", "recall@20", "recall@50"])``.
+        How users are split. An int means ``KFold(cv, shuffle=True, random_state=0)``. A
+        :class:`TimeSplit` splits the entries in its place: models learn from the users who have a
+        past, and are tested on those who have entries in the test period, by all their past,
+        which may be nothing.
+    scoring : str, list of str or scorer, default=None
+        Names of metrics, such as "ndcg@10", or what :func:`~skrec.metrics.ranking_scorer` or
+        :func:`~skrec.metrics.rating_scorer` return. None means
+        ``["ndcg@100", "recall@20", "recall@50"]``.
     n_jobs : int, default=None
         Number of fits at a time, as in joblib. None means 1; the models may still use threads.
     verbose : int, default=0
@@ -93,7 +71,8 @@ def compare_recommenders(
         p_value : float
             Of a two-sided paired t-test of the users' values against those of the best model; NaN
             for the best one. It takes the users as independent, although models of different
-            folds share training users, and users as one sample each, so let `cv` test none twice.
+            folds share training users, and users as one sample each, so let `cv` test none twice
+            (several periods of a :class:`TimeSplit` do: the p-values are then too small).
         n_users : int
             Number of test users that count.
         fit_time, score_time : float
@@ -118,24 +97,23 @@ def compare_recommenders(
             "estimators must be a non-empty dict of names to estimators, for example "
             f"{{'EASE': EASE()}}, got {estimators!r}."
         )
-    if scoring is None:
-        scoring = ranking_scorer(["ndcg@100", "recall@20", "recall@50"])
+    scoring = as_scorer(["ndcg@100", "recall@20", "recall@50"] if scoring is None else scoring)
     if not hasattr(scoring, "evaluate"):
         raise TypeError(
-            "scoring must have values per user for the paired tests: use ranking_scorer(...) or "
-            f"rating_scorer(...), got {scoring!r}."
+            "scoring must have values per user for the paired tests: use names of metrics, such "
+            f"as 'ndcg@10', ranking_scorer(...) or rating_scorer(...), got {scoring!r}."
         )
     if issparse(X):
         check_structure(X)  # before its rows are cut
     (X,) = indexable(X)
-    cv = KFold(cv, shuffle=True, random_state=0) if isinstance(cv, Integral) else check_cv(cv)
-    folds = list(cv.split(X))
+    _warn_of_rankings_of_ratings(estimators, X, scoring)
+    folds = _folds(X, cv)
     reviews_of = _reviews_by_model(reviews, estimators, X)
     tasks = [(name, fold) for name in estimators for fold in range(len(folds))]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     outcomes = parallel(
         delayed(_fit_and_evaluate)(
-            name, clone(estimators[name]), X, reviews_of.get(name), *folds[fold], scoring
+            name, clone(estimators[name]), X, reviews_of.get(name), folds[fold], scoring
         )
         for name, fold in tasks
     )
@@ -146,8 +124,38 @@ def compare_recommenders(
     by_model = {name: [] for name in estimators}
     for (name, _), outcome in zip(tasks, outcomes, strict=True):
         by_model[name].append(outcome)
-    n_users = sum(len(test) for _, test in folds)
-    return _tabulate(by_model, n_users)
+    table = _tabulate(by_model, sum(_n_tested(fold) for fold in folds))
+    table.backend = getattr(X, "backend", None)
+    return table
+
+
+def _warn_of_rankings_of_ratings(estimators, X, scoring):
+    if not counts_every_entry(scoring) or len(np.unique(check_interactions(X).data)) < 2:
+        return
+    for name, estimator in estimators.items():
+        tags = getattr(get_tags(final_estimator(estimator)), "recommender_tags", None)
+        if tags is not None and tags.predicts_ratings:
+            warn(
+                f"The model {name!r} predicts ratings, but is judged by lists in which every "
+                "rating counts as a hit, a low one too: name the smallest one that counts, as in "
+                "scoring=ranking_scorer('ndcg@10', relevance=4), or measure errors of ratings by "
+                "scoring='neg_rmse'."
+            )
+            return
+
+
+def _folds(X, cv):
+    """Pairs of training and test rows; or, by time, the parts of TimeSplit."""
+    if isinstance(cv, TimeSplit):
+        return list(cv.partitions(X))
+    cv = KFold(cv, shuffle=True, random_state=0) if isinstance(cv, Integral) else check_cv(cv)
+    return list(cv.split(X))
+
+
+def _n_tested(fold):
+    if isinstance(fold, Bunch):
+        return np.count_nonzero(np.diff(fold.held_out.indptr))
+    return len(fold[1])
 
 
 def _reviews_by_model(reviews, estimators, X):
@@ -165,21 +173,38 @@ def _reviews_by_model(reviews, estimators, X):
     return {name: as_reviews(given, X, entries) for name, given in reviews.items()}
 
 
-def _fit_and_evaluate(name, estimator, X, reviews, train, test, scoring):
-    def take(rows):
-        return safe_indexing(X, rows), reviews_option(None if reviews is None else reviews[rows])
-
+def _fit_and_evaluate(name, estimator, X, reviews, fold, scoring):
+    train, test, held_out = _cut(X, reviews, fold)
     try:
         start = perf_counter()
-        rows, read = take(train)
+        rows, read = train()
         estimator.fit(rows, **read)
         fitted = perf_counter()
-        rows, read = take(test)
-        scores, per_user = scoring.evaluate(estimator, rows, **read)
+        rows, read = test()
+        scores, per_user = scoring.evaluate(estimator, rows, held_out, **read)
     except Exception as error:
         error.add_note(f"This happened to the model {name!r} in compare_recommenders.")
         raise
     return scores, per_user, fitted - start, perf_counter() - fitted
+
+
+def _cut(X, reviews, fold):
+    """What to fit on, what to ask about (functions, as cutting counts), what to find there."""
+
+    def take(X, reviews, rows):
+        read = reviews_option(None if reviews is None else reviews[rows])
+        return safe_indexing(X, rows), read
+
+    if not isinstance(fold, Bunch):
+        train, test = fold
+        return lambda: take(X, reviews, train), lambda: take(X, reviews, test), None
+    known, tested = (np.flatnonzero(np.diff(part.indptr)) for part in (fold.train, fold.held_out))
+    past = None if reviews is None else reviews.aligned_with(fold.train)
+    return (
+        lambda: take(fold.train, past, known),
+        lambda: take(fold.fold_in, past, tested),
+        fold.held_out[tested],
+    )
 
 
 def _tabulate(by_model, n_users):
@@ -212,7 +237,7 @@ def _tabulate(by_model, n_users):
             )
     columns = zip(*rows, strict=True)
     return Comparison(
-        {column: np.array(data) for column, data in zip(_COLUMNS, columns, strict=True)}
+        {column: np.array(data) for column, data in zip(COLUMNS, columns, strict=True)}
     )
 
 

@@ -11,7 +11,16 @@ from skrec.utils._compat import (
     StrOptions,
     validate_parameter_constraints,
 )
-from skrec.utils._entry_splits import count_held_out, fold_in_split, fraction, take_entries
+from skrec.utils._entry_splits import (
+    FOLD_IN,
+    checked_entries,
+    count_held_out,
+    fold_in_split,
+    fraction,
+    parse_fold_in,
+    take_entries,
+    timestamps_of,
+)
 from skrec.utils._entry_splits import interaction_split as interaction_split
 from skrec.utils._validation import check_interactions
 
@@ -32,8 +41,9 @@ class StrongGeneralizationSplit(BaseCrossValidator):
         Share (float) or number (int) of validation users. May be 0.
     n_test : float or int, default=0.1
         Share (float) or number (int) of test users.
-    fold_in : float, default=0.8
-        Share of a validation or test user's entries that stays visible.
+    fold_in : float or str, default=0.8
+        What stays visible of a validation or test user's entries: a share, or all but the latest
+        with "last", "last-5" or "last-20%", see :func:`fold_in_split`.
     min_users_per_item : int, default=0
         Items with fewer users are dropped before anything else.
     min_items_per_user : int, default=0
@@ -86,7 +96,7 @@ class StrongGeneralizationSplit(BaseCrossValidator):
             Interval(Real, 0, 1, closed="neither"),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "fold_in": [Interval(Real, 0, 1, closed="neither")],
+        "fold_in": FOLD_IN,
         "min_users_per_item": [Interval(Integral, 0, None, closed="left")],
         "min_items_per_user": [Interval(Integral, 0, None, closed="left")],
         "protocol": [StrOptions({"random", "liang2018"})],
@@ -165,7 +175,8 @@ class StrongGeneralizationSplit(BaseCrossValidator):
         Returns
         -------
         parts : :class:`~sklearn.utils.Bunch`
-            Dictionary-like object, with the following attributes.
+            Dictionary-like object, with the following attributes. Where `X` is
+            :class:`~skrec.Interactions`, so are the matrices.
 
             train : csr_array
                 Of shape (n_train_users, n_kept_items).
@@ -181,8 +192,10 @@ class StrongGeneralizationSplit(BaseCrossValidator):
             Reviews of the training rows are ``reviews[train_users][:, kept_items]``, those of the
             others the same, ``.aligned_with`` their fold-in.
         """
-        X = check_interactions(X)
+        X = checked_entries(X)
         users, items, rng = self._choose_users(X)
+        if isinstance(self.fold_in, str):
+            timestamps_of(X, f"fold_in={self.fold_in!r}")
         items[np.setdiff1d(np.arange(X.shape[1]), X[users[0]].indices)] = False
         kept_items = np.flatnonzero(items)
         train, validation, test = (X[rows][:, kept_items] for rows in users)
@@ -204,7 +217,13 @@ class StrongGeneralizationSplit(BaseCrossValidator):
         validate_parameter_constraints(
             self._parameter_constraints, vars(self), caller_name=type(self).__name__
         )
+        parse_fold_in(self.fold_in)
         liang = self.protocol == "liang2018"
+        if liang and isinstance(self.fold_in, str):
+            raise ValueError(
+                f"protocol='liang2018' draws the entries that it hides, and fold_in="
+                f"{self.fold_in!r} takes the latest: give a share, or choose protocol='random'."
+            )
         rng = check_random_state(_LIANG_SEED if liang else self.random_state)
         items = np.bincount(X.indices, minlength=X.shape[1]) >= self.min_users_per_item
         if not items.any():

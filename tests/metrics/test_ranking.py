@@ -1,6 +1,9 @@
 """Ranking metrics against loops, scikit-learn and a table computed by hand."""
 
+from itertools import combinations
+
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -9,11 +12,14 @@ from sklearn.metrics import (
     label_ranking_average_precision_score,
     ndcg_score,
 )
+from sklearn.metrics.pairwise import cosine_similarity
 
 from skrec.metrics import (
     _hits,
+    average_popularity,
     average_precision,
     coverage,
+    diversity,
     gini,
     hit_rate,
     ndcg,
@@ -282,8 +288,69 @@ def test_wrong_catalogue_input():
         coverage([[-1, -1]], 3)
     with pytest.raises(ValueError, match="n_items must be an integer >= 1, got 0"):
         coverage([[0]], 0)
-    with pytest.raises(ValueError, match="maximum 3.0: divide counts by the number of users"):
+    with pytest.raises(ValueError, match="from 1 to 3: divide counts by the number of users"):
         novelty([[0]], [3, 1])
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, sparse.coo_matrix, pd.DataFrame])
+def test_metrics_of_lists_take_the_matrix_of_the_training(form):
+    rng = np.random.default_rng(0)
+    X = (rng.random((30, 12)) < 0.3) * rng.integers(1, 6, (30, 12))
+    counts = (X > 0).sum(axis=0)
+    lists = np.argsort(rng.random((9, 12)), axis=1)[:, :5]
+    lists[0, 3:] = -1
+    assert novelty(lists, form(X)) == novelty(lists, (counts + 1) / 31)
+    assert_allclose(average_popularity(lists, form(X)), average_popularity(lists, counts / 30))
+    by_hand = [counts[[item for item in row if item >= 0]].mean() / 30 for row in lists]
+    assert_allclose(average_popularity(lists, form(X), per_user=True), by_hand)
+    assert_allclose(average_popularity(lists, counts / 30, k=1), counts[lists[:, 0]].mean() / 30)
+    for metric in (coverage, gini):
+        assert metric(lists, form(X)) == metric(lists, 12)
+
+
+@pytest.mark.parametrize("block", [1, 4, 512])
+def test_diversity_is_the_mean_unlikeness_of_pairs(block, monkeypatch):
+    monkeypatch.setattr(_hits, "_N_DIVERSITY_ROWS", block)
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(12, 4)) * (rng.random((12, 4)) < 0.6)
+    features[3] = 0
+    lists = np.argsort(rng.random((9, 12)), axis=1)[:, :6]
+    lists[0, 3:], lists[1, 1:], lists[2] = -1, -1, -1
+    alike = cosine_similarity(features)
+    expected = np.full(9, np.nan)
+    for user, items in enumerate(lists):
+        pairs = list(combinations(items[items >= 0], 2))
+        if pairs:
+            expected[user] = np.mean([1 - alike[pair] for pair in pairs])
+    for form in (np.asarray, sparse.csr_array, sparse.coo_matrix, pd.DataFrame):
+        found = diversity(lists, features=form(features), per_user=True)
+        assert_allclose(found, expected)
+        assert_allclose(diversity(lists, form(features.T), per_user=True), expected)
+    assert_allclose(diversity(lists, features=features), np.nanmean(expected))
+    short = diversity(lists[:, :2], features=features, per_user=True)
+    assert_allclose(diversity(lists, k=2, features=features, per_user=True), short)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: diversity([[0, 1]]), "either X, .* or features=, .* got neither"),
+        (lambda: diversity([[0, 1]], [[1, 2]], features=[[1], [2]]), "got both"),
+        (lambda: diversity([[0, 1]], features=["comedy", "drama"]), r"row of numbers .*\(2,\)"),
+        (lambda: diversity([[0, 1]], features=[["a"], ["b"]]), "OneHotEncoder"),
+        (lambda: diversity([[0, 1]], [[1, 2]], k=1), "k must be >= 2, got 1"),
+        (lambda: diversity([[0, 2]], [[1, 2]]), r"item indices in \[0, 1\].* got 2"),
+        (lambda: novelty([[0.3, 0.9]], [[1, 2]]), "Of scores, .* model.recommend"),
+        (lambda: novelty([["a", "b"]], [[1, 2]]), r"Ids .* Interactions.columns\(ids\)"),
+        (lambda: novelty([0, 1], [[1, 2]]), r"of one user has two dimensions too: \[\[3"),
+        (lambda: novelty([[0, 1]], ["Alien", "Brazil"]), "users x items matrix .* dtype <U6"),
+        (lambda: novelty([[0, 1]], [0.5, np.nan]), "values from nan"),
+        (lambda: average_popularity([[0, 1]], [5, 3]), "divide counts by the number of users"),
+    ],
+)
+def test_metrics_of_lists_say_what_they_take(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_k_above_the_catalogue_needs_no_padding():

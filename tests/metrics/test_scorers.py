@@ -17,8 +17,10 @@ from sklearn.preprocessing import Binarizer
 
 from skrec import EASE, BiasBaseline, Popularity
 from skrec.metrics import (
+    average_popularity,
     average_precision,
     coverage,
+    diversity,
     gini,
     hit_rate,
     mae,
@@ -87,11 +89,12 @@ def test_ranking_scorer_does_what_it_says(halves):
     model = EASE(l2=20).fit(train)
     fold_in, held_out = fold_in_split(test, 0.7, random_state=3)
     lists = dense_recommendations(model.predict(fold_in), fold_in, 10)
-    names = [*NAMES, "coverage@2", "neg_gini@2", "novelty@2"]
+    alone = ["novelty@2", "neg_popularity@2", "diversity@5"]
+    names = [*NAMES, "coverage@2", "neg_gini@2", *alone]
     scorer = ranking_scorer(names, fold_in=0.7, relevance=4, random_state=3)
     scores, per_user = scorer(model, test), scorer.per_user(model, test)
     assert list(scores) == names
-    assert list(per_user) == [*NAMES, "novelty@2"]
+    assert list(per_user) == [*NAMES, *alone]
     for name, metric in NAMES.items():
         k = int(name.split("@")[1])
         assert scores[name] == metric(lists, held_out, k, relevance=4)
@@ -100,7 +103,9 @@ def test_ranking_scorer_does_what_it_says(halves):
     assert scores["coverage@2"] == coverage(lists, 60, 2)
     assert scores["neg_gini@2"] == -gini(lists, 60, 2)
     popularity = (np.bincount(fold_in.indices, minlength=60) + 1) / (test.shape[0] + 1)
-    assert scores["novelty@2"] == novelty(lists, popularity, 2)
+    assert scores["novelty@2"] == novelty(lists, popularity, 2) == novelty(lists, fold_in, 2)
+    assert scores["neg_popularity@2"] == -average_popularity(lists, fold_in, 2)
+    assert scores["diversity@5"] == diversity(lists, fold_in, 5)
     assert ranking_scorer("recall@3", fold_in=0.7, relevance=4, random_state=3)(
         model, test
     ) == pytest.approx(scores["recall@3"], abs=0)
@@ -303,12 +308,23 @@ def test_pickle_clone_and_repr(halves):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: ranking_scorer("ndgc@10"), "Unknown metric 'ndgc'. Did you mean 'ndcg'. The"),
+        (
+            lambda: ranking_scorer("ndgc@10"),
+            "Unknown metric 'ndgc@10'. Did you mean 'ndcg@10'. The",
+        ),
         (
             lambda: ranking_scorer("xyz@1"),
-            r"Unknown metric 'xyz'\. The metrics are: ndcg, ",
+            r"Unknown metric 'xyz@1'\. The metrics are: ndcg, ",
         ),
         (lambda: ranking_scorer(["ndcg"]), "'ndcg' needs a cut-off .* for example 'ndcg@20'"),
+        (lambda: ranking_scorer("ndcg"), "'ndcg' needs a cut-off .* for example 'ndcg@20'"),
+        (lambda: ranking_scorer("NDCG@10"), "Unknown metric 'NDCG@10'. Did you mean 'ndcg@10'"),
+        (lambda: ranking_scorer("hitrate@7"), "Did you mean 'hit_rate@7'"),
+        (lambda: ranking_scorer("recall20"), "Did you mean 'recall@20'"),
+        (lambda: ranking_scorer("auc"), "Unknown metric 'auc'. The metrics are: ndcg, recall,"),
+        (lambda: ranking_scorer("diversity@1"), "lists of two have a diversity"),
+        (lambda: ranking_scorer("neg_mae"), r"rating_scorer\('neg_mae'\) is its scorer"),
+        (lambda: rating_scorer("ndcg@10"), r"ranking_scorer\('ndcg@10'\) is its scorer"),
         (lambda: ranking_scorer("ndcg@0"), "'ndcg@0' needs a cut-off of at least 1"),
         (lambda: ranking_scorer([]), r"non-empty list of names.* got \[\]"),
         (lambda: ranking_scorer([3]), r"non-empty list of names.* got \[3\]"),

@@ -1,5 +1,7 @@
 """compare_recommenders against cross_validate and scipy."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,9 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
 from sklearn.model_selection import KFold, ShuffleSplit, cross_validate
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Binarizer
+from sklearn.preprocessing import Binarizer, MaxAbsScaler
 
-from skrec import EASE, BiasBaseline, Popularity, Reviews
+from skrec import EASE, BiasBaseline, Interactions, Popularity, Reviews
 from skrec.metrics import ranking_scorer, rating_scorer, standard_error
 from skrec.model_selection import Comparison, StrongGeneralizationSplit, compare_recommenders
 from skrec.model_selection._compare import paired_p_value
@@ -172,11 +174,81 @@ popularity  ndcg@100  0.1912            0.0018       -0.2288    1.2e-16      100
     assert str(table) == repr(table) == expected
 
 
+def test_table_for_notebooks_and_as_a_frame(ratings):
+    X = Interactions(ratings, range(151), range(60), backend="polars")
+    table = compare_recommenders({"<b>": EASE(), "a": Popularity()}, X, cv=2, scoring="ndcg@5")
+    html = table._repr_html_()
+    assert "<table" in html and "&lt;b&gt;" in html and "<b>" not in html
+    assert "standard error" in html
+    frame = table.to_frame()
+    assert isinstance(frame, pl.DataFrame)
+    assert frame.columns == list(table)
+    assert frame["mean"].to_list() == table["mean"].tolist()
+    assert frame["model"].to_list() == table["model"].tolist()
+    for backend in ("pandas", "pyarrow"):
+        native = table.to_frame(backend)
+        assert type(native).__module__.startswith(backend)
+        assert native.shape == (2, 9)
+    assert isinstance(pickle.loads(pickle.dumps(table)).to_frame(), pl.DataFrame)
+
+
+@pytest.mark.parametrize("scoring", ["ndcg@5", ["neg_rmse", "neg_mae"], ("ndcg@5", "recall@5")])
+def test_names_of_metrics_are_scorers(ratings, scoring):
+    names = [scoring] if isinstance(scoring, str) else list(scoring)
+    make = rating_scorer if "neg_rmse" in names else ranking_scorer
+    models = {"bias": BiasBaseline()} if make is rating_scorer else {"EASE": EASE()}
+    found = compare_recommenders(models, ratings, cv=2, scoring=scoring)
+    expected = compare_recommenders(models, ratings, cv=2, scoring=make(names))
+    assert found["metric"].tolist() == names
+    assert_array_equal(found["mean"], expected["mean"])
+    for mixed in (["neg_rmse", "ndcg@5"], ["ndcg@5", "neg_rmse"]):
+        with pytest.raises(ValueError, match="'neg_rmse' measures predicted ratings"):
+            compare_recommenders(models, ratings, scoring=mixed)
+
+
+def test_a_rating_model_among_rankers_of_raw_ratings_is_pointed_out(ratings):
+    models = {"EASE": EASE(), "offsets": make_pipeline(MaxAbsScaler(), BiasBaseline())}
+    with pytest.warns(UserWarning, match="model 'offsets' predicts ratings.*relevance=4") as found:
+        compare_recommenders(models, ratings, cv=2, scoring="ndcg@5")
+    assert len(found) == 1
+    assert found[0].filename == __file__
+    likes = (ratings > 3).astype(float)
+    compare_recommenders(models, likes, cv=2, scoring="ndcg@5")
+    for scoring in (ranking_scorer("ndcg@5", relevance=4), rating_scorer()):
+        compare_recommenders({"offsets": BiasBaseline()}, ratings, cv=2, scoring=scoring)
+
+
+def test_plot_of_quality_against_time(ratings):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    table = compare_recommenders(MODELS, ratings, cv=2, scoring=["ndcg@5", "coverage@5"])
+    for metric in (None, "coverage@5"):
+        ax = table.plot(metric)
+        name = metric or "ndcg@5"
+        rows = table["metric"] == name
+        labels = [text.get_text() for text in ax.texts]
+        assert labels == table["model"][rows].tolist()
+        points = np.array([line.lines[0].get_xydata()[0] for line in ax.containers])
+        assert_array_equal(points[:, 0], table["fit_time"][rows])
+        assert_array_equal(points[:, 1], table["mean"][rows])
+        assert ax.get_xscale() == "log"
+        assert name in ax.get_ylabel()
+        ends = np.array([bar.lines[2][0].get_segments()[0][:, 1] for bar in ax.containers])
+        error = np.nan_to_num(table["standard_error"][rows])
+        assert_allclose(np.ptp(ends, axis=1), 2 * error, atol=1e-12)
+    _, axes = plt.subplots()
+    assert table.plot(ax=axes) is axes
+    with pytest.raises(ValueError, match=r"\['ndcg@5', 'coverage@5'\], got 'ndcg@10'"):
+        table.plot("ndcg@10")
+    plt.close("all")
+
+
 def test_wrong_input(ratings):
     for wrong in ({}, [EASE()], EASE()):
         with pytest.raises(TypeError, match="estimators must be a non-empty dict of names"):
             compare_recommenders(wrong, ratings)
-    with pytest.raises(TypeError, match="use ranking_scorer.*got 'neg_mean_squared_error'"):
+    with pytest.raises(TypeError, match="use names of metrics, .*ranking_scorer.*got <function"):
+        compare_recommenders(MODELS, ratings, scoring=lambda model, X, y=None: 0.0)
+    with pytest.raises(ValueError, match="Unknown metric 'neg_mean_squared_error'"):
         compare_recommenders(MODELS, ratings, scoring="neg_mean_squared_error")
 
 

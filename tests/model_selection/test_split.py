@@ -206,7 +206,7 @@ def test_wrong_parameters_of_the_user_split(parameters, message):
 
 def test_wrong_parameters_of_the_entry_splits():
     X = random_ratings(0)
-    for fold_in in (0, 1, 1.5, "half"):
+    for fold_in in (0, 1, 1.5, None):
         with pytest.raises(ValueError, match="'fold_in' parameter of fold_in_split must be"):
             fold_in_split(X, fold_in)
     with pytest.raises(ValueError, match="'min_items' parameter of fold_in_split must be"):
