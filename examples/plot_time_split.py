@@ -85,8 +85,8 @@ for part in TimeSplit(3, 0.1).partitions(likes):
     print(f"{tested.sum()} users in the period, {(tested & known).sum()} of them known before")
 
 # %%
-# With ``TimeSplit(3, 0.1)`` all of them count. Of a new user nothing is known, and a model that has
-# learned nothing but items' relations has nothing to go by: its list is no better than any other.
+# With ``TimeSplit(3, 0.1)`` all of them count. Of a new user nothing is known, and a model that
+# has learned items' relations only has nothing to go by: its list is no better than any other.
 # A model with a bias to what is popular, or popularity itself, is the better answer for them.
 table = compare_recommenders(models, likes, cv=TimeSplit(3, 0.1), scoring="ndcg@20")
 print(table)
