@@ -89,7 +89,8 @@ def versions(packages):
     found = {}
     for package in packages:
         try:
-            found[package] = version(package)
+            # The distribution is not called as the package that it installs.
+            found[package] = version("scikit-recommend" if package == "skrec" else package)
         except PackageNotFoundError:
             found[package] = "(source tree)"
     return found

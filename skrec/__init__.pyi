@@ -12,7 +12,9 @@ from . import (
     text,
     utils,
 )
+from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
+from ._update import update
 from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
@@ -45,6 +47,7 @@ __all__ = [
     "autoencoders",
     "base",
     "datasets",
+    "explain",
     "factorization",
     "inspection",
     "linear",
@@ -52,6 +55,9 @@ __all__ = [
     "model_selection",
     "neighbors",
     "networks",
+    "recommend",
+    "similar_items",
     "text",
+    "update",
     "utils",
 ]

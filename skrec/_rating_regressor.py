@@ -1,5 +1,7 @@
 """Rating models as scikit-learn regressors over pairs of user and item."""
 
+from copy import copy
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import (
@@ -12,11 +14,16 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrec.base import RecommenderTags
+from skrec.base._composition import best_items, take_apart
 from skrec.metrics._predictions import Predictor, final_estimator
+from skrec.utils._answers import recommendations_frame
+from skrec.utils._blocks import recommend_rows
 from skrec.utils._columns import encode, locate
 from skrec.utils._compat import HasMethods, StrOptions, fit_context
+from skrec.utils._frames import as_backend
+from skrec.utils._id_rules import read_ids, read_rule
 from skrec.utils._pair_tables import as_table, merge_pairs, read_pairs, refuse_repeated
-from skrec.utils._validation import check_flag, keep_state_on_error
+from skrec.utils._validation import check_flag, check_k, keep_state_on_error
 
 
 def _default_estimator():
@@ -86,11 +93,8 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     would not reach it, which is an error: put that around the `RatingRegressor`. The reviews of
     the pairs to predict are never used: they would be written after the rating.
 
-    To recommend with `estimator_`, leave its last column out by
-    ``recommend(..., items=range(len(item_ids_)))``.
-
-    Of the training data, a fitted regressor keeps the ids, the numbers of ratings, and what the
-    model rates pairs from. That is an offset of each user with :class:`BiasBaseline`, and latent
+    Of the training data, a fitted regressor keeps the ids, who has rated what, and what the model
+    rates pairs from. That is an offset of each user with :class:`BiasBaseline`, and latent
     factors with :class:`AutoRec`, :class:`VAEBMF`, :class:`DeepLatentFactor` and
     :class:`DeepLTRS`. It is the matrix of the ratings with all others: :class:`PMF` needs it for
     standard deviations, :class:`BayesianPMF` for the factors of each sample, and any model that
@@ -157,6 +161,8 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             self.n_user_ratings_ = np.diff(ratings.indptr)
             self.n_item_ratings_ = np.bincount(ratings.indices, minlength=shape[1])[:-1]
             reviews = {} if counts is None else {"reviews": counts}
+            self._seen = ratings.indices, np.append(ratings.indptr, ratings.indptr[-1:])
+            self._backend = as_backend(table)
             self.estimator_ = clone(estimator).fit(ratings, **reviews)
             check_predicts_ratings(self.estimator_)  # as a search may have chosen otherwise
             model, self._states = _chosen(self.estimator_), _with_empty_row(ratings)
@@ -199,6 +205,107 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         if _recommender_tags(model).rates_pairs:
             return model._rate_pairs(self._states, users, items, **options)
         return Predictor(model, self._states).predict_pairs(self._states, users, items, **options)
+
+    def recommend(self, users=None, k=10, *, items=None, exclude=None, exclude_seen=True):
+        """Recommend the items with the highest predicted ratings, by ids.
+
+        Parameters
+        ----------
+        users : collection of shape (n_users,), default=None
+            Ids of users. One who is not in the training data gets what the model answers without
+            any rating. None means all users of the training data.
+        k : int, default=10
+            Length of each list.
+        items : {collection, mapping, dataframe}, default=None
+            Candidates: ids of items, for each user the same; or a mapping from user ids to such
+            collections, which has all `users`; or a table of them with the columns user and item.
+            None means all items of the training data.
+        exclude : {collection, mapping, dataframe}, default=None
+            Items that are never recommended, in the same forms. A mapping need not have all users.
+        exclude_seen : bool, default=True
+            Leave out what the user has rated in the training data.
+
+        Returns
+        -------
+        frame : dataframe
+            Columns user, item, rank (from 1) and score, which is the predicted rating, best first;
+            the order is that before ``predict`` clips, where it does. Of the library of the data
+            frame that ``fit`` got, or else of the first of pandas, polars and pyarrow.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skrec import BiasBaseline, RatingRegressor
+        >>> pairs = pd.DataFrame({"user": ["ann", "ann", "bob"], "item": ["tea", "jam", "tea"]})
+        >>> model = RatingRegressor(BiasBaseline()).fit(pairs, [5, 3, 4])
+        >>> model.recommend(["bob", "dan"], k=1).round(2)
+          user item  rank  score
+        0  bob  jam     1   3.90
+        1  dan  tea     1   4.08
+        """
+        check_is_fitted(self)
+        n_items = len(self.item_ids_)
+        k = check_k(k, n_items=n_items)
+        exclude_seen = check_flag(exclude_seen, "exclude_seen")
+        users = self.user_ids_ if users is None else read_ids(users, "users")
+        rows = np.empty(0, dtype=np.intp)
+        if len(users):
+            rows = locate(users, self.user_ids_, "id of users", "the training data")
+        new = users[rows == len(self.user_ids_)]
+        known = np.concatenate([self.user_ids_, encode(new)[1]]) if len(new) else self.user_ids_
+        items, exclude = (
+            read_rule(rule, name, users, known, self.item_ids_, "the training data")
+            for rule, name in ((items, "items"), (exclude, "exclude"))
+        )
+        answer = np.empty((0, k), dtype=np.intp), np.empty((0, k))
+        if len(users):
+            options = {"items": items, "exclude": exclude, "exclude_seen": exclude_seen}
+            answer = self._best_items(rows, k, **options)
+        return recommendations_frame(users, self.item_ids_, None, *answer, self._backend)
+
+    def _best_items(self, rows, k, *, items, exclude, exclude_seen):
+        """Rank items for positions of users; the last is that of all who are unknown."""
+        model, n_items = _chosen(self.estimator_), len(self.item_ids_)
+        if not _recommender_tags(model).rates_pairs:
+            # The last column stands for unknown items, and is no candidate.
+            items = np.ones(n_items, dtype=bool) if items is None else items
+            items, exclude = (_with_empty_column(rule) for rule in (items, exclude))
+            options = {"items": items, "exclude": exclude, "exclude_seen": exclude_seen}
+            return best_items(*take_apart(model), self._states[rows], k, **options)
+        free = copy(model)
+        if hasattr(free, "clip"):
+            free.clip = False
+
+        def score(_, numbers):
+            users = numbers.toarray()[:, 0] - 1
+            if sparse.issparse(self._states):
+                return free._finite_scores(self._states[users])[:, :n_items].copy()
+            pairs = np.repeat(users, n_items), np.tile(np.arange(n_items), len(users))
+            return free._rate_pairs(self._states, *pairs).reshape(-1, n_items)
+
+        indices, indptr = self._seen
+        seen = sparse.csr_array(
+            (np.ones(len(indices), dtype=bool), indices, indptr), shape=(len(indptr) - 1, n_items)
+        )
+        items, exclude = (
+            np.flatnonzero(rule) if isinstance(rule, np.ndarray) else rule
+            for rule in (items, exclude)
+        )
+        # The positions are cut along with the rows, of which equal ones of other users differ.
+        numbers = sparse.csr_array(rows[:, None] + 1)
+        indices, scores = recommend_rows(
+            score,
+            seen[rows],
+            k,
+            reviews=numbers,
+            items=items,
+            exclude=exclude,
+            exclude_seen=exclude_seen,
+            return_scores=True,
+        )
+        scores = model._as_answers(scores)
+        scores[indices < 0] = -np.inf
+        return indices, scores
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -254,6 +361,14 @@ def _in_smallest_precision(X):
     if not np.array_equal(single, X.data):
         return X
     return sparse.csr_array((single, X.indices, X.indptr), shape=X.shape)
+
+
+def _with_empty_column(rule):
+    """Append an item that a mask, or a matrix, does not have."""
+    if not sparse.issparse(rule):
+        return rule if rule is None else np.append(rule, False)
+    n_users, n_items = rule.shape
+    return sparse.csr_array((rule.data, rule.indices, rule.indptr), shape=(n_users, n_items + 1))
 
 
 def _with_empty_row(X):

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skrec.utils._columns import (
+    ItemColumns,
     as_ids,
     as_texts,
     as_timestamps,
@@ -358,7 +359,7 @@ class Interactions(csr_array):
         Raises
         ------
         ValueError
-            If one is not among :attr:`user_ids`.
+            If one is not among `user_ids`.
 
         Examples
         --------
@@ -379,13 +380,20 @@ class Interactions(csr_array):
         Returns
         -------
         columns : ndarray of intp of shape (n_found,)
+            A subclass of it, by which the methods of models know indices from ids.
 
         Raises
         ------
         ValueError
-            If one is not among :attr:`item_ids`.
+            If one is not among `item_ids`.
+
+        Examples
+        --------
+        >>> from skrec import Interactions
+        >>> Interactions.from_arrays([1, 1], [30, 20]).columns([30])
+        ItemColumns([1])
         """
-        return find_ids(item_ids, self.item_ids, "item")
+        return find_ids(item_ids, self.item_ids, "item").view(ItemColumns)
 
     def reindex(self, item_ids):
         """Take these items as columns, in this order.
@@ -502,7 +510,7 @@ class Interactions(csr_array):
         Parameters
         ----------
         backend : str, default=None
-            Library of the frame; None means :attr:`backend`.
+            Library of the frame; None means `backend`.
 
         Returns
         -------
@@ -610,7 +618,7 @@ class Interactions(csr_array):
         Parameters
         ----------
         entries : array-like of bool of shape (n_entries,)
-            Aligned with ``X.data``, and so with :attr:`timestamps` and :attr:`reviews`.
+            Aligned with ``X.data``, and so with `timestamps` and :attr:`reviews`.
 
         Returns
         -------

@@ -18,8 +18,9 @@ FLOORS = [
     {"base"},
     {"neural"},
     {"linear", "neighbors", "factorization", "autoencoders", "networks", "text"},
-    {"_rating_regressor"},
+    {"_rating_regressor", "_update"},
     {"inspection", "_model_table"},
+    {"_decisions"},
     {"_cli"},
     {"__init__", "__main__"},
 ]

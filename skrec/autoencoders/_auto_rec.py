@@ -241,6 +241,18 @@ class AutoRec(FactorMixin, NeuralRatingMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
+    @property
+    def _no_update(self):
+        if getattr(self, "_based_on", self.based_on) == "user":
+            return None
+        return "with based_on='item' it has weights for each training user"
+
+    def _update(self, change):
+        if change.new.shape[1] > len(self.item_embeddings_):
+            self._widen(change.new, len(self.item_embeddings_))
+        # Of all users, as the offsets are.
+        self._train(change.new, n_epochs=1, early_stopping=False, resume=True, keep_optimizer=True)
+
     def _training_data(self, X, reviews):
         offsets = self._fit_offsets(X)
         residual, user_offsets = less_offsets(X, offsets)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from skrec.base._similar_items import SimilarItemsMixin
+from skrec.utils._mistaken_input import warn_of_ids
 from skrec.utils._validation import check_item_indices
 
 
@@ -35,8 +36,13 @@ class ItemWeightsMixin(SimilarItemsMixin):
         contributions : list of csr_array of shape (n_explained, n_items)
             One for each user: entry `[r, i]` is what history item `i` adds to the score of the
             `r`-th explained item. Rows sum to the scores of ``predict``.
+
+        See Also
+        --------
+        skrec.explain : The same by ids, for Pipelines and searches too.
         """
         X = self._check_rows(X)
+        warn_of_ids(items, self, "items")
         items = np.asarray(items)
         if items.ndim == 1:
             items = np.broadcast_to(items, (X.shape[0], len(items)))

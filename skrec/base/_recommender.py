@@ -24,9 +24,9 @@ from skrec.utils._validation import (
     check_finite_answers,
     check_flag,
     check_interactions,
-    check_items,
     check_k,
     check_representable,
+    check_rule,
     keep_state_on_error,
 )
 
@@ -95,6 +95,11 @@ class BaseRecommender(BaseEstimator):
     makes of those something that is cut by rows, such as a sparse matrix; the block's part of it
     is the second argument of ``_score_rows``, if there are reviews.
 
+    A model for :func:`skrec.update` sets ``_no_update = None`` and writes ``_update(change)``. The
+    change has the rows that it was fitted on, ``change.old``, those that it is to be fitted on,
+    ``change.new``, and which differ: ``change.removed`` and ``change.added``. All have as many
+    columns as there are items now, which may be more than before.
+
     If the estimator has an ``n_jobs`` parameter, it sets the number of threads.
 
     Parameters and attributes that a subclass does not document are taken from the docstrings of
@@ -102,6 +107,8 @@ class BaseRecommender(BaseEstimator):
     """
 
     _parameter_constraints: dict = {}
+    # Why `update` refuses; None where there is an `_update`.
+    _no_update = "it cannot exchange what it has learned of a user"
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -182,7 +189,15 @@ class BaseRecommender(BaseEstimator):
         return self._as_answers(scores)
 
     def recommend(
-        self, X, k=10, *, reviews=None, exclude_seen=True, items=None, return_scores=False
+        self,
+        X,
+        k=10,
+        *,
+        reviews=None,
+        exclude_seen=True,
+        items=None,
+        exclude=None,
+        return_scores=False,
     ):
         """Recommend the best `k` items to every user.
 
@@ -196,8 +211,12 @@ class BaseRecommender(BaseEstimator):
             Reviews of the stored entries. Ignored by models that read no text.
         exclude_seen : bool, default=True
             Leave out the items stored in the user's row.
-        items : array-like of int or of bool, default=None
-            Candidate items, as column indices or as a mask over the items. None means all.
+        items : {array-like, sparse matrix}, default=None
+            Candidate items: column indices or a mask over the items for all users, or a matrix of
+            shape (n_users, n_items) whose non-zero entries are the candidates of each user, who
+            may have none. None means all.
+        exclude : {array-like, sparse matrix}, default=None
+            Items that are never recommended, in the same forms. None means none.
         return_scores : bool, default=False
             Whether to return the scores too.
 
@@ -209,14 +228,21 @@ class BaseRecommender(BaseEstimator):
         scores : ndarray of shape (n_users, k)
             Only if ``return_scores=True``: the scores of ``predict``, ``-inf`` where the index is
             -1. The order is that before ``predict`` clips, where it does.
+
+        See Also
+        --------
+        skrec.recommend : The same by ids, for Pipelines and searches too.
         """
         k = check_k(k)
         exclude_seen = check_flag(exclude_seen, "exclude_seen")
         return_scores = check_flag(return_scores, "return_scores")
+        users = X
         X, read = self._check_input(X, reviews)
         k = check_k(k, n_items=X.shape[1])
         if items is not None:
-            items = check_items(items, X.shape[1])
+            items = check_rule(items, users, "items", estimator=self)
+        if exclude is not None:
+            exclude = check_rule(exclude, users, "exclude", estimator=self)
         answer = recommend_rows(
             self._finite_scores,
             X,
@@ -224,6 +250,7 @@ class BaseRecommender(BaseEstimator):
             reviews=read,
             exclude_seen=exclude_seen,
             items=items,
+            exclude=exclude,
             return_scores=return_scores,
             n_threads=effective_n_threads(getattr(self, "n_jobs", None)),
         )

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, top_k
+from skrec.utils._mistaken_input import warn_of_ids
 from skrec.utils._validation import check_flag, check_item_indices, check_k
 
 
@@ -32,10 +33,15 @@ class SimilarItemsMixin:
             Most similar first, never the item itself; padded with -1.
         scores : ndarray of shape (n_queries, k)
             Only if ``return_scores=True``.
+
+        See Also
+        --------
+        skrec.similar_items : The same by ids, for Pipelines and searches too.
         """
         check_is_fitted(self)
         return_scores = check_flag(return_scores, "return_scores")
         k = check_k(k, n_items=self.n_features_in_)
+        warn_of_ids(items, self, "items")
         items = check_item_indices(items, self.n_features_in_)
 
         def most_similar(block):

@@ -92,6 +92,8 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     True
     """
 
+    _no_update = "its draws of the items belong to all training users together"
+
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "fit_offsets": ["boolean"],

@@ -11,11 +11,11 @@ from sklearn.utils import check_random_state
 
 from skrec.base import BaseRecommender, FactorMixin, UncertainRatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE
-from skrec.solvers._alternating import Objective, fold_in, improve, uncertainty
+from skrec.solvers._alternating import Objective, add_rows, fold_in, improve, uncertainty
 from skrec.solvers._devices import resolve_device, to_tensor
 from skrec.solvers._row_groups import gather, group_rows, map_groups
 from skrec.solvers._uncertainty import PairVariance
-from skrec.utils._compat import Interval, StrOptions
+from skrec.utils._compat import Interval, StrOptions, fit_context
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
@@ -24,6 +24,7 @@ from skrec.utils._warnings import warn
 # Share of the ratings that one side's weights leave to estimate the noise from, at least.
 SMALLEST_UNUSED_SHARE = 1e-3
 _PAIRS_AT_A_TIME = 2**14
+CPU = torch.device("cpu")
 
 
 class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
@@ -106,6 +107,11 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     and so the prior wide, where ratings are few: there the deviation is rather too large. The
     items' covariances are kept for it: ``n_items * K**2 / 2`` numbers.
 
+    ``partial_fit`` needs no other numbers: the inverses of the covariances hold all that an
+    item's weights depend on, the training users' factors taken as they are. Those of the users
+    that it adds are solved for from their rows, then the items' anew. The mean, the unit and the
+    noise stay those of ``fit``, and so does ``loss_curve_``.
+
     References
     ----------
     .. [1] A. Mnih and R. Salakhutdinov, "Probabilistic Matrix Factorization", NIPS 2007.
@@ -164,25 +170,82 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
+    _no_update = None
+
+    @fit_context
+    def partial_fit(self, X, y=None, *, reviews=None):
+        """Add users: their factors are solved for, and then those of the items anew.
+
+        The users so far keep the part that they have in the items' factors. `X` has rows of users
+        that the model has not learned from: those of others would count twice.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator. If this fails, it is as it was before.
+        """
+        is_first = not hasattr(self, "n_features_in_")
+        return self._learn(self._fit if is_first else self._add, X, reset=is_first)
+
+    def _add(self, X):
+        # On the CPU, as few users are added at a time; in double precision for the inverses.
+        X = X.astype(np.float64, copy=False)
+        items = torch.from_numpy(self._item_table.astype(np.float64))
+        users = fold_in(self._objective, group_rows(X, CPU), items, X.shape[0])
+        covariances = self._item_covariances.astype(np.float64) / self._noise_variance
+        items, covariances = add_rows(
+            self._objective,
+            group_rows(X.T.tocsr(), CPU),
+            torch.from_numpy(self._item_counts.astype(np.float64)),
+            items,
+            torch.from_numpy(covariances),
+            users,
+        )
+        dtype = self._item_table.dtype
+        self._item_table = items.numpy().astype(dtype)
+        self._item_covariances = (covariances.numpy() * self._noise_variance).astype(dtype)
+        self._item_counts = self._item_counts + np.bincount(X.indices, minlength=X.shape[1])
+        self.n_iter_ += 1
+
+    def _update(self, change):
+        X = change.new.astype(self._item_table.dtype, copy=False)
+        self._check_memory(X, self._item_table.shape[1])
+        n_new_items = X.shape[1] - len(self._item_table)
+        link = "identity" if self._objective.logistic is None else "logistic"
+        if (self._objective.has_offsets, link) != (self.fit_offsets, self.link):
+            raise ValueError(
+                "PMF cannot go on: fit_offsets or link changed since the fit before, which makes "
+                "another model. Fit anew."
+            )
+        # New items begin in the middle of their prior.
+        items = np.pad(self._item_table, ((0, n_new_items), (0, 0)))
+        self._alternate_from(items, X)
+
     def _fit(self, X):
-        device = resolve_device(self.device, needs_float64=True)
-        n_weights = self.n_components + 1
+        self._check_memory(X, self.n_components + 1)
+        rng = check_random_state(self.random_state)
+        draws = 0.1 * rng.standard_normal((X.shape[1], self.n_components))
+        items = np.hstack([draws, np.zeros((X.shape[1], int(self.fit_offsets)))])
+        self._alternate_from(items.astype(X.dtype), X)
+
+    def _check_memory(self, X, n_weights):
         check_memory(
             # Weights of both sides, and the items' packed covariances.
             X.dtype.itemsize * (sum(X.shape) + X.shape[1] * n_weights // 2) * n_weights,
             f"PMF with {self.n_components} components on {X.shape[0]} users x {X.shape[1]} items",
             "use a smaller n_components",
         )
+
+    def _alternate_from(self, items, X):
+        """Learn from given weights of the items on."""
+        device = resolve_device(self.device, needs_float64=True)
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
         self.mean_ = self._in_ratings(mean)
         self._objective = self._make_objective(mean)
         by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
-        rng = check_random_state(self.random_state)
-        draws = 0.1 * rng.standard_normal((X.shape[1], self.n_components))
-        items = np.hstack([draws, np.zeros((X.shape[1], int(self.fit_offsets)))])
-        items = torch.as_tensor(items.astype(X.dtype), device=device)
-        users, items = self._alternate(by_user, by_item, items)
+        users, items = self._alternate(by_user, by_item, torch.as_tensor(items, device=device))
         self._item_table = items.cpu().numpy()
+        self._item_counts = np.bincount(X.indices, minlength=X.shape[1])
         self._set_uncertainty(by_user, by_item, users, items)
 
     @property

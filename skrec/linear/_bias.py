@@ -45,7 +45,9 @@ class BiasBaseline(RatingMixin, SampleWeightMixin, BaseRecommender):
     Notes
     -----
     The users' offsets are eliminated, which leaves one sparse positive definite system for the
-    items', solved by conjugate gradients.
+    items', solved by conjugate gradients. There is no ``partial_fit``: the system of the users so
+    far is an items x items matrix, which takes more memory than a fit takes time.
+    :func:`skrec.update` fits again.
 
     References
     ----------
@@ -67,6 +69,8 @@ class BiasBaseline(RatingMixin, SampleWeightMixin, BaseRecommender):
         **RATING_CONSTRAINTS,
     }
 
+    _no_update = None
+
     def __init__(self, l2_user=15.0, l2_item=10.0, *, clip=True, rating_scale=None):
         self.l2_user = l2_user
         self.l2_item = l2_item
@@ -77,6 +81,9 @@ class BiasBaseline(RatingMixin, SampleWeightMixin, BaseRecommender):
         self._mean, self._item_offsets = fit_offsets(X, self.l2_user, self.l2_item, sample_weight)
         self.mean_ = self._in_ratings(self._mean)
         self.item_offsets_ = self._in_ratings(self._item_offsets)
+
+    def _update(self, change):
+        self.fit(change.rows, sample_weight=change.sample_weight)
 
     def _score_rows(self, X):
         return self._user_states(X)[:, None] + (self._mean + self._item_offsets)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import AdditiveMixin, BaseRecommender, ItemWeightsMixin
@@ -15,9 +16,20 @@ from skrec.linear._ease_weights import DualWeights, PrimalWeights
 from skrec.solvers._gram import gram_upper, symmetric_product
 from skrec.solvers._offsets import with_data
 from skrec.utils._blocks import effective_n_threads
+from skrec.utils._changes import check_learned
 from skrec.utils._compat import Interval, Options, StrOptions
 from skrec.utils._memory import available_memory, check_memory
 from skrec.utils._warnings import warn
+
+
+def _stores_rows(model):
+    if not model.store_rows:
+        raise AttributeError(
+            "EASE(store_rows=False) has no partial_fit: it keeps neither the training rows nor "
+            "their Gram matrix, to which more users would add. Use skrec.update(model, old, new) "
+            "or fit on all users, or EASE(store_rows=True)."
+        )
+    return True
 
 
 class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
@@ -55,6 +67,10 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         scoring the training users once, which mostly is the dual where users are far fewer than
         items; and the other one where the first would lose digits. The dual computes in float64
         whatever the `dtype`, as it takes differences of nearly equal numbers.
+    store_rows : bool, default=True
+        Whether ``fit`` keeps a copy of the training rows. False: the fitted model is its weights
+        alone, without data of persons. It is smaller, has no ``partial_fit``, and takes the
+        primal form.
     n_jobs : int, default=None
         Number of threads of the sparse products and of scoring. None means all cores, less where
         ``OMP_NUM_THREADS`` or a joblib worker says so. LAPACK has its own number of threads, see
@@ -94,9 +110,10 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
     a LinAlgError if rounding errors leave nothing to invert.
 
     ``fit`` keeps a copy of the training rows: the dual scores with them, and ``partial_fit``
-    continues from them. They are part of a pickled model. From the second primal ``partial_fit``
-    on the Gram matrix, which is additive, is kept instead, which takes a second items x items
-    array; "auto" chooses anew as long as there are rows.
+    continues from them. They are part of a pickled model, unless ``store_rows=False``. From the
+    second primal ``partial_fit`` on, or the first primal :func:`skrec.update`, the Gram matrix,
+    which is additive, is kept instead, which takes a second items x items array; "auto" chooses
+    anew as long as there are rows.
 
     References
     ----------
@@ -123,6 +140,7 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
             None,
         ],
         "method": [StrOptions({"auto", "primal", "dual"})],
+        "store_rows": ["boolean"],
         "n_jobs": [Integral, None],
         "device": [StrOptions({"cpu", "cuda"})],
     }
@@ -134,6 +152,7 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         dropout=0.0,
         dtype=None,
         method="auto",
+        store_rows=True,
         n_jobs=None,
         device="cpu",
     ):
@@ -141,22 +160,63 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         self.dropout = dropout
         self.dtype = dtype
         self.method = method
+        self.store_rows = store_rows
         self.n_jobs = n_jobs
         self.device = device
+
+    _no_update = None
+
+    @available_if(_stores_rows)
+    def partial_fit(self, X, y=None, *, reviews=None, sample_weight=None):
+        """Add users: the result is that of one ``fit`` on all users so far.
+
+        Not with ``store_rows=False``.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator. If this fails, it is as it was before.
+        """
+        return super().partial_fit(X, y, reviews=reviews, sample_weight=sample_weight)
 
     def _fit(self, X, sample_weight):
         self._solve_best(self._weighted_rows(X, sample_weight, self.dtype or X.dtype))
 
     def _add(self, X, sample_weight):
         rows = self._weighted_rows(X, sample_weight, self.dtype or self._dtype)
-        if self._gram is None:
-            rows = sparse.vstack([self._rows, rows], format="csr", dtype=rows.dtype)
-            self._solve_best(rows, keep_gram=True)
-        else:
+        if self._gram is not None:
             self._check_memory("primal", rows.shape[0], rows.dtype, n_matrices=2)
             gram = gram_upper(rows, effective_n_threads(self.n_jobs))
             gram += self._gram
             self._solve_best(rows, gram, keep_gram=True)
+        elif self._rows is not None:
+            rows = sparse.vstack([self._rows, rows], format="csr", dtype=rows.dtype)
+            self._solve_best(rows, keep_gram=True)
+        else:
+            raise ValueError(
+                "partial_fit needs the rows that this EASE was fitted on, which was with "
+                "store_rows=False: fit again on all users."
+            )
+
+    def _update(self, change):
+        dtype = self.dtype or self._dtype
+        new = self._weighted_rows(change.new, change.sample_weight, dtype)
+        if self._gram is None:
+            # Where there is room for it, so that the next update needs the changed rows alone.
+            self._solve_best(new, keep_gram=self.store_rows and self._fits("primal", new, 2))
+            return
+        self._check_memory("primal", new.shape[0], dtype, n_matrices=3)
+        old = self._weighted_rows(change.old, change.old_weight, dtype)
+        n_known = len(self._gram)
+        squares = np.zeros(new.shape[1])
+        squares[:n_known] = self._gram.diagonal()
+        check_learned(self, squares, _sums_of_squares(old))
+        n_threads = effective_n_threads(self.n_jobs)
+        gram = gram_upper(self._weighted_rows(*change.added, dtype), n_threads)
+        gram -= gram_upper(self._weighted_rows(*change.removed, dtype), n_threads)
+        gram[:n_known, :n_known] += self._gram
+        # All rows judge the result.
+        self._solve_best(new, gram, keep_gram=self.store_rows)
 
     @property
     def coef_(self):
@@ -180,6 +240,11 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
 
     def _weighted_rows(self, X, sample_weight, dtype):
         """Scale each row by the root of its weight."""
+        if self.method == "dual" and not self.store_rows:
+            raise ValueError(
+                "method='dual' scores with the training rows, which store_rows=False leaves out: "
+                "use method='primal', or store_rows=True."
+            )
         if self.device == "cuda":
             _check_cuda()
         rows = X.astype(dtype, copy=False)
@@ -190,8 +255,8 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
 
     def _methods(self, rows, n_matrices):
         """Methods to try one after the other, as long as digits are lost."""
-        if self.method != "auto":
-            return [self.method]
+        if self.method != "auto" or not self.store_rows:
+            return [self.method if self.store_rows else "primal"]
         n_users, n_items = rows.shape
         itemsize = rows.dtype.itemsize
         lengths = np.diff(rows.indptr), np.bincount(rows.indices, minlength=n_items)
@@ -232,10 +297,10 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
     def _solve(self, method, rows, gram, keep_gram):
         n_threads = effective_n_threads(self.n_jobs)
         users = rows
-        dual_may_help = gram is None and rows.shape[0] < self.n_features_in_
+        dual_may_help = gram is None and self.store_rows and rows.shape[0] < self.n_features_in_
         if method == "dual":
             self._check_memory("dual", rows.shape[0], rows.dtype)
-            diagonal = rows.multiply(rows).sum(axis=0, dtype=np.float64)
+            diagonal = _sums_of_squares(rows)
             penalty = self._penalty(diagonal, rows.dtype)
             weights = DualWeights(rows, penalty, n_threads, self.device)
             rows = weights.rows
@@ -247,14 +312,17 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
             penalty = self._penalty(diagonal, rows.dtype)
             matrix = gram.copy() if keep_gram else gram
             weights = PrimalWeights(matrix, penalty, n_threads, self.device)
-            # A copy, as the caller may change X in place later on.
-            rows, gram = (None, gram) if keep_gram else (rows.copy(), None)
+            rows, gram = (None, gram) if keep_gram else (self._kept(rows), None)
 
         def gram_product(left):
             return (left @ users.T) @ users if gram is None else symmetric_product(left, gram)
 
         share = misplaced(weights, users, diagonal, penalty, gram_product, n_threads)
         return _Solution(weights, rows, gram, share, self._doubt(weights, share, dual_may_help))
+
+    def _kept(self, rows):
+        # A copy, as the caller may change X in place later on.
+        return rows.copy() if self.store_rows else None
 
     def _doubt(self, weights, share, dual_may_help):
         """Why the weights are not to be trusted and what helps, or None."""
@@ -306,7 +374,8 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         if method == "primal" and itemsize == 8:
             fixes.insert(0, "dtype='float32' needs half")
         if needed[other] < needed[method]:
-            fixes.insert(0, f"method='{other}' needs {needed[other] / 2**30:.3g} GiB")
+            storing = "" if self.store_rows else " with store_rows=True"
+            fixes.insert(0, f"method='{other}'{storing} needs {needed[other] / 2**30:.3g} GiB")
         check_memory(
             n_matrices * needed[method],
             f"EASE(method='{method}') on {n_users} users x {self.n_features_in_} items",
@@ -322,6 +391,11 @@ class _Solution(NamedTuple):
     gram: np.ndarray | None
     misplaced: float
     doubt: str | None
+
+
+def _sums_of_squares(rows):
+    """Diagonal of the Gram matrix."""
+    return rows.multiply(rows).sum(axis=0, dtype=np.float64)
 
 
 def _check_cuda():

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skrec.base import AdditiveMixin, BaseRecommender
+from skrec.utils._changes import check_learned
 
 
 class Popularity(AdditiveMixin, BaseRecommender):
@@ -30,6 +31,8 @@ class Popularity(AdditiveMixin, BaseRecommender):
     array([[0, 2]])
     """
 
+    _no_update = None
+
     def _fit(self, X, sample_weight):
         self.popularity_ = count_users(X, sample_weight)
 
@@ -43,6 +46,14 @@ class Popularity(AdditiveMixin, BaseRecommender):
                 "factor."
             )
         self.popularity_ = total
+
+    def _update(self, change):
+        known = np.zeros(change.new.shape[1])
+        known[: len(self.popularity_)] = self.popularity_
+        check_learned(self, known, count_users(change.old, change.old_weight))
+        # Rounding may leave less than nothing of weights that are all taken away again.
+        self.popularity_ = np.maximum(known - count_users(*change.removed), 0)
+        self._add(*change.added)
 
     def _score_rows(self, X):
         return np.tile(self.popularity_, (X.shape[0], 1))

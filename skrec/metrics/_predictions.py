@@ -65,9 +65,14 @@ class Predictor:
         if self._frame is None and hasattr(self._estimator, "recommend"):
             options = reviews_option(self._reviews)
             return np.asarray(self._estimator.recommend(X, k=k, exclude_seen=True, **options))
+        return self.rank(X, k)
+
+    def rank(self, X, k, **options):
+        """Best `k` items of each row of the csr_array `X` by ``predict``, as `recommend_rows`."""
         # The array may be one that the estimator keeps, and -inf is written into it.
         score_rows = lambda *block: np.array(self._predict(*block), order="C")  # noqa: E731
-        return recommend_rows(score_rows, X, k, reviews=self._reviews, n_threads=self._n_threads)
+        options.update(reviews=self._reviews, n_threads=self._n_threads)
+        return recommend_rows(score_rows, X, k, **options)
 
     def predict_entries(self, X, entries):
         """Predictions from the rows of `X` at the stored entries of `entries` (both csr_array)."""

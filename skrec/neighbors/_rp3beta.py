@@ -50,6 +50,9 @@ class RP3beta(ItemWeightsMixin, BaseRecommender):
     each thread a block of them before they are chosen. The sum of the paper over the user's items
     leaves the first step's probability out, which is the same for all items that are ranked.
 
+    There is no ``partial_fit``: sums over users add up before the neighbours are chosen, but all
+    pairs of items would have to be kept for it. :func:`skrec.update` fits again.
+
     References
     ----------
     .. [1] B. Paudel, F. Christoffel, C. Newell and A. Bernstein, "Updatable, Accurate, Diverse,
@@ -73,6 +76,8 @@ class RP3beta(ItemWeightsMixin, BaseRecommender):
         "beta": [Interval(Real, 0, None, closed="left")],
         "n_jobs": [Integral, None],
     }
+
+    _no_update = None
 
     def __init__(self, n_neighbors=100, *, alpha=0.6, beta=0.6, n_jobs=None):
         self.n_neighbors = n_neighbors
@@ -98,6 +103,9 @@ class RP3beta(ItemWeightsMixin, BaseRecommender):
         to_items.data *= rarity[to_items.indices].astype(X.dtype)
         n_threads = effective_n_threads(self.n_jobs)
         self.coef_ = nearest_columns(to_users, to_items, self.n_neighbors, n_threads).tocsr()
+
+    def _update(self, change):
+        self.fit(change.rows)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

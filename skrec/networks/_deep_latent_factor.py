@@ -115,6 +115,8 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
 
     _module_class = DeepLatentFactorModule
 
+    _no_update = "its encoder of items has weights for each training user"
+
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         **BATCH_CONSTRAINTS,

@@ -199,6 +199,8 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
     _module_class = VAEBMFModule
     _trainer_class = NestedTrainer
 
+    _no_update = "its encoder of items has weights for each training user"
+
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         **LAYER_CONSTRAINTS,

@@ -12,7 +12,13 @@ from sklearn.utils import check_random_state
 from skrec.neural._batches import RowStore
 from skrec.neural._cost import check_cost, training_cost
 from skrec.neural._trainer import EndOfEpoch, Progress, Trainer, Validation, without_state
-from skrec.neural._weights import as_arrays, as_tensors, load_optimizer, optimizer_arrays
+from skrec.neural._weights import (
+    as_arrays,
+    as_tensors,
+    load_optimizer,
+    optimizer_arrays,
+    put_into,
+)
 from skrec.solvers._devices import place, resolve_device
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._compat import CallbackSupportMixin, Interval
@@ -220,6 +226,22 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             self._init_module(module, data, torch.Generator().manual_seed(seed))
         self._refill(module, data)
         return module
+
+    def _widen(self, X, n_known):
+        """Give the network inputs and outputs for the items of `X` beyond those that it knows.
+
+        They start as in the first epoch of a fit; all other weights stay. The optimiser, whose
+        moments are those of the network before, starts anew.
+        """
+        data = self._training_data(X, None)
+        module = self._module_class(X.shape[1], **self._options).to(torch.float32)
+        seed = self._draw_seeds(self.n_updates_).init
+        self._init_module(module, data, torch.Generator().manual_seed(seed))
+        self._weights = {
+            name: put_into(fresh, self._weights[name], n_known)
+            for name, fresh in as_arrays(module).items()
+        }
+        self._modules, self._optimizer_state = {}, None
 
     def _make_validation(self, data, held_out, placement):
         def score(module):

@@ -17,6 +17,8 @@ from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_interactions, check_k
 
+# Users of whom one knows how an item stands with most.
+SOME_USERS = 1000
 # Counts above it are no longer exact in double precision.
 LARGEST_TOTAL = 1e15
 
@@ -60,6 +62,7 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     likelihood = "multinomial"
     _predicts_ratings = False
+    _no_update = None
 
     @fit_context
     def partial_fit(self, X, y=None, *, reviews=None):
@@ -81,9 +84,44 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         resume = hasattr(self, "n_iter_")
 
         def learn(rows):
-            self._train(rows, n_epochs=1, early_stopping=False, resume=resume, keep_optimizer=True)
+            self._make_a_pass(rows, resume)
 
         return self._learn(learn, X, reset=not resume)
+
+    def _make_a_pass(self, X, resume=True):
+        self._train(X, n_epochs=1, early_stopping=False, resume=resume, keep_optimizer=True)
+
+    def _update(self, change):
+        n_known = len(self.item_embeddings_)
+        if change.new.shape[1] > n_known:
+            self._widen(change.new, n_known)
+            if not self._predicts_ratings:
+                levels = self._levels_of_new_items(change.old, change.new[:, n_known:])
+                self._weights["output.bias"][n_known:] = levels
+                self._modules = {}
+        added, _ = change.added
+        if added.nnz:
+            self._make_a_pass(added)
+
+    @torch_state(training=True)
+    def _levels_of_new_items(self, old, new):
+        """Biases that put new items where known ones that are as popular stand with most users.
+
+        With biases of their share of all choices they would stand above those: what most users
+        are recommended of the known items is what suits them, and a bias suits nobody.
+
+        Parameters
+        ----------
+        old : csr_array of shape (n_old_users, n_items)
+        new : csr_array of shape (n_users, n_new_items)
+        """
+        n_known = old.shape[1] - new.shape[1]
+        users = np.flatnonzero(np.diff(old.indptr))
+        users = users[np.linspace(0, len(users) - 1, min(len(users), SOME_USERS)).astype(int)]
+        scores = self._scores(self._scoring_module(), old[users])
+        levels = np.sort(np.median(scores[:, :n_known], axis=0))
+        counts = np.sort(old.sum(axis=0)[:n_known])
+        return np.interp(new.sum(axis=0), counts, levels)
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.

@@ -16,6 +16,31 @@ def as_tensors(arrays):
     return {name: to_tensor(array, "cpu") for name, array in arrays.items()}
 
 
+def put_into(wider, weights, n_known):
+    """Weights of a wider network: those of the one before, and new ones where it had none.
+
+    Parameters
+    ----------
+    wider : ndarray
+        First weights of the wider network. Along one axis, that of the items, it may be longer.
+    weights : ndarray
+    n_known : int
+        Number of items before. Whatever stands behind the items stays behind them.
+
+    Returns
+    -------
+    weights : ndarray
+        A new array, of the shape of `wider`.
+    """
+    merged = wider.copy()
+    for axis, (n_now, n_before) in enumerate(zip(wider.shape, weights.shape, strict=True)):
+        if n_now > n_before:
+            kept = np.delete(np.arange(n_now), slice(n_known, n_known + n_now - n_before))
+            np.moveaxis(merged, axis, 0)[kept] = np.moveaxis(weights, axis, 0)
+            return merged
+    return weights.copy()
+
+
 def optimizer_arrays(optimizer):
     """Moments of an optimiser, by number of the weight array and kind.
 

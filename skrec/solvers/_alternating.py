@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import torch
 
-from skrec.solvers._least_squares import posterior, ridge
+from skrec.solvers._least_squares import factorize, posterior, ridge
 from skrec.solvers._row_groups import gather, map_groups, pad
-from skrec.solvers._uncertainty import pack
+from skrec.solvers._uncertainty import pack, unpack
 
 # Rows with fewer ratings are penalised as if they had so many: a prior that grows wider the less
 # is known fits noise where all rows are short.
@@ -46,7 +46,11 @@ class Objective(NamedTuple):
 
     def penalties(self, group):
         """Penalty of each row of a group."""
-        return self.l2 * group.lengths.clamp(min=SMALLEST_COUNT) ** self.l2_exponent
+        return self.penalty(group.lengths)
+
+    def penalty(self, counts):
+        """Penalty of rows with so many ratings."""
+        return self.l2 * counts.clamp(min=SMALLEST_COUNT) ** self.l2_exponent
 
     def features(self, table):
         """What multiplies the weights of the other side, padded."""
@@ -198,6 +202,56 @@ def fold_in(objective, groups, table, n_rows):
 
     map_groups(solve, groups)
     return weights
+
+
+def add_rows(objective, groups, counts, weights, covariances, table):
+    """Weights of one side after entries of more rows of the other side, by normal equations.
+
+    What the entries so far say of a row's weights w is a quadratic function with its minimum at
+    them. Its second derivatives are the inverse covariances H. With those of the new entries the
+    minimum moves; with a logistic link by one Gauss-Newton step.
+
+    Parameters
+    ----------
+    objective : Objective
+    groups : list of RowGroup
+        The new entries of each row.
+    counts : float64 tensor of shape (n_rows,)
+        Entries of each row so far.
+    weights : float64 tensor of shape (n_rows, n_weights)
+    covariances : float64 tensor of shape (n_rows, n_weights * (n_weights + 1) / 2)
+        As `uncertainty` gives them.
+    table : float64 tensor of shape (n_columns, n_weights)
+        Weights of the other side's new rows.
+
+    Returns
+    -------
+    weights, covariances : tensors
+        New ones, of the same shapes.
+    """
+    features, offsets = objective.features(table), objective.latent_offsets(table)
+    weights, covariances = weights.clone(), covariances.clone()
+
+    def add(group):
+        n_before = counts[group.rows]
+        more = objective.penalty(n_before + group.lengths) - objective.penalty(n_before)
+        inputs = gather(features, group)
+        before = weights[group.rows].unsqueeze(2)
+        products = torch.bmm(inputs, before).squeeze(2)
+        latent = products + gather(offsets, group)
+        slopes = objective.slopes(latent)
+        inputs = inputs * slopes[:, :, None]
+        targets = (group.values - objective.ratings(latent) + slopes * products) * group.is_entry
+        known = torch.cholesky_inverse(factorize(unpack(covariances[group.rows]), _ADVICE))
+        moments = torch.bmm(known, before) + torch.bmm(inputs.mT, targets[:, :, None])
+        known = known + torch.bmm(inputs.mT, inputs)
+        known.diagonal(dim1=1, dim2=2).add_(more[:, None])
+        factors = factorize(known, _ADVICE)
+        weights[group.rows] = torch.cholesky_solve(moments, factors).squeeze(2)
+        covariances[group.rows] = pack(torch.cholesky_inverse(factors))
+
+    map_groups(add, [group for group in groups if group.columns.shape[1] > 0])
+    return weights, covariances
 
 
 def uncertainty(objective, groups, weights, table, with_covariances=True):

@@ -123,7 +123,7 @@ def place(device):
     except ImportError as error:
         raise ImportError(
             "Training in several processes (WORLD_SIZE is set) needs accelerate: "
-            "pip install skrec[distributed]."
+            'pip install "scikit-recommend[distributed]".'
         ) from error
     # Models with alternating phases leave part of the weights without a gradient.
     options = DistributedDataParallelKwargs(find_unused_parameters=True)

@@ -25,6 +25,26 @@ def pack(matrices):
     return matrices[:, row, column] * scale
 
 
+def unpack(packed):
+    """Undo `pack`.
+
+    Parameters
+    ----------
+    packed : tensor of shape (n, size * (size + 1) / 2)
+
+    Returns
+    -------
+    matrices : tensor of shape (n, size, size)
+    """
+    size = int((2 * packed.shape[1]) ** 0.5)
+    row, column = torch.tril_indices(size, size, device=packed.device)
+    scale = torch.ones_like(row, dtype=packed.dtype).masked_fill_(row != column, 2.0**-0.5)
+    matrices = packed.new_empty(len(packed), size, size)
+    matrices[:, row, column] = packed * scale
+    matrices[:, column, row] = packed * scale
+    return matrices
+
+
 def pack_squares(vectors):
     """Pack the outer product of each row of an array with itself.
 

@@ -184,6 +184,8 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     _trainer_class = DeepLTRSTrainer
     _vocabulary = None
 
+    _no_update = "its encoder of items has weights for each training user"
+
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         **BATCH_CONSTRAINTS,

@@ -206,6 +206,7 @@ def recommend_rows(
     reviews=None,
     exclude_seen=True,
     items=None,
+    exclude=None,
     return_scores=False,
     n_threads=1,
 ):
@@ -221,8 +222,10 @@ def recommend_rows(
         Cut along with the rows for a second argument of `score_rows`. None: there is none.
     exclude_seen : bool, default=True
         Leave out the stored entries of each row.
-    items : ndarray of intp, default=None
-        Sorted candidate items; None means all.
+    items : ndarray of intp or csr_array of shape (n_users, n_items), default=None
+        Sorted candidate items, or the stored entries of each user's row; None means all.
+    exclude : ndarray of intp or csr_array of shape (n_users, n_items), default=None
+        Items that are left out, in the same forms; None means none.
     return_scores : bool, default=False
     n_threads : int, default=1
 
@@ -232,33 +235,60 @@ def recommend_rows(
     scores : ndarray of shape (n_users, k)
         Only if ``return_scores=True``.
     """
+    n_users, n_items = X.shape
     X, reviews, positions = distinct_rows(X, reviews)
-    n_kept = min(k, X.shape[1] if items is None else len(items))
-    indices = np.full((X.shape[0], k), -1, dtype=np.intp)
+    candidates = None if items is None or issparse(items) else items
+    n_kept = min(k, n_items if candidates is None else len(candidates))
+    per_user = issparse(items) or issparse(exclude)
+    if per_user and positions is not None:  # users of equal rows share scores, but not rules
+        order = np.argsort(positions, kind="stable")
+        starts = np.searchsorted(positions, np.arange(X.shape[0] + 1), sorter=order)
+    n_lists = n_users if per_user else X.shape[0]
+    indices = np.full((n_lists, k), -1, dtype=np.intp)
 
     def best(block):
         rows = X[block]
         scores = score_rows(rows) if reviews is None else score_rows(rows, reviews[block])
         if exclude_seen:
-            scores[
-                np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices
-            ] = -np.inf
-        if items is not None:
-            scores = np.take(scores, items, axis=1)
+            scores[_entries(rows)] = -np.inf
+        if not per_user or positions is None:
+            return [choose(block, scores)]
+        users = order[starts[block.start] : starts[block.stop]]
+        parts = np.split(users, np.arange(len(scores), len(users), len(scores)))
+        return [choose(part, scores[positions[part] - block.start]) for part in parts]
+
+    def choose(users, scores):
+        """List the best for these rows of `indices`; return the rows and the scores."""
+        if issparse(exclude):
+            scores[_entries(exclude[users])] = -np.inf
+        elif exclude is not None:
+            scores[:, exclude] = -np.inf
+        if issparse(items):
+            allowed = _entries(items[users])
+            kept = scores[allowed]
+            scores.fill(-np.inf)
+            scores[allowed] = kept
+        if candidates is not None:
+            scores = np.take(scores, candidates, axis=1)
         columns, values = _best(scores, n_kept)
-        if items is not None:
-            columns = np.where(columns < 0, -1, items[columns])
-        indices[block, :n_kept] = columns
-        return values if return_scores else None
+        if candidates is not None:
+            columns = np.where(columns < 0, -1, candidates[columns])
+        indices[users, :n_kept] = columns
+        return users, values if return_scores else None
 
     # scores, the partitioned copy, and the comparison
-    blocks = row_blocks(X.shape[0], 3 * 8 * X.shape[1], n_threads)
-    best_values = map_blocks(best, blocks, n_threads)
-    if positions is not None:
-        indices = indices[positions]
-    if not return_scores:
-        return indices
-    scores = np.full((X.shape[0], k), -np.inf, dtype=best_values[0].dtype)
-    for block, values in zip(blocks, best_values, strict=True):
-        scores[block, :n_kept] = values
-    return indices, scores if positions is None else scores[positions]
+    blocks = row_blocks(X.shape[0], 3 * 8 * n_items, n_threads)
+    chosen = [part for parts in map_blocks(best, blocks, n_threads) for part in parts]
+    answers = [indices]
+    if return_scores:
+        answers.append(np.full((n_lists, k), -np.inf, dtype=chosen[0][1].dtype))
+        for users, values in chosen:
+            answers[1][users, :n_kept] = values
+    if positions is not None and not per_user:
+        answers = [answer[positions] for answer in answers]
+    return tuple(answers) if return_scores else answers[0]
+
+
+def _entries(rows):
+    """Where the stored entries of a csr_array stand."""
+    return np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices

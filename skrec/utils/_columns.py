@@ -8,6 +8,10 @@ from numbers import Number
 import numpy as np
 
 
+class ItemColumns(np.ndarray):
+    """Column indices of items that were found by their ids, so that nobody takes them for ids."""
+
+
 def check_length(name, values, length, per):
     if values is not None and values.shape != (length,):
         raise ValueError(
@@ -146,7 +150,10 @@ def _as_datetime64(moment):
 
 
 def as_texts(reviews):
-    texts = ["" if is_null(text) else text for text in np.asarray(reviews, dtype=object)]
+    texts = [
+        "" if not isinstance(text, str) and is_null(text) else text
+        for text in np.asarray(reviews, dtype=object)
+    ]
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(

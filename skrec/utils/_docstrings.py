@@ -40,6 +40,8 @@ def complete_docstrings(cls):
 def complete_verbs(cls):
     """Add to the docstrings of a class's verbs what they leave to others; decorates mixins."""
     for name, method in vars(cls).items():
+        if not inspect.isfunction(method):
+            method = getattr(method, "__wrapped__", method)  # behind available_if
         if inspect.isfunction(method) and method.__doc__ and not name.startswith("_"):
             method.__doc__ = _complete_method(method)
     return cls

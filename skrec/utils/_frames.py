@@ -45,6 +45,12 @@ def make_frame(columns, backend=None):
         ) from error
 
 
+def as_backend(frame):
+    """Name of the library of a narwhals frame, for `make_frame`; None of anything else."""
+    implementation = getattr(frame, "implementation", None)
+    return None if implementation is None else implementation.name.lower()
+
+
 def as_html_table(caption, facts):
     """Make an HTML table of names and values, one pair in a line."""
     align = "style='text-align: left'"

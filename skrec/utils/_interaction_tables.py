@@ -74,8 +74,8 @@ def encode_items(items, item_ids):
         n_dropped = np.count_nonzero(place[cols] < 0)
         warn(
             f"{n_dropped} of {len(cols)} rows are of items that item_ids lacks ({len(unknown)}, "
-            f"such as {unknown.tolist()[0]!r}) and are dropped. If that is meant, read the table without "
-            "item_ids and take interactions.reindex(item_ids)."
+            f"such as {unknown.tolist()[0]!r}) and are dropped. If that is meant, read the table "
+            "without item_ids and take interactions.reindex(item_ids)."
         )
     return place[cols], item_ids
 
@@ -117,8 +117,8 @@ def find_ids(ids, vocabulary, kind):
     if unknown.any():
         raise ValueError(
             f"{kind} ids must be among these interactions' {len(vocabulary)} {kind}_ids, but "
-            f"{unknown.sum()} of {len(ids)} are not, the first {ids[unknown].tolist()[0]!r}; leave "
-            "them out, or read the table that has them"
+            f"{unknown.sum()} of {len(ids)} are not, the first {ids[unknown].tolist()[0]!r}; "
+            "leave them out, or read the table that has them"
         )
     return found.astype(np.intp)
 

@@ -6,6 +6,7 @@ import narwhals as nw
 import numpy as np
 from scipy import sparse
 
+from skrec.utils._columns import ItemColumns
 from skrec.utils._warnings import warn
 
 # Names of columns without case, spaces and punctuation.
@@ -30,6 +31,8 @@ _MIN_RATINGS = 100
 _FIX = (
     "make a matrix of it with skrec.Interactions.from_frame(table, user=..., item=..., value=...)"
 )
+
+FOR_IDS = "For ids there are skrec.recommend, skrec.similar_items and skrec.explain."
 
 
 def refuse_long_table(X, name):
@@ -125,4 +128,31 @@ def warn_of_numbers_for_counts(counts):
             "X has one column after the ids of user and item, which is read as the counts of one "
             "term in each review: if it is something else, such as ratings or times, leave it "
             "out; if it is the texts, put a text vectorizer in front, in a ColumnTransformer."
+        )
+
+
+def warn_of_ids(items, estimator, name):
+    """Warn of numbers that are read as column indices, where the items' ids are numbers, too.
+
+    Parameters
+    ----------
+    items : array-like
+        Masks and matrices cannot be mistaken, and what ``Interactions.columns`` finds is known to
+        be no ids.
+    estimator : estimator
+        Fitted.
+    name : str
+        What messages call the items.
+    """
+    ids = getattr(estimator, "feature_names_in_", None)
+    if ids is None or ids.dtype.kind not in "iu" or isinstance(items, ItemColumns):
+        return
+    items = np.asarray(items)
+    if items.ndim != 1 or not items.size or items.dtype.kind not in "iu":
+        return
+    if not np.array_equal(ids, np.arange(len(ids))):
+        warn(
+            f"The numbers in {name} are read as column indices, from 0 to {len(ids) - 1}, but the "
+            f"ids of the items that {type(estimator).__name__} was fitted on are integers too, "
+            f"such as {ids[0]}. {FOR_IDS} For indices, give what data.columns(ids) returns."
         )

@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skrec.utils._compat import check_weights
-from skrec.utils._mistaken_input import refuse_long_table, texts_refused
+from skrec.utils._mistaken_input import FOR_IDS, refuse_long_table, texts_refused, warn_of_ids
 from skrec.utils._sparse_structure import check_structure, raise_not_two_dimensional
 
 _INT32_MAX = np.iinfo(np.int32).max
@@ -49,7 +49,7 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
     if estimator is not None and not reset:
         _check_n_items(X, estimator, name)
         if item_ids is not None:
-            _check_item_ids(X, estimator, name)
+            check_item_ids(X, estimator, name)
     elif estimator is not None:
         refuse_long_table(X, name)
     if sparse.issparse(X):
@@ -98,7 +98,7 @@ def _check_n_items(X, estimator, name):
     )
 
 
-def _check_item_ids(X, estimator, name):
+def check_item_ids(X, estimator, name):
     """Compare the items of Interactions with those that the estimator was fitted on, if named."""
     fitted = getattr(estimator, "feature_names_in_", None)
     if fitted is None or np.array_equal(fitted, X.item_ids):
@@ -261,35 +261,81 @@ def _shortened(number):
     return repr(number)
 
 
-def check_item_indices(items, n_items):
+def check_item_indices(items, n_items, name="items"):
     """Validate item indices of any integer type, repeated or not, and return them as intp.
 
     Narrow and unsigned types cannot hold the -1 of padding, and products of them wrap.
     """
     items = np.asarray(items)
     if items.size and items.dtype.kind not in "iu":
-        raise TypeError(f"items must be integer item indices, got dtype {items.dtype}.")
+        raise TypeError(f"{name} must be integer item indices, got dtype {items.dtype}. {FOR_IDS}")
     if items.ndim != 1:
-        raise ValueError(f"items must be a 1-D array of item indices, got shape {items.shape}.")
+        raise ValueError(f"{name} must be a 1-D array of item indices, got shape {items.shape}.")
     outside = items[(items < 0) | (items >= n_items)]
     if outside.size:
         raise ValueError(
-            f"items must lie in [0, {n_items - 1}] (column indices of X), got {outside[0]}."
+            f"{name} must lie in [0, {n_items - 1}] (column indices of X), got {outside[0]}. "
+            f"{FOR_IDS}"
         )
     return items.astype(np.intp)
 
 
-def check_items(items, n_items):
+def check_items(items, n_items, name="items", allow_none=False):
     """Validate candidate items (indices or a mask) and return them sorted, each once, as intp."""
     items = np.asarray(items)
     if items.ndim == 1 and items.dtype == bool and len(items) == n_items:
         items = np.flatnonzero(items)
+    if allow_none and items.shape == (0,):
+        return np.empty(0, dtype=np.intp)
     if items.ndim != 1 or items.dtype.kind not in "iu" or len(items) == 0:
+        size = "" if allow_none else "non-empty "
         raise ValueError(
-            f"items must be a non-empty 1-D array of item indices or a mask of {n_items} booleans,"
-            f" got shape {items.shape} and dtype {items.dtype}."
+            f"{name} must be a {size}1-D array of item indices or a mask of {n_items} booleans, "
+            f"or a matrix with a row for each user, got shape {items.shape} and dtype "
+            f"{items.dtype}. {FOR_IDS}"
         )
-    return np.unique(check_item_indices(items, n_items))
+    return np.unique(check_item_indices(items, n_items, name))
+
+
+def check_rule(rule, X, name, *, estimator):
+    """Validate items to choose from, or to leave out, for everybody or for each user.
+
+    Parameters
+    ----------
+    rule : array-like or sparse matrix
+        Item indices or a mask over the items, as `check_items` takes them, or a users x items
+        matrix, whose non-zero entries count.
+    X : {array-like, sparse matrix, dataframe} of shape (n_users, n_items)
+        The caller's users.
+    name : {"items", "exclude"}
+        There have to be items to choose from, but none that are left out.
+    estimator : estimator
+        Its items' names, if they are integers, make it likely that indices are mistaken for ids.
+
+    Returns
+    -------
+    rule : ndarray of intp or csr_array of shape (n_users, n_items)
+    """
+    if not sparse.issparse(rule) and np.ndim(rule) != 2:
+        warn_of_ids(rule, estimator, name)
+        return check_items(rule, np.shape(X)[1], name, allow_none=name == "exclude")
+    if np.shape(rule) != np.shape(X):
+        raise ValueError(
+            f"{name} must have the shape of X, {np.shape(X)}, where it is a matrix with a row for "
+            f"each user and a column for each item, got shape {np.shape(rule)}."
+        )
+    for ids in ("user_ids", "item_ids"):
+        of_rule, of_X = getattr(rule, ids, None), getattr(X, ids, None)
+        if of_rule is not None and of_X is not None and not np.array_equal(of_rule, of_X):
+            raise ValueError(
+                f"{name} must have the {ids} of X, in their order, where both have ids: take "
+                f"{name}[{name}.rows(X.user_ids)].reindex(X.item_ids)."
+            )
+    rule = check_interactions(rule, name=name)
+    if not rule.data.all():
+        rule = rule.copy()
+        rule.eliminate_zeros()
+    return rule
 
 
 @contextmanager

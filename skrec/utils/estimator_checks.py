@@ -21,6 +21,8 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skrec.utils._changes import update_rows
+
 __all__ = ["check_recommender", "parametrize_with_recommender_checks"]
 
 
@@ -141,6 +143,10 @@ def _has_way_to_pairs(estimator):
     method = getattr(type(estimator), "_score_pairs", None)
     from_rows = getattr(method, "__qualname__", "") == "RatingMixin._score_pairs"
     return _tags(estimator).rates_pairs and not from_rows
+
+
+def _can_be_updated(estimator):
+    return getattr(estimator, "_no_update", "") is None
 
 
 def _uses_torch(estimator):
@@ -303,6 +309,43 @@ def check_candidate_items(estimator):
         np.testing.assert_array_equal(indices, np.c_[expected, np.full(len(expected), -1)])
 
 
+def check_rules_of_each_user(estimator):
+    """Candidates and forbidden items, of all users or of each, filter the list of all items."""
+    model, X = _fitted(estimator)
+    X = X[np.r_[: X.shape[0], 1, 1, 0]]  # equal rows have rules of their own
+    n_items, rng = X.shape[1], np.random.default_rng(6)
+    candidates, forbidden = (rng.random(X.shape) < share for share in (0.6, 0.3))
+    candidates[2] = False
+    counts = sparse.csr_array(3 * candidates)
+    counts.data[::4] = 0  # a stored zero is no candidate
+    few, none = np.isin(np.arange(n_items), [2, 9, 7]), np.zeros(n_items, dtype=bool)
+    rules = [
+        ({"items": candidates}, candidates),
+        ({"items": counts}, counts.toarray() > 0),
+        ({"exclude": sparse.coo_array(forbidden)}, ~forbidden),
+        ({"exclude": few}, ~few),
+        ({"items": candidates, "exclude": np.array([9, 2, 7], np.uint8)}, candidates & ~few),
+        ({"items": [2, 9, 7], "exclude": forbidden}, few & ~forbidden),
+        ({"exclude": []}, ~none),
+        ({"exclude": none}, ~none),
+        ({"exclude": range(n_items)}, none),
+    ]
+    everything, scores = model.recommend(X, k=n_items, exclude_seen=False, return_scores=True)
+    for number, (rule, allowed) in enumerate(rules):
+        allowed = np.take_along_axis(np.broadcast_to(allowed, X.shape), everything, axis=1)
+        options = {"exclude_seen": number % 2 == 1, "return_scores": True, **rule}
+        indices, best = model.recommend(X, k=4, **options)
+        for user in range(X.shape[0]):
+            kept = allowed[user]
+            if options["exclude_seen"]:
+                kept = kept & ~np.isin(everything[user], X[[user]].indices)
+            expected = everything[user][kept][:4]
+            padded = np.append(expected, [-1] * (4 - len(expected)))
+            np.testing.assert_array_equal(indices[user], padded)
+            _assert_same(best[user][: len(expected)], scores[user][kept][:4])
+            assert np.isneginf(best[user][len(expected) :]).all()
+
+
 def check_input_formats(estimator):
     """Every sparse format, dense arrays and data frames give the same scores."""
     model, X = _fitted(estimator)
@@ -417,6 +460,40 @@ def check_partial_fit_makes_a_pass(estimator):
     assert not np.allclose(anew, after)
 
 
+@_applies_where(_can_be_updated)
+def check_update_replaces_and_widens(estimator):
+    """Updates take in changed and new users, and new items, and where they fail change nothing.
+
+    Where no random numbers are drawn, they come to what one fit on all that holds now makes.
+    """
+    new = _data(estimator)
+    states = new[:20, :9].tolil(), new[:26, :10].tolil(), new
+    for state in states[:2]:
+        state[5, 7:] = 0  # as if they came in later
+        state[9] = state[2]
+        state[4, 8] = 0 if state[4, 8] else 1
+    states = [sparse.csr_array(state) for state in states]
+    models = [_quick(estimator).fit(states[0]) for _ in range(2)]
+    before = models[0].predict(states[0])
+    for model in models:
+        for one, next_one in zip(states, states[1:], strict=False):
+            assert update_rows(model, one, next_one) is model
+            assert model.n_features_in_ == next_one.shape[1]
+    model, again = models
+    after = model.predict(new)
+    assert after.shape == new.shape
+    assert np.isfinite(after).all()
+    np.testing.assert_array_equal(again.predict(new), after)
+    assert not np.allclose(after[:20, :9], before)
+    if not _is_seeded(estimator):
+        _assert_same(after, _quick(estimator).fit(new).predict(new))
+    broken = sparse.vstack([new, new[:1]], format="csr")
+    broken.data[-1] = np.nan
+    _assert_raises(ValueError, "NaN", update_rows, model, new, broken)
+    np.testing.assert_array_equal(model.predict(new), after)
+    np.testing.assert_array_equal(update_rows(model, new, new).predict(new), after)
+
+
 @_applies_where(_is_personalized)
 def check_withheld_block_is_recovered(estimator):
     """Two groups of users and items: the withheld entries of a user's own block come first."""
@@ -477,6 +554,11 @@ def check_error_messages(estimator):
         _assert_raises(
             ValueError, "items must be a non-empty", model.recommend, X, 2, items=nothing
         )
+    outside = f"exclude must lie in [0, {n_items - 1}]"
+    _assert_raises(ValueError, outside, model.recommend, X, 2, exclude=[-1])
+    for name in ("items", "exclude"):
+        other = {name: X[:, 1:]}
+        _assert_raises(ValueError, f"{name} must have the shape of X", model.recommend, X, **other)
 
 
 def check_score(estimator):
@@ -708,6 +790,7 @@ CHECKS = [
     check_recommend_sorts,
     check_seen_items_are_left_out,
     check_candidate_items,
+    check_rules_of_each_user,
     check_input_formats,
     check_float32,
     check_input_is_not_touched,
@@ -717,6 +800,7 @@ CHECKS = [
     check_threads_and_blocks,
     check_partial_fit_adds,
     check_partial_fit_makes_a_pass,
+    check_update_replaces_and_widens,
     check_withheld_block_is_recovered,
     check_failed_fit_loses_nothing,
     check_error_messages,
@@ -746,6 +830,7 @@ CHECKS_OF_VARIANTS = [
     check_threads_and_blocks,
     check_partial_fit_adds,
     check_partial_fit_makes_a_pass,
+    check_update_replaces_and_widens,
     check_withheld_block_is_recovered,
     check_clip,
     check_rating_units,

@@ -14,6 +14,7 @@ from skrec.factorization import _pmf
 from skrec.solvers._alternating import SMALLEST_COUNT, Objective, fold_in, improve
 from skrec.solvers._row_groups import group_rows
 from skrec.solvers._uncertainty import PairVariance, pack, pack_squares
+from skrec.utils._changes import update_rows
 
 CPU = torch.device("cpu")
 
@@ -315,3 +316,96 @@ def test_wrong_input():
         PMF(link="logistic").fit(X)
     with pytest.raises(ValueError, match="needs a GPU|device must be"):
         PMF(device="cuda" if not torch.cuda.is_available() else "none").fit(X)
+
+
+@pytest.mark.parametrize("fit_offsets", [True, False])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_partial_fit_solves_for_items_with_the_users_so_far_as_they_are(
+    fit_offsets, precision, monkeypatch
+):
+    seen = []
+
+    def note(self, by_user, by_item, users, items):
+        seen.append(users.numpy())
+        set_uncertainty(self, by_user, by_item, users, items)
+
+    set_uncertainty = PMF._set_uncertainty
+    monkeypatch.setattr(PMF, "_set_uncertainty", note)
+    X = ratings(60)
+    old, new = X[:45].astype(precision), X[45:].astype(precision)
+    model = PMF(3, l2=0.7, fit_offsets=fit_offsets, max_iter=5, random_state=0).fit(old)
+    new_users = user_weights(model, new / model.rating_unit_)  # given the items as they are
+    n_iter = model.n_iter_
+    assert model.partial_fit(new) is model
+    assert model.n_iter_ == n_iter + 1
+    users = np.vstack([*seen, new_users])
+    both = sparse.vstack([old, new], format="csc") / model.rating_unit_
+    for item in range(X.shape[1]):
+        rows = both.indices[both.indptr[item] : both.indptr[item + 1]]
+        values = both.data[both.indptr[item] : both.indptr[item + 1]] - model._objective.intercept
+        features = users[rows]
+        if fit_offsets:
+            features = np.column_stack([users[rows, :-1], np.ones(len(rows))])
+            values = values - users[rows, -1]
+        hessian = features.T @ features
+        hessian += 0.7 * max(len(rows), SMALLEST_COUNT) ** 0.5 * np.eye(features.shape[1])
+        atol = 1e-8 if precision == "float64" else 1e-4
+        expected = np.linalg.solve(hessian, features.T @ values)
+        assert_allclose(model._item_table[item], expected, atol=atol)
+        covariance = (
+            pack(torch.from_numpy(np.linalg.inv(hessian))[None])[0] * model._noise_variance
+        )
+        assert_allclose(model._item_covariances[item], covariance, atol=atol)
+    assert model._item_table.dtype == model._item_covariances.dtype == precision
+
+
+def test_partial_fit_in_chunks_counts_ratings_so_far():
+    X = ratings(60)
+    chunked = PMF(2, random_state=0).fit(X[:30]).partial_fit(X[30:45]).partial_fit(X[45:])
+    assert_array_equal(chunked._item_counts, np.bincount(X.indices, minlength=X.shape[1]))
+
+
+@pytest.mark.parametrize("link", ["identity", "logistic"])
+def test_partial_fit_comes_near_to_a_fit_on_all_users(link):
+    rng = np.random.default_rng(0)
+    taste = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 30))
+    dense = np.clip(3 + taste + 0.3 * rng.normal(size=taste.shape), 1, 5)
+    known = rng.random(dense.shape) < 0.5
+    X = sparse.csr_array(dense * known)
+    options = {"l2": 0.5, "link": link, "rating_scale": (1, 5), "random_state": 0, "max_iter": 8}
+    few, all_, added = (PMF(2, **options).fit(rows) for rows in (X[:40], X[:300], X[:40]))
+    for start in range(40, 300, 65):
+        added.partial_fit(X[start : start + 65])
+
+    def error(model):
+        test = X[300:]
+        return np.sqrt(np.mean((model.predict(test) - dense[300:])[~known[300:]] ** 2))
+
+    assert error(added) < error(all_) + 0.25 * (error(few) - error(all_))
+
+
+@pytest.mark.parametrize("link", ["identity", "logistic"])
+def test_an_update_goes_on_from_the_factors_with_all_rows(link):
+    X = ratings(60)
+    old, new = X[:45, :20].tolil(), X
+    old[5, :10] = 0
+    old = sparse.csr_array(old)
+    model = PMF(3, l2=0.3, link=link, tol=0, max_iter=20, random_state=0).fit(old)
+    before = model._item_table
+    model.set_params(max_iter=1)
+    update_rows(model, old, new)
+    assert model._item_table.shape == (25, 4)
+    assert model.n_iter_ == 1
+    users = _pmf.fold_in(
+        model._objective,
+        group_rows(new / model.rating_unit_, CPU),
+        torch.from_numpy(np.pad(before, ((0, 5), (0, 0)))),
+        60,
+    )
+    assert model.loss_curve_[-1] <= naive_loss(
+        model._objective, new / model.rating_unit_, users.numpy(), np.pad(before, ((0, 5), (0, 0)))
+    )
+    assert np.abs(model._item_table[20:]).max() > 0.01  # no longer at the prior's mean
+    assert model._item_covariances.shape == (25, 10)
+    with pytest.raises(ValueError, match="fit_offsets or link changed"):
+        update_rows(model.set_params(fit_offsets=False), new, new[::-1])

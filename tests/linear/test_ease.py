@@ -1,6 +1,7 @@
 """EASE against brute force, and its two closed forms against each other."""
 
 import itertools
+import pickle
 import subprocess
 import sys
 import tracemalloc
@@ -483,3 +484,44 @@ def test_cpu_fit_imports_neither_torch_nor_frames_nor_plots():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
+
+
+def test_without_rows_the_model_is_its_weights_alone(X):
+    model = EASE(2.0, method="primal").fit(X)
+    slim = EASE(2.0, store_rows=False).fit(X)
+    np.testing.assert_array_equal(slim.predict(X), model.predict(X))
+    np.testing.assert_array_equal(slim.similar_items([3]), model.similar_items([3]))
+    assert slim._rows is None
+    assert slim._gram is None
+    # 12 bytes an entry and 4 a row: nothing else is left out, and nothing of their size is left.
+    saved = len(pickle.dumps(model)) - len(pickle.dumps(slim))
+    assert saved > 12 * X.nnz
+    assert len(pickle.dumps(slim)) < slim.coef_.nbytes + 2000
+    wide = X[:5]
+    assert EASE(2.0).fit(wide).method_ == "dual"
+    assert EASE(2.0, store_rows=False).fit(wide).method_ == "primal"
+
+
+def test_without_rows_there_is_no_partial_fit_and_no_dual(X):
+    slim = EASE(2.0, store_rows=False).fit(X)
+    assert not hasattr(slim, "partial_fit")
+    assert hasattr(EASE(), "partial_fit")
+    with pytest.raises(AttributeError, match="no attribute 'partial_fit'") as raised:
+        slim.partial_fit(X)
+    assert "skrec.update(model, old, new)" in str(raised.value.__cause__)
+    slim.set_params(store_rows=True)
+    with pytest.raises(ValueError, match="store_rows=False: fit again on all users"):
+        slim.partial_fit(X)
+    with pytest.raises(ValueError, match="method='dual' scores with the training rows"):
+        EASE(method="dual", store_rows=False).fit(X)
+
+
+def test_a_fit_without_rows_that_does_not_fit_says_what_would(X, monkeypatch):
+    monkeypatch.setattr(_memory, "available_memory", lambda: 100)
+    with pytest.raises(MemoryError, match="method='dual' with store_rows=True needs"):
+        EASE(store_rows=False).fit(X[:5])
+
+
+def test_partial_fit_behind_a_condition_is_documented_as_all_verbs_are():
+    assert "sample_weight : array-like" in EASE.partial_fit.__doc__
+    assert "sample_weight : array-like" in EASE().partial_fit.__doc__

@@ -29,7 +29,8 @@ import skrec
 from skrec import VAEBMF, DeepLatentFactor, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from skrec._model_table import MODELS
 from skrec.metrics import ranking_scorer
-from skrec.neural._weights import load_optimizer, optimizer_arrays
+from skrec.neural._weights import load_optimizer, optimizer_arrays, put_into
+from skrec.utils._changes import update_rows
 
 ROWS = [row for row in MODELS.values() if row.room == "autoencoders" and row.reads == "choices"]
 OPTIONS = {"learning_rate": 0.01, "batch_size": 30, "max_iter": 4, "random_state": 0}
@@ -540,6 +541,80 @@ def test_wrong_parameters_and_data_are_named(X):
         fit(MultVAE(hidden_layer_sizes=(16,)), np.eye(20, 21))
     with pytest.raises(ValueError, match="'likelihood' parameter of EnhancedVAE"):
         fit(EnhancedVAE(likelihood="gaussian"))
+
+
+@pytest.mark.parametrize("name", [*(row.name for row in ROWS), "EnhancedVAE-flat"])
+def test_a_wider_network_scores_known_items_as_before(name, X):
+    name, _, variant = name.partition("-")
+    changes = {"early_stopping": False, "max_iter": 3, "random_state": 0}
+    model = MODELS[name].instance(variant or None, **changes)
+    n_known = 15
+    model.fit(X[:80, :n_known])
+    before = model.predict(X[:80, :n_known])
+    weights = {name: array.copy() for name, array in model._weights.items()}
+    model.n_features_in_ = X.shape[1]
+    model._widen(X, n_known)
+    old = sparse.csr_array(X[:80, :n_known], copy=True)
+    old.resize(80, X.shape[1])
+    np.testing.assert_allclose(model.predict(old)[:, :n_known], before, rtol=1e-5, atol=1e-6)
+    assert model._optimizer_state is None
+    for name, array in model._weights.items():
+        if array.shape == weights[name].shape:
+            np.testing.assert_array_equal(array, weights[name])
+
+
+def test_weights_of_a_wider_network_keep_what_stands_behind_the_items():
+    wider = np.zeros((6, 2))
+    np.testing.assert_array_equal(
+        put_into(wider, np.arange(1, 9).reshape(4, 2), 3)[:, 0], [1, 3, 5, 0, 0, 7]
+    )
+    np.testing.assert_array_equal(put_into(wider.T, np.ones((2, 4)), 4), [[1] * 4 + [0] * 2] * 2)
+    same = np.ones(3)
+    assert put_into(np.zeros(3), same, 2) is not same
+    np.testing.assert_array_equal(put_into(np.zeros(3), same, 2), same)
+    assert not wider.any()
+
+
+@pytest.mark.parametrize("likelihood", ["multinomial", "bernoulli"])
+def test_new_items_start_where_known_ones_as_popular_stand(likelihood, X, monkeypatch):
+    model = MultDAE(4, likelihood=likelihood, early_stopping=False, max_iter=20, random_state=0)
+    known = sparse.csr_array(X[:, :-3])
+    model.set_params(learning_rate=0.01).fit(known)
+    counts, levels = (
+        known.sum(axis=0),
+        np.median(model.predict(known[np.diff(known.indptr) > 0]), 0),
+    )
+    new = X.toarray()
+    for item, n_users in ((-3, 0), (-2, int(np.sort(counts)[5])), (-1, 101)):
+        new[:, item] = np.arange(101) < n_users
+    monkeypatch.setattr(MultDAE, "_make_a_pass", lambda self, rows: None)
+    update_rows(model, known, new)
+    lowest, as_popular, highest = model._weights["output.bias"][-3:]
+    assert lowest == pytest.approx(levels.min(), rel=1e-5)
+    same = np.sort(levels)[np.sort(counts) == np.sort(counts)[5]]
+    assert same.min() - 1e-5 <= as_popular <= same.max() + 1e-5
+    assert highest == pytest.approx(levels.max(), rel=1e-5)
+
+
+def test_an_update_makes_one_pass_over_changed_and_new_users(model, X):
+    class KeepUsers(Recorder):
+        def on_epoch_end(self, net, **kwargs):
+            pass
+
+    recorder = KeepUsers()
+    old, new = sparse.csr_array(X[:90, :18]), X
+    changed = np.flatnonzero(np.diff(X[:90, 18:].indptr))
+    model.set_params(early_stopping=False, max_iter=2).fit(old)
+    epochs, updates = model.n_iter_, model.n_updates_
+    update_rows(model.set_params(callbacks=[recorder]), old, new)
+    expected = {tuple(row) for row in X[np.r_[changed, 90:101]].toarray() if row.any()}
+    assert recorder.users_ == expected
+    assert model.n_iter_ == epochs + 1
+    assert model.n_updates_ > updates
+    assert model.item_embeddings_.shape[0] == X.shape[1]
+    again = pickle.loads(pickle.dumps(model.set_params(callbacks=None)))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    again.partial_fit(X)
 
 
 @pytest.mark.parametrize(
