@@ -26,7 +26,7 @@ LOWEST_TESTS := tests/utils tests/base tests/solvers tests/metrics tests/model_s
 	tests/inspection tests/datasets/test_simulated.py tests/datasets/test_movielens.py \
 	tests/datasets/test_read_interactions.py \
 	tests/linear tests/neighbors tests/neural tests/test_interactions.py tests/test_reviews.py \
-	tests/test_cli.py tests/test_docstrings.py
+	tests/cli tests/test_docstrings.py
 
 test-lowest: .venv-lowest/test
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto --dist worksteal -m "not slow" $(LOWEST_TESTS)

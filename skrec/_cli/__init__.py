@@ -6,6 +6,7 @@ import click
 
 from skrec import __version__
 from skrec._cli._evaluate import evaluate
+from skrec._cli._fit import fit
 from skrec._cli._recommend import recommend
 
 
@@ -41,24 +42,43 @@ def cli(context, as_json):
     """Recommend items to users, with scikit-learn estimators.
 
     Without a command, skrec shows the whole way on the MovieLens ratings that come with it, in
-    well under a minute: compare models on users unseen in training, tune the best one, and
-    recommend movies to a new user, with the reasons.
+    about a minute, as `skrec demo` does: compare models on users unseen in training, tune the
+    best one, and recommend movies to a new user, with the reasons.
 
     \b
     Examples:
-      skrec
+      skrec demo
       skrec evaluate ratings.csv --min-rating 4
       skrec recommend ratings.csv --k 10 --out recs.csv
+      skrec fit ratings.csv --model EASE --out model.skops
+      skrec recommend today.csv --model-file model.skops
     """
     if context.invoked_subcommand is None:
-        from skrec._cli._demo import demo
-
-        demo(as_json)
+        context.invoke(demo, as_json=as_json)
     elif as_json:
         raise click.UsageError(
             f"--json must stand after {context.invoked_subcommand}, not before it"
         )
 
 
+@cli.command(short_help="Show the whole way on the bundled MovieLens ratings.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def demo(as_json):
+    """Compare, tune and recommend on MovieLens latest-small, in about a minute.
+
+    Models of choices are compared by their lists, models of ratings by their errors, on users
+    unseen in training. The best one for lists is tuned, and recommends movies to a new user, with
+    the reasons.
+
+    \b
+    Example:
+      skrec demo
+    """
+    from skrec._cli._demo import show
+
+    show(as_json)
+
+
 cli.add_command(evaluate)
+cli.add_command(fit)
 cli.add_command(recommend)

@@ -7,23 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from skrec._cli._output import note, status
-
-_LARGEST = 3.4e38  # models compute in float32
 
 
 def finite(context, param, value):
     """Refuse NaN and infinity, which click takes for numbers in any range."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number")
-    return value
-
-
-def in_float32(context, param, value):
-    """Refuse what is not finite in the precision in which models compute."""
-    if not abs(finite(context, param, value)) <= _LARGEST:
-        raise click.BadParameter(f"{value} is more than {_LARGEST:g}, the most that models hold")
     return value
 
 
@@ -98,10 +90,100 @@ def table_options(command):
     return command
 
 
-def load(file, min_rating, **table):
-    """Read a file; also a matrix in which the entries to learn from are 1, the others 0."""
-    import numpy as np
+def model_options(multiple):
+    """Give a command the options that choose a model, or several, and set their parameters."""
+    default = "all that apply" if multiple else "EASE"
+    repeated = "; may be repeated" if multiple else ""
+    options = [
+        click.option(
+            "--model",
+            "model_names" if multiple else "model_name",
+            metavar="NAME",
+            multiple=multiple,
+            help=f"A model, as --list-models names it{repeated}.  [default: {default}]",
+        ),
+        click.option(
+            "--param",
+            "params",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="A parameter of the model, such as l2=100, or EASE.l2=100 where there are "
+            "several; may be repeated.",
+        ),
+        click.option(
+            "--list-models",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_list_models,
+            help="List the models, with what they read, and exit.",
+        ),
+    ]
+    return _with_options(options)
 
+
+def _list_models(context, param, value):
+    if not value or context.resilient_parsing:
+        return
+    from tabulate import tabulate
+
+    from skrec._cli._models import listing
+
+    rows = [[entry[key] for key in ("model", "kind", "reads", "line")] for entry in listing()]
+    click.echo(tabulate(rows, ["model", "kind", "reads", "what it is"]))
+    context.exit()
+
+
+def tuning_options(what, default):
+    """Give a command the options of a search for good parameters."""
+    options = [
+        click.option("--tune", "tuned", is_flag=True, help=what),
+        click.option(
+            "--budget",
+            metavar="SECONDS",
+            type=click.FloatRange(min=0, min_open=True),
+            help=default,
+        ),
+    ]
+    return _with_options(options)
+
+
+def _with_options(options):
+    def decorate(command):
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def repeated_words(context, names):
+    """Write out those of the options that were given, to repeat them in another command."""
+    words = []
+    for param in context.command.params:
+        given = context.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        if param.name not in names or not given:
+            continue
+        value = context.params[param.name]
+        if param.is_flag:
+            words.append(param.opts[0] if value else param.secondary_opts[0])
+        else:
+            words += [param.opts[0], f"{value:.9g}" if isinstance(value, float) else str(value)]
+    return words
+
+
+def table_names():
+    """Name the options that say how to read a file."""
+
+    @table_options
+    def command():
+        pass
+
+    return {option.name for option in command.__click_params__} - {"file"}
+
+
+def load(file, min_rating, **table):
+    """Read a file; what is wrong with it, or left out of it, is said in the options' words."""
     from skrec.datasets import read_interactions
 
     status(f"reading {file}")
@@ -117,12 +199,7 @@ def load(file, min_rating, **table):
         raise click.UsageError(f"--min-rating needs ratings: {reason}")
     for message in notes:
         note(message)
-    X = data.X.copy()
-    # In the precision of the ratings, where 4.1 is 4.1, and 1e300 infinite.
-    with np.errstate(over="ignore"):
-        least = X.dtype.type(-np.inf if min_rating is None else min_rating)
-    X.data = (X.data >= least).astype(X.dtype)
-    return data, X
+    return data
 
 
 def _in_options(message):

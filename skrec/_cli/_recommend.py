@@ -5,18 +5,20 @@ import sys
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
+from skrec._cli._fit import BUDGET, TUNE, TUNING_BUDGET
 from skrec._cli._options import (
-    finite,
-    in_float32,
     load,
+    model_options,
     rated,
     refusals,
     table_options,
+    tuning_options,
     without_zeros,
 )
-from skrec._cli._output import print_json, status, write_whole
+from skrec._cli._output import note, print_json, status, write_whole
+
+_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
 @click.command(short_help="Recommend items to the users of a file.")
@@ -29,43 +31,37 @@ from skrec._cli._output import print_json, status, write_whole
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV file to write (replaced if it is there); standard output if not given.",
 )
+@model_options(multiple=False)
+@tuning_options(TUNE, BUDGET)
 @click.option(
-    "--model",
-    "model_name",
-    type=click.Choice(["ease", "popularity"]),
-    default="ease",
-    show_default=True,
-    help="What learns.",
-)
-@click.option(
-    "--l2",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=in_float32,
-    default=500,
-    show_default=True,
-    help="Penalty of EASE, in units of users.",
-)
-@click.option(
-    "--dropout",
-    type=click.FloatRange(min=0, max=1, max_open=True),
-    callback=finite,
-    default=0,
-    show_default=True,
-    help="Dropout probability of EASE.",
-)
-@click.option(
-    "--tune",
-    "tuned",
-    is_flag=True,
-    help="Choose --l2 and --dropout by 5-fold grid search for NDCG@100 on users unseen in "
-    "training.",
+    "--model-file",
+    type=_FILE,
+    help="A model that `skrec fit` has stored, instead of one that learns from FILE. Items that "
+    "it does not know are left out with a note.",
 )
 @click.option(
     "--user-id",
     "user_ids",
     metavar="ID",
     multiple=True,
-    help="Recommend to this user; may be repeated. Without it, to all users.",
+    help="Recommend to this user; may be repeated. Without it and --users, to all users.",
+)
+@click.option("--users", "users_file", type=_FILE, help="Text file of such users, one id a line.")
+@click.option(
+    "--items", "titles_file", type=_FILE, help="Table of item ids and titles, which are added."
+)
+@click.option(
+    "--exclude-items",
+    "excluded_file",
+    type=_FILE,
+    help="Text file of items that are not recommended, one id a line.",
+)
+@click.option(
+    "--candidates",
+    "candidates_file",
+    type=_FILE,
+    help="Text file of the only items that are recommended, such as those in stock, one id a "
+    "line.",
 )
 @click.option(
     "--json",
@@ -73,90 +69,120 @@ from skrec._cli._output import print_json, status, write_whole
     is_flag=True,
     help="Print one JSON object with a list for each user; --out is written as well.",
 )
-@click.pass_context
 def recommend(
-    context, file, min_rating, k, out, model_name, l2, dropout, tuned, user_ids, as_json, **table
+    file,
+    min_rating,
+    k,
+    out,
+    model_name,
+    params,
+    tuned,
+    budget,
+    model_file,
+    user_ids,
+    users_file,
+    titles_file,
+    excluded_file,
+    candidates_file,
+    as_json,
+    **table,
 ):
     """Recommend the best unseen items to the users of a file.
 
-    FILE is a table of user, item[, rating[, timestamp]]: .csv, .tsv or .txt (each also with
-    .gz), or .parquet. Columns are known by usual names (user, userId, item, movieId, rating,
-    timestamp, ...); if neither the user nor the item column is, they are taken in that order.
-    Timestamps, and ratings that are known by their name, are left out with a note if they cannot
-    be used and are not needed. Messages name lines of the file, or rows of a .parquet, from 1.
+    FILE is a table of user, item[, rating[, timestamp]], as for `skrec evaluate`. The model
+    learns from it, or comes from --model-file: then the users need not be those it was fitted on.
 
-    The result has the columns user, rank, item and score. Items that the user has in FILE are
-    left out, whatever their rating; so are users without any item to learn from.
+    The result has the columns user, rank, item and score, with --items also title. Items that the
+    user has in FILE are left out, whatever their rating; so are users without any item to
+    recommend from.
 
     \b
-    Example:
+    Examples:
       skrec recommend ratings.csv --k 10 --out recs.csv --min-rating 4 --tune
+      skrec recommend ratings.csv --model RP3beta --param n_neighbors=50 --items movies.csv
+      skrec recommend today.csv --model-file model.skops --users ids.txt --candidates stock.txt
     """
-    from skrec.linear import EASE, Popularity
+    import numpy as np
 
-    given = [
-        f"--{name}"
-        for name in ("l2", "dropout")
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    ]
-    if model_name == "popularity" and (tuned or given):
+    from skrec._cli import _learning, _stored
+    from skrec._cli._tasks import check_readable
+    from skrec._model_table import MODELS
+
+    if budget is not None and not tuned:
+        raise click.UsageError("--budget is the time for --tune; add it, or leave out --budget")
+    given = [("--model", model_name), ("--param", params), ("--tune", tuned)]
+    given = [option for option, value in given if value]
+    if model_file is not None and given:
         raise click.UsageError(
-            f"--model popularity has nothing to set: leave out {' '.join(given) or '--tune'}"
+            f"--model-file brings a fitted model: leave out {' and '.join(given)}"
         )
-    if tuned and given:
-        raise click.UsageError(f"--tune chooses {' and '.join(given)}: leave out one of them")
-    data, X = load(file, min_rating, **table)
-    known = without_zeros(X)
-    items = known.sum(axis=0) > 0
-    users = known.sum(axis=1) > 0
-    if not users.any():
-        raise click.UsageError(f"{file}: nothing is{rated(min_rating)}; lower --min-rating")
-    rows = _rows_of(file, user_ids, data.user_ids, users, min_rating)
-    known, X = known[users][:, items], X[:, items]
+    titles = None if titles_file is None else _stored.read_titles(titles_file)
+    asked, excluded, allowed = (
+        None if path is None else (path, _stored.read_ids(option, path))
+        for option, path in [
+            ("--users", users_file),
+            ("--exclude-items", excluded_file),
+            ("--candidates", candidates_file),
+        ]
+    )
+    data = load(file, min_rating, **table)
+    if model_file is None:
+        setting, learned = _learning.setting_of(
+            file, data, min_rating, model_name or "EASE", params, tuned, budget or TUNING_BUDGET
+        )
+        item_ids, row = learned.item_ids, setting.row
+    else:
+        model = _stored.load_model(model_file)
+        item_ids, row = model.feature_names_in_, MODELS[type(model).__name__]
+        check_readable(data, min_rating, [row])
+    known, n_unknown = _learning.histories(data, item_ids, min_rating, row.reads)
+    if model_file is not None and n_unknown:
+        note(f"{n_unknown} of the {len(data.item_ids)} items in {file} are unknown to the model")
+    counted = without_zeros(known.X) if row.reads == "choices" else known.X
+    has_history = np.diff(counted.indptr) > 0
+    rows = _rows_of(file, user_ids, asked, data.user_ids, has_history, min_rating)
+    if not len(rows):
+        raise click.UsageError(f"{file}: nobody has anything to recommend from")
+    candidates = _candidates(allowed, excluded, item_ids)
+    if model_file is None:
+        model = _learning.fit(file, setting, learned)
+    with refusals(f"--model-file {model_file}" if model_file else f"{file}: {setting.name}"):
+        indices, scores = model.recommend(
+            known[rows], min(k, len(item_ids)), items=candidates, return_scores=True
+        )
+    described = {"model": row.name}
+    if model_file is None:
+        described["parameters"] = setting.changes
 
-    model = Popularity() if model_name == "popularity" else EASE(l2, dropout=dropout)
-    if tuned:
-        with refusals(f"{file}: --tune"):
-            model = _tuned(model, known, file)
-        status(f"tuned: {model}")
-    status(f"fitting {model} on {known.shape[0]} users x {known.shape[1]} items")
-    with refusals(file if model_name == "popularity" else f"--l2 {model.l2:g}"):
-        model.fit(known)
-        # Entries of value 0 add nothing to a score, but count as seen.
-        indices, scores = model.recommend(X[rows], min(k, X.shape[1]), return_scores=True)
-
-    lists = _lists(data.item_ids[items], indices, scores)
-    user_ids = data.user_ids[rows].tolist()
+    lists = _lists(item_ids, indices, scores, titles)
+    users = data.user_ids[rows].tolist()
     if out is not None:
-        write_whole(out, lambda file: _write_csv(file, user_ids, lists))
+        write_whole(out, lambda file: _write_csv(file, users, lists, titles is not None))
         status(f"wrote {sum(map(len, lists))} rows to {out}")
     if as_json:
         print_json(
             {
                 "file": str(file),
-                "model": model_name,
-                "parameters": {
-                    name: value
-                    for name, value in model.get_params().items()
-                    if name in ("l2", "dropout")
-                },
+                **described,
                 "recommendations": {
-                    str(user): [{"item": item, "score": float(score)} for item, score in listed]
-                    for user, listed in zip(user_ids, lists, strict=True)
+                    str(user): listed for user, listed in zip(users, lists, strict=True)
                 },
             }
         )
     elif out is None:
-        _write_csv(sys.stdout, user_ids, lists)
+        _write_csv(sys.stdout, users, lists, titles is not None)
 
 
-def _rows_of(file, user_ids, known_ids, has_history, min_rating):
+def _rows_of(file, user_ids, from_file, known_ids, has_history, min_rating):
     """Find the rows of the users who are asked for, or of all who have a history."""
     import numpy as np
 
-    if not user_ids:
+    from skrec._cli._stored import known_ids as positions
+
+    if not user_ids and from_file is None:
         return np.flatnonzero(has_history)
     row_of = {str(user): row for row, user in enumerate(known_ids.tolist())}
+    rows = []
     for user in user_ids:
         if user not in row_of:
             first, last = known_ids[0], known_ids[-1]
@@ -166,42 +192,68 @@ def _rows_of(file, user_ids, known_ids, has_history, min_rating):
             )
         if not has_history[row_of[user]]:
             raise click.UsageError(
-                f"--user-id {user}: this user has nothing{rated(min_rating)} to recommend from; "
-                "lower --min-rating"
+                f"--user-id {user}: this user has nothing{rated(min_rating)} to recommend from"
+                + ("" if min_rating is None else "; lower --min-rating")
             )
-    return np.array([row_of[user] for user in dict.fromkeys(user_ids)])
+        rows.append(row_of[user])
+    if from_file is not None:
+        path, ids = from_file
+        found = positions("--users", path, ids, known_ids, f"user of {file}")
+        able = [row for row in found if has_history[row]]
+        if len(able) < len(found):
+            note(
+                f"--users {path}: {len(found) - len(able)} users have nothing{rated(min_rating)} "
+                "to recommend from; they are left out"
+            )
+        rows += able
+    return np.array(list(dict.fromkeys(rows)), dtype=np.intp)
 
 
-def _tuned(model, X, file):
-    """Give the model the parameters of the best grid point; it is not fitted."""
+def _candidates(allowed, excluded, item_ids):
+    """Mask the items that may be recommended; None if all may.
+
+    Parameters
+    ----------
+    allowed, excluded : (pathlib.Path, list of str) or None
+    item_ids : ndarray of shape (n_items,)
+    """
     import numpy as np
-    from sklearn.base import clone
 
-    from skrec._cli._models import N_FOLDS, tune
-    from skrec.metrics import ranking_scorer
+    from skrec._cli._stored import known_ids as positions
 
-    # Of a user with one item, nothing can be hidden.
-    X = X[np.diff(X.indptr) >= 2]
-    if X.shape[0] < N_FOLDS:
-        raise click.UsageError(
-            f"{file}: only {X.shape[0]} users have two items or more, too few for the {N_FOLDS} "
-            "folds of --tune; set --l2 and --dropout"
-        )
-    return clone(tune(model, X, ranking_scorer(["ndcg@100"]), refit="ndcg@100").best_estimator_)
+    if allowed is None and excluded is None:
+        return None
+    mask = np.full(len(item_ids), allowed is None)
+    if allowed is not None:
+        mask[positions("--candidates", *allowed, item_ids, "item of the model")] = True
+    if excluded is not None:
+        path, ids = excluded
+        named = set(ids)
+        mask &= [str(item) not in named for item in item_ids.tolist()]
+    if not mask.any():
+        raise click.UsageError("--exclude-items leaves nothing to recommend")
+    return mask
 
 
-def _lists(item_ids, indices, scores):
-    """Pair item ids and scores for each user, without the padding."""
+def _lists(item_ids, indices, scores, titles):
+    """List what is recommended to each user, without the padding."""
     item_ids = item_ids.tolist()
-    return [
-        [(item_ids[item], score) for item, score in zip(*row, strict=True) if item >= 0]
-        for row in zip(indices, scores, strict=True)
-    ]
+    lists = []
+    for items, values in zip(indices, scores, strict=True):
+        listed = []
+        for item, score in zip(items, values, strict=True):
+            if item >= 0:
+                listed.append({"item": item_ids[item], "score": float(score)})
+                if titles is not None:
+                    listed[-1]["title"] = titles.get(str(item_ids[item]), "")
+        lists.append(listed)
+    return lists
 
 
-def _write_csv(file, user_ids, lists):
+def _write_csv(file, users, lists, has_titles):
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["user", "rank", "item", "score"])
-    for user, listed in zip(user_ids, lists, strict=True):
-        for rank, (item, score) in enumerate(listed, 1):
-            writer.writerow([user, rank, item, score])
+    names = ["item", "score", "title"] if has_titles else ["item", "score"]
+    writer.writerow(["user", "rank", *names])
+    for user, listed in zip(users, lists, strict=True):
+        for rank, entry in enumerate(listed, 1):
+            writer.writerow([user, rank, *(entry[name] for name in names)])
