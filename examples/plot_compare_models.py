@@ -43,7 +43,7 @@ print(table)
 # be off, and all models are off together, since they meet the same users: for the difference of
 # two models, read the paired test in the table instead (``p value``, against the best model).
 plt.style.use("tableau-colorblind10")
-fig, axes = plt.subplots(1, 2, figsize=(8.5, 3), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(7, 4), sharey=True, layout="constrained")
 for ax, metric, color in zip(axes, ["ndcg@100", "recall@20"], ["C0", "C1"], strict=True):
     of_metric = table["metric"] == metric
     rows = [np.flatnonzero(of_metric & (table["model"] == name))[0] for name in models]

@@ -36,7 +36,7 @@ for l2, (accuracy, coverage, novelty) in zip(penalties, ease, strict=True):
 # Up is more accurate, right is a wider choice. Everything on the falling part of the curve is a
 # fair trade; a point below and left of another is dominated by it.
 plt.style.use("tableau-colorblind10")
-fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(8, 4.5), sharey=True, layout="constrained")
 labels = ["coverage@20 (share of the catalogue)", "novelty@20 (bits)"]
 for column, (ax, label) in enumerate(zip(axes, labels, strict=True), start=1):
     ax.plot(ease[:, column], ease[:, 0], "o-", color="C0", label="EASE")

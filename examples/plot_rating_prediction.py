@@ -11,7 +11,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.dummy import DummyRegressor
-from sklearn.model_selection import KFold, cross_validate, learning_curve, train_test_split
+from sklearn.model_selection import (
+    KFold,
+    LearningCurveDisplay,
+    cross_validate,
+    train_test_split,
+)
 
 from skrec import PMF, BiasBaseline, RatingRegressor
 from skrec.datasets import load_movielens_small
@@ -47,7 +52,9 @@ for name, regressor in models.items():
 
 # %%
 # More ratings help, and have not stopped helping at the end of the curve.
-sizes, _, scores = learning_curve(
+plt.style.use("tableau-colorblind10")
+fig, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+LearningCurveDisplay.from_estimator(
     model,
     pairs,
     stars,
@@ -56,9 +63,16 @@ sizes, _, scores = learning_curve(
     scoring=scoring[0],
     shuffle=True,
     random_state=0,
+    score_type="test",
+    score_name="RMSE",
+    negate_score=True,
+    line_kw={"marker": "o"},
+    ax=ax,
 )
-for size, score in zip(sizes, -scores.mean(axis=1), strict=True):
-    print(f"{size:6d} ratings  RMSE {score:.3f}")
+ax.set(xscale="log", xlabel="ratings in training", ylabel="RMSE in stars ± deviation over folds")
+ax.get_legend().remove()
+ax.grid(alpha=0.3)
+plt.show()
 
 # %%
 # Where are the errors? The boxes rise less than the diagonal, as those of every model that
@@ -69,7 +83,6 @@ train_pairs, test_pairs, train_stars, test_stars = train_test_split(
     pairs, stars, test_size=0.2, random_state=0
 )
 model.fit(train_pairs, train_stars)
-plt.style.use("tableau-colorblind10")
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
 RatingPredictionDisplay.from_estimator(model, test_pairs, test_stars, ax=left)
 ErrorByHistoryDisplay.from_estimator(model, test_pairs, test_stars, by="item", ax=middle)

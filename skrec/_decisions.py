@@ -48,7 +48,7 @@ def recommend(model, data=None, k=10, *, users=None, items=None, exclude=None, e
     frame : dataframe
         Columns user, item, rank (from 1) and score, and title if `data` has names of items; best
         first. Of the library of the table that `data` was read from, or else of the first of
-        pandas, polars and pyarrow. A user for whom there are less than `k` items has less rows.
+        pandas, polars and pyarrow. A user for whom there are fewer than `k` items has fewer rows.
 
     Raises
     ------
@@ -72,10 +72,10 @@ def recommend(model, data=None, k=10, *, users=None, items=None, exclude=None, e
     >>> model = make_pipeline(Binarizer(threshold=3.5), EASE(l2=200)).fit(ratings)
     >>> skrec.recommend(model, ratings, k=2, users=[7, 600]).drop(columns="score")
        user  item  rank                                              title
-    0     7   260     1          Star Wars: Episode IV - A New Hope (1977)
-    1     7  2571     2                                 Matrix, The (1999)
-    2   600  4993     1  Lord of the Rings: The Fellowship of the Ring,...
-    3   600    50     2                         Usual Suspects, The (1995)
+    0     7  2571     1                                 Matrix, The (1999)
+    1     7  1198     2  Raiders of the Lost Ark (Indiana Jones and the...
+    2   600  1080     1                Monty Python's Life of Brian (1979)
+    3   600  4878     2                                Donnie Darko (2001)
 
     Only of some, or for each user other ones:
 
@@ -231,6 +231,9 @@ def explain(model, data, items=None, *, users=None, k=10, n_reasons=3):
     >>> model = EASE(l2=100).fit(likes)
     >>> why = skrec.explain(model, likes, users=[7], k=1, n_reasons=2)
     >>> why[["title", "because_title", "share"]].round(2)
+                    title            because_title  share
+    0  Matrix, The (1999)  Sixth Sense, The (1999)   0.10
+    1  Matrix, The (1999)   American Beauty (1999)   0.09
     """
     k, n_reasons = check_k(k), check_k(n_reasons, "n_reasons")
     steps, final = take_apart(model)

@@ -366,7 +366,7 @@ def model_lists():
     return contents
 
 
-_AUTOSUMMARY = ".. autosummary::\n   :toctree: generated\n\n"
+_AUTOSUMMARY = ".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n"
 _HEAD = "| Estimator | What it is |\n|---|---|\n"
 
 

@@ -240,8 +240,8 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         >>> model = RatingRegressor(BiasBaseline()).fit(pairs, [5, 3, 4])
         >>> model.recommend(["bob", "dan"], k=1).round(2)
           user item  rank  score
-        0  bob  jam     1   3.91
-        1  dan  tea     1   4.05
+        0  bob  jam     1   3.90
+        1  dan  tea     1   4.08
         """
         check_is_fitted(self)
         n_items = len(self.item_ids_)

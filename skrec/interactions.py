@@ -359,7 +359,7 @@ class Interactions(csr_array):
         Raises
         ------
         ValueError
-            If one is not among :attr:`user_ids`.
+            If one is not among `user_ids`.
 
         Examples
         --------
@@ -385,7 +385,7 @@ class Interactions(csr_array):
         Raises
         ------
         ValueError
-            If one is not among :attr:`item_ids`.
+            If one is not among `item_ids`.
 
         Examples
         --------
@@ -510,7 +510,7 @@ class Interactions(csr_array):
         Parameters
         ----------
         backend : str, default=None
-            Library of the frame; None means :attr:`backend`.
+            Library of the frame; None means `backend`.
 
         Returns
         -------
@@ -618,7 +618,7 @@ class Interactions(csr_array):
         Parameters
         ----------
         entries : array-like of bool of shape (n_entries,)
-            Aligned with ``X.data``, and so with :attr:`timestamps` and :attr:`reviews`.
+            Aligned with ``X.data``, and so with `timestamps` and `reviews`.
 
         Returns
         -------

@@ -162,11 +162,11 @@ def test_a_search_over_mult_vae():
     with pytest.raises(NotFittedError, match="GridSearchCV"):
         skrec.recommend(search, data)
     likes = data.binarize(0)
-    search.fit(likes.X)
+    search.fit(likes)
     found = skrec.recommend(search, likes, k=2)
     assert lists(found) == expected(likes, search.best_estimator_.recommend(likes, k=2))
     with pytest.raises(ValueError, match="refit=True"):
-        skrec.recommend(clone(search).set_params(refit=False).fit(likes.X), likes)
+        skrec.recommend(clone(search).set_params(refit=False).fit(likes), likes)
 
 
 class Foreign(BaseEstimator):
@@ -224,9 +224,9 @@ def test_unknown_ids_are_named(name):
     model = EASE(l2=5).fit(data)
     ann = int(data.user_ids[0])
     for rule in ([31, 2, 1], {ann: [31, 2]}, pd.DataFrame({"user": [ann], "item": [2]})):
-        with pytest.raises(ValueError, match=rf"{name} must hold ids of data, .* the first .*2"):
+        with pytest.raises(ValueError, match=rf"{name} must be ids that data has, .* the first .*2"):
             skrec.recommend(model, data, users=[ann], **{name: rule})
-    with pytest.raises(ValueError, match=f"users of {name} must hold ids of data.*the first .*5"):
+    with pytest.raises(ValueError, match=f"users of {name} must be ids that data.*the first .*5"):
         skrec.recommend(model, data, **{name: {5: [31]}})
     with pytest.raises(ValueError, match=f"no id of {name} is in data: .*'str'"):
         skrec.recommend(model, data, **{name: ["tea"]})
@@ -236,7 +236,7 @@ def test_unknown_ids_are_named(name):
         skrec.recommend(model, data, **{name: data.X})
     with pytest.raises(ValueError, match=rf"{name} must have the columns user and item"):
         skrec.recommend(model, data, **{name: pd.DataFrame({"id": [31]})})
-    with pytest.raises(ValueError, match="users must hold ids of data.*the first .*5"):
+    with pytest.raises(ValueError, match="users must be ids that data.*the first .*5"):
         skrec.recommend(model, data, users=[ann, 5])
 
 
@@ -338,7 +338,7 @@ def test_similar_items(kind):
     assert titled.title.tolist() == [names[item] for item in frame.neighbor]
     assert not len(skrec.similar_items(model, []))
     unknown = {"str": "tea", "int": 4, "mixed": "tea"}[kind]
-    with pytest.raises(ValueError, match="items must hold ids of the model"):
+    with pytest.raises(ValueError, match="items must be ids that the model"):
         skrec.similar_items(model, [asked[0], unknown])
 
 
@@ -470,9 +470,9 @@ def test_what_a_rating_regressor_refuses():
     model = RatingRegressor(BiasBaseline()).fit(X, y)
     with pytest.raises(TypeError, match="leave data out"):
         skrec.recommend(model, ratings())
-    with pytest.raises(ValueError, match="items must hold ids of the training data.*'tea'"):
+    with pytest.raises(ValueError, match="items must be ids that the training data.*'tea'"):
         model.recommend(["u3"], items=["tea"])
-    with pytest.raises(ValueError, match="users of exclude must hold ids of .*'zoe'"):
+    with pytest.raises(ValueError, match="users of exclude must be ids that .*'zoe'"):
         model.recommend(["u3"], exclude={"zoe": ["u4"]})
     with pytest.raises(ValueError, match="no id of users is in the training data.*'int'"):
         model.recommend([3])

@@ -105,7 +105,7 @@ def test_order_clones_and_pickles(movielens):
     expected = model.predict(pairs)
     again = pickle.loads(pickle.dumps(model))
     assert_array_equal(again.predict(pairs), expected)
-    assert len(pickle.dumps(model)) < 5e5  # two offsets, not the matrix
+    assert len(pickle.dumps(model)) < 8e5  # offsets and who has rated what, not the ratings
     order = np.random.default_rng(0).permutation(len(ratings))
     shuffled = clone(model).fit(pairs.iloc[order], ratings[order])
     assert shuffled.get_params()["estimator__l2_user"] == 3

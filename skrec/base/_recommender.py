@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skrec.metrics import ranking_scorer, rating_scorer  # with any model come names of scorers
 from skrec.reviews import as_reviews
 from skrec.utils._blocks import (
     distinct_rows,
@@ -281,8 +282,6 @@ class BaseRecommender(BaseEstimator):
             Larger is better: NDCG@100, or minus the root mean squared error for models that
             predict ratings.
         """
-        from skrec.metrics import ranking_scorer, rating_scorer
-
         ratings = self.__sklearn_tags__().recommender_tags.predicts_ratings
         scorer = rating_scorer("neg_rmse") if ratings else ranking_scorer("ndcg@100")
         if reviews is None or not self.__sklearn_tags__().recommender_tags.reads_reviews:

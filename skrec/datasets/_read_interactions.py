@@ -7,6 +7,7 @@ from pathlib import Path
 from skrec.datasets._table_columns import (
     WrongColumn,
     converted,
+    has_dates,
     looks_like_times,
     prepared,
     without_blank_rows,
@@ -170,6 +171,16 @@ def _read(path, wanted, duplicates, separator, header, encoding):
         for by_role in (chosen, columns):
             times, ratings = by_role.pop("rating"), by_role.pop("timestamp", None)
             by_role |= {"timestamp": times} | ({} if ratings is None else {"rating": ratings})
+    for role in ("user", "item"):
+        if (
+            wanted[role] is None
+            and not _is_known(table, chosen, role)
+            and has_dates(columns[role])
+        ):
+            raise ValueError(
+                f"which column has the {role}s? The one in their place, "
+                f"{table.names[chosen[role]]!r}, holds dates; name theirs with {role}="
+            )
 
     arrays, faults = {}, {}
     for role, column in columns.items():

@@ -1,11 +1,12 @@
 """Columns of a table as arrays of ids, ratings, times and texts."""
 
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import polars as pl
 
-from skrec.datasets._table_files import BEGINS_WITH_YEAR, is_date, is_number
+from skrec.datasets._table_files import BEGINS_WITH_YEAR, date_in, is_number
 from skrec.utils._columns import as_timestamps
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -41,9 +42,14 @@ def without_blank_rows(columns):
     return {role: column.filter(~is_blank) for role, column in columns.items()}
 
 
-def looks_like_times(column):
+def has_dates(column):
     times, _, _ = _as_times(column)
-    return times is not None and (times.dtype.kind == "M" or times.min() >= _LEAST_TIME)
+    return times is not None and times.dtype.kind == "M"
+
+
+def looks_like_times(column):
+    numbers = _cast(column)
+    return has_dates(column) if numbers is None else numbers.min() >= _LEAST_TIME
 
 
 def converted(table, chosen, role, column):
@@ -118,15 +124,27 @@ def _as_numbers(column):
 
 def _as_times(column):
     """Convert to numbers or datetimes, as `_as_numbers` does."""
-    is_right = is_date
+    is_right = is_number
     if column.dtype == pl.String:
-        is_right = is_number if is_number(column[0] or "") else is_date
-        column = _cast(column) if is_right is is_number else _as_dates(column)
+        first = column[0] or ""
+        if is_number(first):
+            column = _cast(column)
+        else:
+            column = _as_dates(column)
+            is_right = partial(_is_date, has_zone=_is_date(first, True))
     if column is not None:
         with suppress(ValueError):
             return as_timestamps(column.to_numpy()), None, None
-    rule = "no timestamp (all numbers, or all dates such as 2024-01-31 or 2024-01-31T12:00Z)"
+    rule = (
+        "no timestamp (all numbers, or all dates such as 2024-01-31 or 2024-01-31T12:00Z, with a "
+        "time zone or without)"
+    )
     return None, lambda text: not is_right(text), rule
+
+
+def _is_date(text, has_zone):
+    date = date_in(text)
+    return date is not None and (date.tzinfo is not None) == has_zone
 
 
 def _cast(column):

@@ -9,6 +9,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from itertools import chain, islice
 from typing import NamedTuple
@@ -296,7 +297,7 @@ def _is_header(first, others, is_known):
 
 
 def _look(field):
-    return "number" if is_number(field) else "date" if is_date(field) else "text"
+    return "number" if is_number(field) else "date" if date_in(field) else "text"
 
 
 def is_number(text, largest=math.inf):
@@ -307,10 +308,9 @@ def is_number(text, largest=math.inf):
         return False
 
 
-def is_date(text):
-    """Tell whether a text is a date, perhaps with a time, that begins with its year."""
-    try:
-        datetime.fromisoformat(text.replace("/", "-"))
-    except ValueError:
-        return False
-    return bool(re.match(BEGINS_WITH_YEAR, text))
+def date_in(text):
+    """Read a date, perhaps with a time, that begins with its year; None if it is none."""
+    with suppress(ValueError):
+        if re.match(BEGINS_WITH_YEAR, text):
+            return datetime.fromisoformat(text.replace("/", "-"))
+    return None

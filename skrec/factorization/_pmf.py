@@ -219,7 +219,7 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
             )
         # New items begin in the middle of their prior.
         items = np.pad(self._item_table, ((0, n_new_items), (0, 0)))
-        self._alternate_from(items, X, is_fitted=True)
+        self._alternate_from(items, X)
 
     def _fit(self, X):
         self._check_memory(X, self.n_components + 1)
@@ -236,18 +236,14 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
             "use a smaller n_components",
         )
 
-    def _alternate_from(self, items, X, is_fitted=False):
+    def _alternate_from(self, items, X):
         """Learn from given weights of the items on."""
         device = resolve_device(self.device, needs_float64=True)
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
         self.mean_ = self._in_ratings(mean)
         self._objective = self._make_objective(mean)
         by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
-        items = torch.as_tensor(items, device=device)
-        users = items.new_zeros(X.shape[0], items.shape[1])
-        if is_fitted:  # or the first step of a logistic link would take back what is learned
-            users = fold_in(self._objective, by_user, items, X.shape[0])
-        users, items = self._alternate(by_user, by_item, users, items)
+        users, items = self._alternate(by_user, by_item, torch.as_tensor(items, device=device))
         self._item_table = items.cpu().numpy()
         self._item_counts = np.bincount(X.indices, minlength=X.shape[1])
         self._set_uncertainty(by_user, by_item, users, items)
@@ -290,9 +286,11 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         intercept = float(logit(np.clip((mean - low) / (high - low), 0.01, 0.99)))
         return Objective(intercept, self.l2, self.l2_exponent, self.fit_offsets, (low, high))
 
-    def _alternate(self, by_user, by_item, users, items):
-        """Make sweeps from given weights, and return the weights of both sides."""
+    def _alternate(self, by_user, by_item, items):
+        """Make sweeps from given item weights, and return the weights of both sides."""
         objective = self._objective
+        n_users = sum(len(group.rows) for group in by_user)
+        users = items.new_zeros(n_users, items.shape[1])
         user_penalties = _penalties(objective, by_user, users)
         item_penalties = _penalties(objective, by_item, items)
         item_penalty = _penalty(item_penalties, items)

@@ -11,23 +11,26 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skrec.metrics._hits import (
     average,
-    average_popularity_by_user,
     average_precision_by_user,
-    diversity_by_user,
     find_hits,
     hit_rate_by_user,
     ndcg_by_user,
-    novelty_by_user,
-    popularity_of,
     precision_by_user,
     recall_by_user,
     reciprocal_rank_by_user,
 )
+from skrec.metrics._lists import (
+    average_popularity_by_user,
+    coverage,
+    diversity_by_user,
+    gini,
+    novelty_by_user,
+    popularity_of,
+)
 from skrec.metrics._predictions import Predictor
-from skrec.metrics._ranking import coverage, gini
 from skrec.metrics._rating import mae, rmse
 from skrec.reviews import as_reviews
-from skrec.utils._compat import Interval, validate_params
+from skrec.utils._compat import Interval, register_scorers, validate_params
 from skrec.utils._entry_splits import (
     FOLD_IN,
     checked_entries,
@@ -46,6 +49,8 @@ _BY_USER = {
 }
 _OF_LISTS = ("coverage", "novelty", "diversity", "neg_popularity", "neg_gini")
 RANKING = (*_BY_USER, *_OF_LISTS)
+# Those of the names that scikit-learn gets to know.
+_CUTOFFS = (1, 5, 10, 20, 50, 100)
 _RATING = {"neg_rmse": rmse, "neg_mae": mae}
 
 _COMMON = {
@@ -67,6 +72,9 @@ def ranking_scorer(
     metrics="ndcg@100", *, fold_in=0.8, relevance=None, rated_only=False, random_state=0
 ):
     """Make a scorer of ranking metrics for ``scoring=``.
+
+    With the defaults below, scikit-learn knows these scorers by the name of their metric, at the
+    cut-offs 1, 5, 10, 20, 50 and 100: ``GridSearchCV(model, grid, scoring="ndcg@10")``.
 
     The scorer is a callable ``(estimator, X, y=None)``. It hides part of each row of `X`, asks for
     recommendations from the rest, and computes all metrics from that one answer. Items in the
@@ -147,6 +155,9 @@ def ranking_scorer(
 @validate_params(_COMMON, prefer_skip_nested_validation=True)
 def rating_scorer(metrics="neg_rmse", *, fold_in=0.8, random_state=0):
     """Make a scorer of rating errors for ``scoring=``.
+
+    With the defaults below, scikit-learn knows these scorers by the name of their metric, as in
+    ``cross_val_score(model, X, scoring="neg_rmse")``.
 
     The scorer is a callable ``(estimator, X, y=None)``. It hides part of each row of `X` and
     compares what ``predict`` makes of the rest with the hidden entries.
@@ -342,11 +353,12 @@ def counts_every_entry(scorer):
 
 def _parse_ranking(name):
     metric, _, cutoff = name.partition("@")
-    if metric in _RATING:
-        raise ValueError(
-            f"{name!r} measures predicted ratings, the metrics here recommended lists: "
-            f"rating_scorer({metric!r}) is its scorer."
-        )
+    for of_ratings in (metric, f"neg_{metric.lower()}"):
+        if of_ratings in _RATING:
+            raise ValueError(
+                f"{name!r} measures predicted ratings, the metrics here recommended lists: "
+                f"rating_scorer({of_ratings!r}) is its scorer."
+            )
     if metric not in RANKING:
         near = _near(re.sub(r"[^a-z_].*", "", metric.lower()), RANKING)
         cutoff = "".join(re.findall("[1-9][0-9]*", name)[:1]) or "10"
@@ -380,3 +392,15 @@ def _rank_entries(predicted, entries, k):
     listed = ranks < k
     ranked[rows[listed], ranks[listed]] = entries.indices[order][listed]
     return ranked
+
+
+register_scorers(
+    {
+        name: as_scorer(name)
+        for name in [
+            *(f"{metric}@{k}" for metric in RANKING for k in _CUTOFFS if metric != "diversity"),
+            *(f"diversity@{k}" for k in _CUTOFFS[1:]),
+            *_RATING,
+        ]
+    }
+)

@@ -30,6 +30,10 @@ class TimeSplit(BaseCrossValidator):
         the period would otherwise begin between entries of the same time. A larger number, or for
         datetimes a ``timedelta``, is a duration in the unit of the timestamps: the test period is
         what lies less than that before its end, the last of them ending with the last entry.
+    min_items : int, default=0
+        Users with fewer entries before a test period are not tested by it: :meth:`partitions`
+        leaves their later entries out. With 0, users of whom nothing is known count too; every
+        model can but answer them all alike. :meth:`split` ignores it.
 
     See Also
     --------
@@ -62,11 +66,13 @@ class TimeSplit(BaseCrossValidator):
         "n_splits": [Interval(Integral, 1, None, closed="left")],
         # In this order: NumPy counts its timedelta64 among the integers.
         "test_size": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither")],
+        "min_items": [Interval(Integral, 0, None, closed="left")],
     }
 
-    def __init__(self, n_splits=1, test_size=0.2):
+    def __init__(self, n_splits=1, test_size=0.2, *, min_items=0):
         self.n_splits = n_splits
         self.test_size = test_size
+        self.min_items = min_items
 
     def get_n_splits(self, X=None, y=None, groups=None):
         """Return the number of splits.
@@ -95,8 +101,8 @@ class TimeSplit(BaseCrossValidator):
             Pairs of user and item, as of :class:`~skrec.RatingRegressor`.
         y : object, default=None
             Ignored.
-        groups : array-like of shape (n_ratings,)
-            The time of each row: numbers or datetimes.
+        groups : array-like of shape (n_ratings,), default=None
+            The time of each row, numbers or datetimes. It has to be given.
 
         Yields
         ------
@@ -142,7 +148,8 @@ class TimeSplit(BaseCrossValidator):
             fold_in : Interactions
                 What is known of each user when the test period begins: the same entries.
             held_out : Interactions
-                The entries of the test period. Users without any count in no average.
+                The entries of the test period, of users with at least `min_items` before. Users
+                without any count in no average.
             time : scalar
                 The time of the first entry of the test period.
         """
@@ -152,8 +159,10 @@ class TimeSplit(BaseCrossValidator):
                 "by Interactions.from_frame(table, timestamp=...); rows of a table of ratings are "
                 "split by .split(X, y, groups=times)."
             )
+        n_entries = np.diff(data.indptr)
         for train, test, time in self._periods(timestamps_of(data, "TimeSplit")):
             past = data.where(train)
+            test &= np.repeat(np.diff(past.indptr) >= self.min_items, n_entries)
             yield Bunch(train=past, fold_in=past, held_out=data.where(test), time=time)
 
     def _periods(self, times):
@@ -180,7 +189,6 @@ class TimeSplit(BaseCrossValidator):
 
 def _start(ascending, test_size, n_periods):
     """Position, among ascending times, where the last so many periods begin."""
-    # NumPy counts its timedelta64 among the integers.
     is_number = isinstance(test_size, Real) and not isinstance(test_size, np.timedelta64)
     if is_number and test_size < 1:
         n_train = int(len(ascending) * (1 - n_periods * fraction(test_size)))

@@ -133,6 +133,15 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         """
         return super().fit(X, y, reviews=reviews)
 
+    def _validate_params(self):
+        for name, value in self.get_params(deep=False).items():
+            if name.endswith("_layer_sizes") and isinstance(value, Integral):
+                raise ValueError(
+                    f"The {name!r} parameter of {type(self).__name__} must hold a width for each "
+                    f"layer, a tuple such as ({value},), got {value!r}."
+                )
+        super()._validate_params()
+
     def _continues_training(self):
         return self.warm_start and hasattr(self, "n_iter_")
 

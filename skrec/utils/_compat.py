@@ -5,7 +5,11 @@ public replaces them. The upper bounds in ``pyproject.toml`` keep versions away 
 looked whether they are still there. torch is imported only where it is called.
 """
 
+from sklearn import model_selection
 from sklearn.base import _fit_context
+
+# The registry of ``scoring="accuracy"``, and one of the functions that have copies of its names.
+from sklearn.metrics._scorer import _SCORERS, check_scoring
 
 # The base of every search, third parties' too: nothing else tells a search from other estimators.
 from sklearn.model_selection._search import BaseSearchCV
@@ -58,6 +62,7 @@ __all__ = [
     "fit_context",
     "onednn_linear",
     "openmp_effective_n_threads",
+    "register_scorers",
     "safe_indexing",
     "validate_parameter_constraints",
     "validate_params",
@@ -65,6 +70,25 @@ __all__ = [
 
 # Validates parameters, with those of nested estimators, before a method of training begins.
 fit_context = _fit_context(prefer_skip_nested_validation=False)
+
+
+def register_scorers(scorers):
+    """Let scikit-learn find scorers by name, as in ``GridSearchCV(..., scoring="ndcg@10")``.
+
+    Each of its searches and functions checks `scoring` against the names that there were when it
+    was defined.
+
+    Parameters
+    ----------
+    scorers : dict of str to callable
+    """
+    _SCORERS.update(scorers)
+    for asking in (check_scoring, *vars(model_selection).values()):
+        constraints = getattr(asking, "_parameter_constraints", None)
+        constraints = constraints or getattr(asking, "_skl_parameter_constraints", {})
+        for constraint in constraints.get("scoring", ()):
+            if isinstance(constraint, StrOptions):
+                constraint.options.update(scorers)
 
 
 def onednn_linear(left, right, bias=None):

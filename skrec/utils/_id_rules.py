@@ -57,8 +57,8 @@ def find(ids, vocabulary, name, whose):
     unknown = found < 0
     if unknown.any():
         raise ValueError(
-            f"{name} must hold ids of {whose}, but {unknown.sum()} of {len(ids)} are not there, "
-            f"the first {ids[unknown.argmax()]!r}: leave them out."
+            f"{name} must be ids that {whose} has, but {unknown.sum()} of {len(ids)} are not "
+            f"there, the first {ids[unknown].tolist()[0]!r}: leave them out."
         )
     return found.astype(np.intp)
 
@@ -158,7 +158,7 @@ def read_rule(rule, name, asked, user_ids, item_ids, whose):
     place[users] = np.arange(len(lists))
     place = place[find(asked, user_ids, "users", whose)]
     if name == "items" and (place == len(lists)).any():
-        user = asked[(place == len(lists)).argmax()]
+        user = asked[place == len(lists)].tolist()[0]
         raise ValueError(
             f"items must have a list for every user who is asked about, and has none for "
             f"{user!r}: add one, which may be empty, or ask about users=items.keys() alone."

@@ -1,5 +1,7 @@
 """Input that is likely to be mistaken for something else: stopped, or warned about."""
 
+from contextlib import contextmanager
+
 import narwhals as nw
 import numpy as np
 from scipy import sparse
@@ -72,6 +74,22 @@ def _looks_long(table):
     n_pairs = len(np.unique(ids, axis=0))
     # In a matrix of counts most users have the same few ones, 0 among them.
     return n_pairs == len(ids) and min(n_distinct) > 5 and (ids > 0).mean() > 0.9
+
+
+@contextmanager
+def texts_refused(X, name):
+    """Where the block cannot convert `X` to numbers, say that it holds texts, if it does."""
+    try:
+        yield
+    except ValueError as error:
+        values = () if sparse.issparse(X) else np.asarray(X, dtype=object).flat
+        text = next((value for value in values if isinstance(value, str | bytes)), None)
+        if text is None:
+            raise
+        raise ValueError(
+            f"{name} must be a users x items matrix of numbers, but holds the text {text!r}: if "
+            f"it is a table with a row for each interaction, {_FIX}."
+        ) from error
 
 
 def warn_of_ratings(X, model):

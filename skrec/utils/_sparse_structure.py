@@ -32,10 +32,7 @@ def check_structure(X, name="X"):
             f"it, for example with {name}.astype(float)."
         )
     if X.ndim != 2:
-        raise ValueError(
-            f"Expected 2D input, got {name} of shape {X.shape}. Reshape your data, for example "
-            f"{name}.reshape(1, -1) if it is a single row."
-        )
+        raise_not_two_dimensional(X, name)
     if X.format in ("csr", "csc", "bsr"):
         _check_compressed(X, name)
     elif X.format == "dia":
@@ -93,6 +90,13 @@ def _check_lists(X, name):
     if position is not None:
         row = np.searchsorted(np.cumsum(lengths), position, side="right")
         _raise_outside(X, (row, columns[position]), name)
+
+
+def raise_not_two_dimensional(X, name):
+    raise ValueError(
+        f"Expected 2D input, got {name} of shape {X.shape}. Reshape your data: one user is "
+        f"{name}[[0]], with two brackets, or {name}.reshape(1, -1)."
+    )
 
 
 def _first_outside(indices, size):

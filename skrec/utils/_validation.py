@@ -10,8 +10,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skrec.utils._compat import check_weights
-from skrec.utils._mistaken_input import FOR_IDS, refuse_long_table, warn_of_ids
-from skrec.utils._sparse_structure import check_structure
+from skrec.utils._mistaken_input import FOR_IDS, refuse_long_table, texts_refused, warn_of_ids
+from skrec.utils._sparse_structure import check_structure, raise_not_two_dimensional
 
 _INT32_MAX = np.iinfo(np.int32).max
 
@@ -54,12 +54,14 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
         refuse_long_table(X, name)
     if sparse.issparse(X):
         check_structure(X, name)
+    elif getattr(X, "ndim", 2) == 1:
+        raise_not_two_dimensional(X, name)
     checks = {
         "accept_sparse": "csr",
         "dtype": [np.float64, np.float32],
         "ensure_all_finite": False,
     }
-    with _numbers_as_floats(name):
+    with _numbers_as_floats(name), texts_refused(X, name):
         if estimator is None or (item_ids is not None and not reset):
             X = check_array(X, input_name=name, **checks)
         else:

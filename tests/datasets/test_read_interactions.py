@@ -386,6 +386,16 @@ def test_columns_that_are_found_but_cannot_be_used(tmp_path, suffix, header, las
     assert said in str(raised.value)
 
 
+def test_dates_in_the_place_of_items(write):
+    path = write("r.txt", "0\t2010-10-19T23:55:27Z\t30.2\t-97.7\t22847\n" * 2)
+    with pytest.raises(
+        ValueError, match="has the items\\? The one in their place, '2', holds dates"
+    ):
+        read_interactions(path, header=False)
+    data = read_interactions(path, user="1", item="5", timestamp="2", duplicates="last")
+    assert data.item_ids.tolist() == [22847]
+
+
 def test_decimal_commas(write):
     path = write("r.csv", "user;item;rating\n1;1;3,5\n1;2;4\n2;2;-1,25\n")
     assert read_interactions(path).X.data.tolist() == [3.5, 4, -1.25]
@@ -574,3 +584,13 @@ def test_says_nothing_of_a_file_that_is_right(write):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_interactions(write("r.csv", "user,item,note\n1,2,x\n"))
+
+
+def test_some_times_with_a_zone(write):
+    for first, second in [("Z", ""), ("", "Z"), ("", "+02:00")]:
+        bad = f"2024-01-02T03:04:05{second}"
+        path = write("r.csv", f"user,item,time\n1,2,2024-01-02T03:04:05{first}\n1,3,{bad}\n")
+        with pytest.warns(UserWarning) as caught:
+            read_interactions(path)
+        assert f"holds {bad!r} (line 3)" in str(caught[0].message)
+        assert "with a time zone or without" in str(caught[0].message)

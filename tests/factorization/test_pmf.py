@@ -384,13 +384,13 @@ def test_partial_fit_comes_near_to_a_fit_on_all_users(link):
     assert error(added) < error(all_) + 0.25 * (error(few) - error(all_))
 
 
-def test_an_update_goes_on_from_the_factors_with_all_rows():
+@pytest.mark.parametrize("link", ["identity", "logistic"])
+def test_an_update_goes_on_from_the_factors_with_all_rows(link):
     X = ratings(60)
     old, new = X[:45, :20].tolil(), X
     old[5, :10] = 0
     old = sparse.csr_array(old)
-    options = {"tol": 0, "random_state": 0}
-    model = PMF(3, **options, max_iter=20).fit(old)
+    model = PMF(3, l2=0.3, link=link, tol=0, max_iter=20, random_state=0).fit(old)
     before = model._item_table
     model.set_params(max_iter=1)
     update_rows(model, old, new)

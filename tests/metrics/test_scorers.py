@@ -1,6 +1,8 @@
 """Scorers against what they promise to do, written out by hand, and inside scikit-learn."""
 
 import pickle
+import subprocess
+import sys
 
 import joblib
 import numpy as np
@@ -11,11 +13,20 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+    validation_curve,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
 from skrec import EASE, BiasBaseline, Popularity
+from skrec.datasets import load_movielens_small
 from skrec.metrics import (
     average_popularity,
     average_precision,
@@ -324,6 +335,7 @@ def test_pickle_clone_and_repr(halves):
         (lambda: ranking_scorer("auc"), "Unknown metric 'auc'. The metrics are: ndcg, recall,"),
         (lambda: ranking_scorer("diversity@1"), "lists of two have a diversity"),
         (lambda: ranking_scorer("neg_mae"), r"rating_scorer\('neg_mae'\) is its scorer"),
+        (lambda: ranking_scorer("RMSE"), r"rating_scorer\('neg_rmse'\) is its scorer"),
         (lambda: rating_scorer("ndcg@10"), r"ranking_scorer\('ndcg@10'\) is its scorer"),
         (lambda: ranking_scorer("ndcg@0"), "'ndcg@0' needs a cut-off of at least 1"),
         (lambda: ranking_scorer([]), r"non-empty list of names.* got \[\]"),
@@ -364,3 +376,49 @@ def test_nothing_to_hide(halves):
         ranking_scorer()(EASE().fit(train), lonely)
     with pytest.raises(ValueError, match="held_out has no stored entry"):
         rating_scorer()(BiasBaseline().fit(train), lonely)
+
+
+NAMED = """
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from skrec import EASE, BiasBaseline
+from skrec.datasets import load_movielens_small
+
+X = load_movielens_small().filter(min_users_per_item=60)
+likes = X.binarize(3.5)
+one = GridSearchCV(EASE(), {"l2": [1, 100]}, scoring="ndcg@10", cv=2).fit(likes)
+assert one.best_params_ == {"l2": 100}
+print(one.best_score_, cross_val_score(BiasBaseline(), X, scoring="neg_rmse", cv=2).mean())
+"""
+
+
+def test_scikit_learn_knows_the_scorers_by_name_once_there_is_a_model():
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", NAMED], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    X = load_movielens_small().filter(min_users_per_item=60)
+    likes = X.binarize(3.5)
+    expected = [
+        cross_val_score(EASE(l2=100), likes, scoring=ranking_scorer("ndcg@10"), cv=2).mean(),
+        cross_val_score(BiasBaseline(), X, scoring=rating_scorer(), cv=2).mean(),
+    ]
+    assert_allclose([float(number) for number in found.stdout.split()], expected, rtol=1e-6)
+
+
+def test_each_way_of_scikit_learn_to_score_takes_the_names(ratings):
+    likes = (ratings > 3).astype(float)
+    names = ["recall@5", "diversity@20"]
+    search = GridSearchCV(EASE(), {"l2": [10]}, scoring=names, refit="recall@5", cv=2).fit(likes)
+    expected = cross_validate(EASE(l2=10), likes, scoring=ranking_scorer(names), cv=2)
+    for name in names:
+        assert search.cv_results_[f"mean_test_{name}"][0] == expected[f"test_{name}"].mean()
+    options = {"scoring": "recall@5", "cv": 2}
+    _, scores = validation_curve(EASE(), likes, None, param_name="l2", param_range=[10], **options)
+    assert scores.mean() > 0
+    assert learning_curve(EASE(), likes, None, train_sizes=[0.5], **options)[2].mean() > 0
+    model = EASE(l2=10).fit(likes)
+    assert check_scoring(model, "recall@5")(model, likes) == ranking_scorer("recall@5")(
+        model, likes
+    )
+    with pytest.raises(ValueError, match="'recall@5'.* Got 'recall@7'"):
+        GridSearchCV(EASE(), {"l2": [10]}, scoring="recall@7").fit(likes)

@@ -272,6 +272,7 @@ def test_a_duration_is_in_the_unit_of_the_timestamps():
 
 def test_wrong_time_splits(data):
     for wrong, message in [
+        ({"min_items": -1}, "'min_items' parameter of TimeSplit"),
         ({"n_splits": 0}, "'n_splits' parameter of TimeSplit"),
         ({"test_size": 0}, "'test_size' parameter of TimeSplit"),
         ({"test_size": "day"}, "'test_size' parameter of TimeSplit"),
@@ -370,6 +371,11 @@ def test_users_without_a_past_are_asked_about_and_no_others(data):
     (part,) = TimeSplit(test_size=0.4).partitions(late)
     assert part.time == 8
     assert_array_equal(part.fold_in.toarray()[late.rows("new")], [[0, 0]])
+    (known,) = TimeSplit(test_size=0.5, min_items=1).partitions(late)
+    assert known.held_out.to_frame("pandas")[["user", "item"]].values.tolist() == [["gone", "jam"]]
+    assert known.train.nnz == 2
+    (known,) = TimeSplit(test_size=0.5, min_items=2).partitions(late)
+    assert known.held_out.nnz == 0
     table = compare_recommenders(
         {"popularity": Popularity()}, late, cv=TimeSplit(test_size=0.4), scoring="recall@1"
     )

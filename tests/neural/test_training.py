@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 import skrec
-from skrec import EnhancedVAE, MultDAE, MultVAE, RecVAE
+from skrec import VAEBMF, DeepLatentFactor, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from skrec._model_table import MODELS
 from skrec.metrics import ranking_scorer
 from skrec.neural._weights import load_optimizer, optimizer_arrays, put_into
@@ -615,3 +615,16 @@ def test_an_update_makes_one_pass_over_changed_and_new_users(model, X):
     again = pickle.loads(pickle.dumps(model.set_params(callbacks=None)))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
     again.partial_fit(X)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MultVAE(hidden_layer_sizes=600),
+        VAEBMF(joint_layer_sizes=600),
+        DeepLatentFactor(interaction_layer_sizes=np.int64(600)),
+    ],
+)
+def test_a_single_width_is_told_to_be_a_tuple(model):
+    with pytest.raises(ValueError, match=r"_layer_sizes' parameter of .* such as \(600,\), got"):
+        model.fit(np.eye(5))

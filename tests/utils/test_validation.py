@@ -5,6 +5,7 @@ import sys
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -125,14 +126,28 @@ def test_whole_matrices_of_every_format_pass():
     np.testing.assert_array_equal(check_interactions(roomy).toarray(), X.toarray())
 
 
+@pytest.mark.parametrize("form", [np.array, list, lambda rows: np.array(rows, dtype=object)])
+def test_texts_are_no_numbers(form):
+    with pytest.raises(ValueError, match="numbers, but holds the text 'ann': if it is a table"):
+        EASE().fit(form([["ann", "tea"], ["bob", "jam"]]))
+    table = pd.DataFrame({"number": [1, 2], "title": ["Alien", "Brazil"]})
+    with pytest.raises(ValueError, match="holds the text 'Alien'.*Interactions.from_frame"):
+        EASE().fit(table)
+    with pytest.raises((TypeError, ValueError), match="dict"):
+        check_interactions([[{}, 1], [2, 3]])
+    assert check_interactions(form([["1", "0"], ["0", "2"]])).nnz == 2  # as scikit-learn does
+
+
 def test_kinds_of_numbers():
     X = matrix()
     for dtype in (bool, np.uint8, np.int64, np.longdouble, np.float32):
         assert check_interactions(X.astype(dtype)).dtype.kind == "f"
     with pytest.raises(ValueError, match="X must hold real numbers, got dtype complex128"):
         check_interactions(X.astype(complex))
-    with pytest.raises(ValueError, match="Expected 2D input, got X of shape"):
-        check_interactions(sparse.coo_array(np.ones(5)))
+    row = X[0]  # one user of a csr_array, in one dimension
+    for one in (row, row.toarray(), pd.Series(row.toarray())):
+        with pytest.raises(ValueError, match=r"Expected 2D input, got X of .* user is X\[\[0\]\]"):
+            check_interactions(one)
     with pytest.raises(ValueError, match="X holds an integer that is too large for a float"):
         check_interactions([[1, 10**400]])
     with pytest.raises(ValueError, match=r"X contains inf \(row 0, item 1\)"):
