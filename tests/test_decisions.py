@@ -224,7 +224,9 @@ def test_unknown_ids_are_named(name):
     model = EASE(l2=5).fit(data)
     ann = int(data.user_ids[0])
     for rule in ([31, 2, 1], {ann: [31, 2]}, pd.DataFrame({"user": [ann], "item": [2]})):
-        with pytest.raises(ValueError, match=rf"{name} must be ids that data has, .* the first .*2"):
+        with pytest.raises(
+            ValueError, match=rf"{name} must be ids that data has, .* the first .*2"
+        ):
             skrec.recommend(model, data, users=[ann], **{name: rule})
     with pytest.raises(ValueError, match=f"users of {name} must be ids that data.*the first .*5"):
         skrec.recommend(model, data, **{name: {5: [31]}})
