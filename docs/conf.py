@@ -55,6 +55,7 @@ extlinks = {
 }
 
 autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings have them
 autodoc_default_options = {
     # What scikit-learn adds to every estimator is in its own documentation, and SciPy's of arrays.
     "inherited-members": ", ".join(

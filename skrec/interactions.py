@@ -618,7 +618,7 @@ class Interactions(csr_array):
         Parameters
         ----------
         entries : array-like of bool of shape (n_entries,)
-            Aligned with ``X.data``, and so with `timestamps` and :attr:`reviews`.
+            Aligned with ``X.data``, and so with `timestamps` and `reviews`.
 
         Returns
         -------

@@ -72,7 +72,7 @@ class Comparison(dict):
         Parameters
         ----------
         backend : str, default=None
-            Library of the frame, such as "pandas" or "polars"; None means :attr:`backend`, or
+            Library of the frame, such as "pandas" or "polars"; None means `backend`, or
             the first one that is installed.
 
         Returns
