@@ -130,7 +130,8 @@ def compare_recommenders(
 
 
 def _warn_of_rankings_of_ratings(estimators, X, scoring):
-    if not counts_every_entry(scoring) or len(np.unique(check_interactions(X).data)) < 2:
+    values = check_interactions(X).data
+    if not counts_every_entry(scoring) or not values.size or values.min() == values.max():
         return
     for name, estimator in estimators.items():
         tags = getattr(get_tags(final_estimator(estimator)), "recommender_tags", None)
