@@ -81,7 +81,7 @@ def recommend(model, data=None, k=10, *, users=None, items=None, exclude=None, e
 
     >>> stock = {7: [1, 2, 3, 2571], 600: []}
     >>> skrec.recommend(model, ratings, users=[7, 600], items=stock, exclude=[3]).item.tolist()
-    [2571, 1, 2]
+    [2571, 2]
     """
     k, exclude_seen = check_k(k), check_flag(exclude_seen, "exclude_seen")
     steps, final = take_apart(model)
