@@ -162,11 +162,11 @@ def test_a_search_over_mult_vae():
     with pytest.raises(NotFittedError, match="GridSearchCV"):
         skrec.recommend(search, data)
     likes = data.binarize(0)
-    search.fit(likes.X)
+    search.fit(likes)
     found = skrec.recommend(search, likes, k=2)
     assert lists(found) == expected(likes, search.best_estimator_.recommend(likes, k=2))
     with pytest.raises(ValueError, match="refit=True"):
-        skrec.recommend(clone(search).set_params(refit=False).fit(likes.X), likes)
+        skrec.recommend(clone(search).set_params(refit=False).fit(likes), likes)
 
 
 class Foreign(BaseEstimator):
@@ -224,7 +224,7 @@ def test_unknown_ids_are_named(name):
     model = EASE(l2=5).fit(data)
     ann = int(data.user_ids[0])
     for rule in ([31, 2, 1], {ann: [31, 2]}, pd.DataFrame({"user": [ann], "item": [2]})):
-        with pytest.raises(ValueError, match=rf"{name} must be ids that data, .* the first .*2"):
+        with pytest.raises(ValueError, match=rf"{name} must be ids that data has, .* the first .*2"):
             skrec.recommend(model, data, users=[ann], **{name: rule})
     with pytest.raises(ValueError, match=f"users of {name} must be ids that data.*the first .*5"):
         skrec.recommend(model, data, **{name: {5: [31]}})

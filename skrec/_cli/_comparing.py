@@ -9,8 +9,8 @@ from skrec.model_selection._compare import _tabulate
 from skrec.utils._progress import progress_bar
 
 # Where there are more than twice as many users to learn from, a fit to these tells the time.
-N_PROBED = 500
-N_PROBED_TEST = 200
+N_PROBED = 250
+N_PROBED_TEST = 100
 
 
 class Compared(NamedTuple):

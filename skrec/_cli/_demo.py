@@ -172,7 +172,7 @@ def reasons(model, row, items, n_reasons=3):
     """
     if not hasattr(model, "explain"):
         return [[] for _ in items]
-    (contributions,) = model.explain(row, items)
+    (contributions,) = model.explain(row, items[np.newaxis])
     found = []
     for line in contributions:
         best, shares = largest_shares(line.indices, line.data, n_reasons)
@@ -203,7 +203,7 @@ def _for_new_user(model, ratings, liked, user):
     ]
     # Also movies that the user has seen and not liked are no recommendation.
     unseen = ~np.isin(liked.item_ids, ratings.item_ids[items])
-    taste = liked.X[[user]]
+    taste = liked[[user]]
     (best,), (scores,) = model.recommend(taste, N_RECOMMENDED, items=unseen, return_scores=True)
     because = reasons(model, taste, best)
     recommended = [

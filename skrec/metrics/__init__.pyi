@@ -1,12 +1,8 @@
+from ._lists import average_popularity, coverage, diversity, gini, novelty
 from ._ranking import (
-    average_popularity,
     average_precision,
-    coverage,
-    diversity,
-    gini,
     hit_rate,
     ndcg,
-    novelty,
     precision,
     recall,
     reciprocal_rank,

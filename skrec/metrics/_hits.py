@@ -3,13 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
 
 # Bytes of the lookup table below: small enough to stay in cache.
 _TABLE_SIZE = 2**21
-
-# Users of a block: their lists' sums of features, dense or not, stay small.
-_N_DIVERSITY_ROWS = 512
 
 
 class Hits(NamedTuple):
@@ -118,66 +114,6 @@ def reciprocal_rank_by_user(hits, k):
 
 def hit_rate_by_user(hits, k):
     return np.minimum(_sum_by_user(hits, k, np.ones(len(hits.rows))), 1.0)
-
-
-def novelty_by_user(recommended, popularity):
-    listed = recommended >= 0
-    popularity = np.where(listed, popularity[recommended], 1.0)
-    unseen = np.argwhere(popularity <= 0)
-    if unseen.size:
-        raise ValueError(
-            f"popularity of a recommended item must be positive, but item "
-            f"{recommended[tuple(unseen[0])]} has 0 and so infinite novelty: smooth it, for "
-            "example (counts + 1) / (n_users + 1)."
-        )
-    lengths = listed.sum(axis=1)
-    information = -np.log2(popularity).sum(axis=1)
-    return np.where(lengths > 0, information / np.maximum(lengths, 1), np.nan)
-
-
-def average_popularity_by_user(recommended, popularity):
-    listed = recommended >= 0
-    lengths = listed.sum(axis=1)
-    total = np.where(listed, popularity[recommended], 0.0).sum(axis=1)
-    return np.where(lengths > 0, total / np.maximum(lengths, 1), np.nan)
-
-
-def popularity_of(X, smoothing=0):
-    """Share of the users of a csr_array that have each item; smoothed, it is never 0."""
-    counts = np.bincount(X.indices, minlength=X.shape[1])
-    return (counts + smoothing) / (X.shape[0] + smoothing)
-
-
-def diversity_by_user(recommended, features):
-    """One minus the mean cosine of two items of a list; NaN for lists of fewer than two.
-
-    Parameters
-    ----------
-    recommended : ndarray of int of shape (n_users, k)
-    features : csr_array or ndarray of shape (n_items, n_features)
-        An item without any is unlike all others.
-    """
-    squares = features.multiply(features) if issparse(features) else np.square(features)
-    lengths = np.sqrt(np.asarray(squares.sum(axis=1), dtype=float))
-    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    # Sparse or dense: the rows are multiplied by the scale.
-    unit = csr_array((scale, (np.arange(len(scale)),) * 2)) @ features
-    sums = np.empty(len(recommended))
-    for start in range(0, len(recommended), _N_DIVERSITY_ROWS):
-        block = recommended[start : start + _N_DIVERSITY_ROWS]
-        listed = block >= 0
-        indptr = np.append(0, np.cumsum(listed.sum(axis=1)))
-        total = csr_array(
-            (np.ones(indptr[-1]), block[listed], indptr), shape=(len(block), len(scale))
-        )
-        total = total @ unit
-        squares = total.multiply(total) if issparse(total) else np.square(total)
-        sums[start : start + len(block)] = squares.sum(axis=1)
-    # The square of the sum has the cosine of each pair twice, and of each item with itself once.
-    listed = recommended >= 0
-    own = np.where(listed, (lengths > 0)[recommended], False).sum(axis=1)
-    n_pairs = listed.sum(axis=1) * (listed.sum(axis=1) - 1)
-    return np.where(n_pairs > 0, 1 - (sums - own) / np.maximum(n_pairs, 1), np.nan)
 
 
 def average(values):

@@ -11,20 +11,23 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skrec.metrics._hits import (
     average,
-    average_popularity_by_user,
     average_precision_by_user,
-    diversity_by_user,
     find_hits,
     hit_rate_by_user,
     ndcg_by_user,
-    novelty_by_user,
-    popularity_of,
     precision_by_user,
     recall_by_user,
     reciprocal_rank_by_user,
 )
+from skrec.metrics._lists import (
+    average_popularity_by_user,
+    coverage,
+    diversity_by_user,
+    gini,
+    novelty_by_user,
+    popularity_of,
+)
 from skrec.metrics._predictions import Predictor
-from skrec.metrics._ranking import coverage, gini
 from skrec.metrics._rating import mae, rmse
 from skrec.reviews import as_reviews
 from skrec.utils._compat import Interval, register_scorers, validate_params

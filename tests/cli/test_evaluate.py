@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from skrec._cli._tasks import scale_of
 from skrec._model_table import MODELS
 from skrec.datasets import load_movielens_small
 from skrec.metrics import ranking_scorer, rating_scorer
-from skrec.model_selection import compare_recommenders
+from skrec.model_selection import TimeSplit, compare_recommenders
 
 TIMES = ("fit_time", "score_time")
 QUICK = ("--model", "Popularity", "--model", "EASE")
@@ -258,6 +259,47 @@ def test_one_fold_is_a_fifth(write, ratings):
     assert_same_rows(run_json("evaluate", write(), *options)["comparison"], expected)
 
 
+def test_time_split_is_that_of_compare_recommenders(write, ratings):
+    scoring = ranking_scorer(["ndcg@10"])
+    models = {"Popularity": Popularity(), "EASE": EASE()}
+    options = ["--time-split", "--min-items-per-user", 2, "--metric", "ndcg@10", *QUICK]
+    for n_splits in (1, 3):
+        split = TimeSplit(n_splits=n_splits, test_size=0.2)
+        expected = compare_recommenders(models, ratings.binarize(0), cv=split, scoring=scoring)
+        answer = run_json("evaluate", write(), *options, "--folds", n_splits)
+        assert_same_rows(answer["comparison"], expected)
+    default = run_json("evaluate", write(), *options)
+    assert default["data"]["choices"]["n_folds"] == 1
+
+
+def test_time_split_needs_timestamps(write, rows):
+    path = write(rows=[row[:2] for row in rows], header=("user", "item"))
+    assert_refused(run("evaluate", path, "--time-split"), "--time-split", "--timestamp")
+
+
+def test_plot(write, tmp_path):
+    options = ["--model", "EASE", "--model", "BiasBaseline", "--plot"]
+    for name in ("models.png", "models.svg"):
+        assert run("evaluate", write(), *options, tmp_path / name).exit_code == 0
+    assert (tmp_path / "models.png").read_bytes().startswith(b"\x89PNG")
+    assert "svg" in (tmp_path / "models.svg").read_text()[:500]
+
+
+def test_plot_without_matplotlib(write, monkeypatch):
+    for name in ("matplotlib", "matplotlib.backend_bases"):
+        monkeypatch.setitem(sys.modules, name, None)
+    result = run("evaluate", write(), "--plot", "models.png")
+    assert_refused(result, 'pip install "scikit-recommend[plot]"')
+
+
+def test_reviews_bring_the_text_models(write, rows, monkeypatch):
+    asked = stub(monkeypatch)
+    texts = [(user, item, stars, f"tea {item}") for user, item, stars, _ in rows]
+    path = write(rows=texts, header=("user", "item", "rating", "review"))
+    assert run("evaluate", path, "--folds", 2).exit_code == 0
+    assert set(asked) == set(MODELS)
+
+
 class Ticking(_trials.Clock):
     """A clock that goes on by a second each time somebody looks."""
 
@@ -373,7 +415,7 @@ def test_warnings_of_models_are_notes_of_one_line(write, monkeypatch):
         (["--min-rating", "1e300"], ["only 0 of 40 users"]),
         (["--min-rating", 6], ["only 0 of 40 users", "rated 6 or more"]),
         (["--duplicates", "first"], ["--duplicates", "'first'"]),
-        (["--metric", "ndgc@10"], ["--metric", "Did you mean 'ndcg'?"]),
+        (["--metric", "ndgc@10"], ["--metric", "Did you mean 'ndcg@10'?"]),
         (["--metric", "ndcg"], ["--metric", "cut-off"]),
         (["--metric", "rmse", "--min-rating", 3], ["--metric rmse", "--min-rating makes choices"]),
         (["--metric", "rmse", "--model", "EASE"], ["--metric rmse", "EASE", "leave out one"]),

@@ -16,6 +16,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from skrec.metrics import (
     _hits,
+    _lists,
     average_popularity,
     average_precision,
     coverage,
@@ -310,7 +311,7 @@ def test_metrics_of_lists_take_the_matrix_of_the_training(form):
 
 @pytest.mark.parametrize("block", [1, 4, 512])
 def test_diversity_is_the_mean_unlikeness_of_pairs(block, monkeypatch):
-    monkeypatch.setattr(_hits, "_N_DIVERSITY_ROWS", block)
+    monkeypatch.setattr(_lists, "_N_ROWS", block)
     rng = np.random.default_rng(0)
     features = rng.normal(size=(12, 4)) * (rng.random((12, 4)) < 0.6)
     features[3] = 0
