@@ -69,7 +69,9 @@ LearningCurveDisplay.from_estimator(
     line_kw={"marker": "o"},
     ax=ax,
 )
-ax.set(xlabel="ratings in training", ylabel="RMSE in stars ± deviation over folds")
+ax.set(
+    xscale="linear", xlabel="ratings in training", ylabel="RMSE in stars ± deviation over folds"
+)
 ax.get_legend().remove()
 ax.grid(alpha=0.3)
 plt.show()
