@@ -69,7 +69,9 @@ LearningCurveDisplay.from_estimator(
     line_kw={"marker": "o"},
     ax=ax,
 )
-ax.set(xscale="log", xlabel="ratings in training", ylabel="RMSE in stars ± deviation over folds")
+ax.set(
+    xscale="linear", xlabel="ratings in training", ylabel="RMSE in stars ± deviation over folds"
+)
 ax.get_legend().remove()
 ax.grid(alpha=0.3)
 plt.show()
@@ -83,11 +85,11 @@ train_pairs, test_pairs, train_stars, test_stars = train_test_split(
     pairs, stars, test_size=0.2, random_state=0
 )
 model.fit(train_pairs, train_stars)
-fig, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
-RatingPredictionDisplay.from_estimator(model, test_pairs, test_stars, ax=left)
+fig, (top, middle, bottom) = plt.subplots(3, 1, figsize=(6.5, 12), layout="constrained")
+RatingPredictionDisplay.from_estimator(model, test_pairs, test_stars, ax=top)
 ErrorByHistoryDisplay.from_estimator(model, test_pairs, test_stars, by="item", ax=middle)
 middle.tick_params(axis="x", rotation=30)
-RatingCalibrationDisplay.from_estimator(model, test_pairs, test_stars, ax=right)
+RatingCalibrationDisplay.from_estimator(model, test_pairs, test_stars, ax=bottom)
 plt.show()
 
 # %%
