@@ -103,12 +103,14 @@ def check_item_ids(X, estimator, name):
     fitted = getattr(estimator, "feature_names_in_", None)
     if fitted is None or np.array_equal(fitted, X.item_ids):
         return
-    known, model = fitted.tolist(), type(estimator).__name__
-    unknown = [item for item in X.item_ids.tolist() if item not in set(known)]
-    what = f"{unknown[0]!r}, which is not among them" if unknown else "the same ones, reordered"
+    model, known = type(estimator).__name__, dict.fromkeys(fitted.tolist())
+    unknown = next((item for item in X.item_ids.tolist() if item not in known), None)
+    what = (
+        "the same ones, reordered" if unknown is None else f"{unknown!r}, which is not among them"
+    )
     raise ValueError(
-        f"{name} must have the items that {model} was fitted on, such as {known[0]!r}, in their "
-        f"order, but has {what}: take {name}.reindex(model.feature_names_in_), which drops "
+        f"{name} must have the items that {model} was fitted on, such as {next(iter(known))!r}, in "
+        f"their order, but has {what}: take {name}.reindex(model.feature_names_in_), which drops "
         "unknown items."
     )
 
