@@ -109,9 +109,9 @@ def check_item_ids(X, estimator, name):
         "the same ones, reordered" if unknown is None else f"{unknown!r}, which is not among them"
     )
     raise ValueError(
-        f"{name} must have the items that {model} was fitted on, such as {next(iter(known))!r}, in "
-        f"their order, but has {what}: take {name}.reindex(model.feature_names_in_), which drops "
-        "unknown items."
+        f"{name} must have the items that {model} was fitted on, such as {next(iter(known))!r},"
+        f" in their order, but has {what}: take {name}.reindex(model.feature_names_in_), which "
+        "drops unknown items."
     )
 
 
