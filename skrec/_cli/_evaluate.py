@@ -33,7 +33,8 @@ TUNING_BUDGET = 300
     "--time-split",
     is_flag=True,
     help="Learn from the past and recommend for the future: the last fifth of all entries is "
-    "hidden. --folds asks for as many steps in time. Needs timestamps.",
+    "hidden, of users who were there before. --folds asks for as many steps in time. Needs "
+    "timestamps.",
 )
 @click.option(
     "--min-items-per-user",

@@ -89,10 +89,17 @@ def prepare(task, file, min_items_per_user, folds, time_split):
         raise click.UsageError(
             f"{file} has no column of timestamps for --time-split; name it with --timestamp"
         )
+    # Of users who are new in a test period nothing is known, and all models are equal.
+    split = TimeSplit(n_splits=folds, test_size=TEST_SHARE, min_items=1)
     try:
-        parts = list(TimeSplit(n_splits=folds, test_size=TEST_SHARE).partitions(data))
+        parts = list(split.partitions(data))
     except ValueError as error:
         raise click.UsageError(f"{file}: --time-split: {error}") from error
+    if not all(part.held_out.nnz for part in parts):
+        raise click.UsageError(
+            f"{file}: --time-split: no user of a test period, {TEST_SHARE:.0%} of the entries, was "
+            "there before; leave --time-split out, or lower --folds"
+        )
     return task, [_future(part) for part in parts]
 
 

@@ -264,12 +264,19 @@ def test_time_split_is_that_of_compare_recommenders(write, ratings):
     models = {"Popularity": Popularity(), "EASE": EASE()}
     options = ["--time-split", "--min-items-per-user", 2, "--metric", "ndcg@10", *QUICK]
     for n_splits in (1, 3):
-        split = TimeSplit(n_splits=n_splits, test_size=0.2)
+        split = TimeSplit(n_splits=n_splits, test_size=0.2, min_items=1)
         expected = compare_recommenders(models, ratings.binarize(0), cv=split, scoring=scoring)
         answer = run_json("evaluate", write(), *options, "--folds", n_splits)
         assert_same_rows(answer["comparison"], expected)
     default = run_json("evaluate", write(), *options)
     assert default["data"]["choices"]["n_folds"] == 1
+
+
+def test_time_split_needs_users_who_come_back(write):
+    rows = [(user, item, 5, user) for user in range(20) for item in range(3)]
+    path = write(rows=rows, header=("user", "item", "rating", "timestamp"))
+    options = ["--time-split", "--min-items-per-user", 2]
+    assert_refused(run("evaluate", path, *options), "--time-split", "was there before")
 
 
 def test_time_split_needs_timestamps(write, rows):
