@@ -55,7 +55,8 @@ def recommend(model, data=None, k=10, *, users=None, items=None, exclude=None, e
     TypeError
         If `data` has no ids, as a matrix.
     ValueError
-        If an id is unknown, or if the model was fitted on other items.
+        If an id is unknown, or if the model was fitted on other items. Behind transformers of
+        scikit-learn, which keep no ids, only the number of items is compared.
 
     See Also
     --------
@@ -135,7 +136,8 @@ def similar_items(model, items, k=10, *, data=None):
     TypeError
         If the model has no ``similar_items``.
     ValueError
-        If an id is unknown, or if the model was fitted on other items.
+        If an id is unknown, or if the model was fitted on other items. Behind transformers of
+        scikit-learn, which keep no ids, only the number of items is compared.
 
     Examples
     --------
@@ -159,7 +161,7 @@ def similar_items(model, items, k=10, *, data=None):
     _check_verb(final, "similar_items")
     if data is not None:
         data, _ = _as_interactions(data)
-        check_item_ids(data, final, "data")
+        check_item_ids(data.item_ids, final, "data")
         item_ids, names, backend = data.item_ids, data.item_names, data.backend
     elif not n_more:
         item_ids = getattr(final, "feature_names_in_", None)
@@ -220,7 +222,8 @@ def explain(model, data, items=None, *, users=None, k=10, n_reasons=3):
     TypeError
         If the model has no ``explain``.
     ValueError
-        If an id is unknown, or if the model was fitted on other items.
+        If an id is unknown, or if the model was fitted on other items. Behind transformers of
+        scikit-learn, which keep no ids, only the number of items is compared.
 
     Examples
     --------
@@ -298,7 +301,7 @@ def _padded(lists, user_ids, item_ids):
 def _read_users(data, users, steps, final):
     """All that data is of, the users who are asked about, and what the model gets for those."""
     data, given = _as_interactions(data)
-    check_item_ids(data, [*steps, final][0], "data")
+    check_item_ids(data.item_ids, [*steps, final][0], "data")
     rows = None if users is None else find(users, data.user_ids, "users", "data")
     asked = data if rows is None else data[rows]
     if given is data or (isinstance(final, BaseRecommender) and not steps):

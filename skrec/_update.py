@@ -4,6 +4,7 @@ import numpy as np
 
 from skrec.interactions import Interactions
 from skrec.utils._changes import update_rows
+from skrec.utils._columns import check_distinct
 
 
 def update(model, old, new, *, sample_weight=None):
@@ -70,6 +71,7 @@ def update(model, old, new, *, sample_weight=None):
                 f"{name} must be Interactions, got {type(interactions).__name__}: an update goes "
                 "by ids. Interactions.from_frame makes them from a table."
             )
+    check_distinct("users of `new`", new.user_ids)
     _check_prefix("user", old.user_ids, new.user_ids)
     _check_prefix("item", old.item_ids, new.item_ids)
     has_names = hasattr(model, "feature_names_in_")

@@ -481,6 +481,13 @@ class Interactions(csr_array):
                     f"the {has} interactions have {name}, the {lacks} ones have none; give them "
                     "to both or to neither"
                 )
+            if name == "timestamps" and parts[0] is not None:
+                kinds = ["datetimes" if part.dtype.kind == "M" else "numbers" for part in parts]
+                if kinds[0] != kinds[1]:
+                    raise ValueError(
+                        f"the timestamps of the old interactions are {kinds[0]}, those of the new "
+                        f"ones {kinds[1]}; convert one of them"
+                    )
             both[name] = None if parts[0] is None else np.concatenate(parts)
         user_ids, rows = join_ids(self.user_ids, new.user_ids, "user")
         item_ids, cols = join_ids(self.item_ids, new.item_ids, "item")
@@ -684,7 +691,10 @@ class Interactions(csr_array):
             return self._take_rows(_as_lines(key[0]))
         if len(key) == 2 and _is_everything(key[0]) and _is_line(key[1]):
             return self._take_columns(_as_lines(key[1]))
-        return self.X[key[0] if key[1:] == (...,) else key]
+        for ids in key:
+            if isinstance(ids, str):
+                _as_lines(ids)  # raises
+        return self.X[key[0] if len(key) == 2 and key[1] is ... else key]
 
     def _take_rows(self, rows):
         X = self.X[rows]

@@ -492,6 +492,7 @@ def test_what_a_rating_regressor_refuses():
 
 def test_integers_that_may_be_ids_are_warned_about():
     data = ratings("int")
+    data = Interactions(data.X, data.user_ids, np.arange(8)[::-1])
     model = EASE(l2=5).fit(data)
     verbs = {
         "items": (lambda items: model.recommend(data, items=items), model.similar_items),
@@ -499,9 +500,9 @@ def test_integers_that_may_be_ids_are_warned_about():
     }
     for name, calls in verbs.items():
         for call in calls:
-            with pytest.warns(UserWarning, match=f"{name} are read as column .* such as 31.*data"):
+            with pytest.warns(UserWarning, match=f"{name} are read as column .* such as 7.*data"):
                 call([3, 1])
-            call(data.columns([38]))
+            call(data.columns([6]))
     with pytest.warns(UserWarning, match="skrec.explain"):
         model.explain(data, np.array([1, 2]))
     model.explain(data, model.recommend(data, k=2))
@@ -513,9 +514,12 @@ def test_integers_that_may_be_ids_are_warned_about():
     EASE(l2=5).fit(named).similar_items([3, 1])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        skrec.recommend(model, data, items=[38], exclude={10: [38]})
-        skrec.similar_items(model, [38])
-        skrec.explain(model, data, [38])
+        skrec.recommend(model, data, items=[6], exclude={10: [6]})
+        skrec.similar_items(model, [6])
+        skrec.explain(model, data, [6])
+        # What is no id is an index, such as `recommend` answers.
+        model = EASE(l2=5).fit(Interactions(data.X, data.user_ids, 100 + np.arange(8)))
+        model.similar_items(model.recommend(data.X, k=2)[0])
 
 
 def test_strings_and_ids_out_of_range_are_told_where_ids_go():

@@ -121,6 +121,10 @@ def test_columns_take_all_that_belongs_to_them():
     assert (part.item_ids.tolist(), part.item_names.tolist()) == (["c", "a"], ["C", "a"])
     assert data[1, 2] == 3
     assert data[[0, 1], [1, 2]].tolist() == [2, 3]
+    assert data[data.rows([1, 2]), data.columns(["b", "c"])].tolist() == [2, 3]
+    assert data[0:2, [2, 0]].toarray().tolist() == [[0, 1], [3, 0]]
+    assert data[np.ix_([0, 1], [2, 0])].toarray().tolist() == [[0, 1], [3, 0]]
+    assert data[data.nonzero()].tolist() == [1, 2, 3]
     assert not isinstance(data[data > 1], Interactions)
     with pytest.raises(ValueError, match="distinct"):
         data[:, [0, 0]]
@@ -130,8 +134,9 @@ def test_ids_do_not_cut_rows():
     data = Interactions.from_arrays(["ann", "bob"], ["tea", "tea"])
     with pytest.raises(TypeError, match=r"\.rows\(user_ids\)"):
         data[["ann"]]
-    with pytest.raises((IndexError, TypeError)):
-        data["ann"]
+    for key in ("ann", (slice(None), "tea"), ("ann", "tea")):
+        with pytest.raises(TypeError, match=r"\.rows\(user_ids\)"):
+            data[key]
 
 
 @pytest.mark.parametrize("ids", [["ann", "bob", "cid"], [7, 3, 9], ["ann", 3, 4.5]])
@@ -198,6 +203,11 @@ def test_update_refuses_what_it_cannot_merge(ratings):
         plain.update(timed)
     with pytest.raises(ValueError, match="the old interactions have timestamps, the new"):
         timed.update(plain)
+    dated = Interactions.from_arrays([1], [1], timestamps=np.array(["2026-11-30"], "M8[D]"))
+    with pytest.raises(
+        ValueError, match="old interactions are numbers, those of the new ones dat"
+    ):
+        timed.update(dated)
     with pytest.raises(ValueError, match="no new user id is in the old ones"):
         plain.update(Interactions.from_arrays(["ann"], [1]))
 
@@ -236,7 +246,7 @@ def test_models_learn_names_from_it_and_refuse_others():
     assert model.feature_names_in_.tolist() == [10, 20, 30]
     np.testing.assert_array_equal(model.predict(data), EASE(l2=1).fit(data.X).predict(data.X))
     np.testing.assert_array_equal(model.recommend(data[[0]]), model.recommend(data)[:1])
-    with pytest.raises(ValueError, match=r"the same ones, reordered: take X\.reindex"):
+    with pytest.raises(ValueError, match=r"others, or another order: take X\.reindex"):
         model.predict(data.reindex([30, 20, 10]))
     with pytest.raises(ValueError, match="40, which is not among them"):
         model.predict(data.reindex([10, 20, 40]))
@@ -244,10 +254,24 @@ def test_models_learn_names_from_it_and_refuse_others():
         model.predict(data.reindex([30, 20, 10]).reindex(model.feature_names_in_)),
         model.predict(data),
     )
+    model.predict(data.X)  # numbers are no feature names, of which scikit-learn would warn
+    texts = Interactions(data.X, data.user_ids, ["a", "b", "c"])
     with pytest.warns(UserWarning, match="does not have valid feature names"):
-        model.predict(data.X)
+        EASE(l2=1).fit(texts).predict(data.X)
     assert not hasattr(model.fit(data.X), "feature_names_in_")
     assert model.predict(data).shape == data.shape
+
+
+def test_a_frame_with_numbers_for_columns_brings_them_as_ids():
+    frame = pd.DataFrame([[1, 0, 1], [0, 1, 1], [1, 1, 0]], columns=[10, 20, 30])
+    model = EASE(l2=1).fit(frame)
+    assert model.feature_names_in_.tolist() == [10, 20, 30]
+    np.testing.assert_array_equal(model.predict(frame), model.predict(frame.to_numpy()))
+    with pytest.raises(ValueError, match="others, or another order"):
+        model.predict(frame[[30, 20, 10]])
+    with pytest.raises(ValueError, match="40, which is not among them"):
+        model.predict(frame.rename(columns={30: 40}))
+    assert not hasattr(EASE(l2=1).fit(pd.DataFrame(frame.to_numpy())), "feature_names_in_")
 
 
 def test_its_reviews_are_read():

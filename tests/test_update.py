@@ -188,7 +188,7 @@ def test_what_holds_a_model_says_how_to_update_it(states):
         skrec.update(search, *states[:2])
     skrec.update(search.best_estimator_, *states[:2])
     pipeline = make_pipeline(MaxAbsScaler(), Popularity()).fit(states[0].X)
-    with pytest.raises(TypeError, match=r"Pipeline has no sound update, .*model.fit\(new\)"):
+    with pytest.raises(TypeError, match="got Pipeline: update its last step, with"):
         skrec.update(pipeline, *states[:2])
     with pytest.raises(ValueError, match="not fitted"):
         skrec.update(Popularity(), *states[:2])
@@ -222,3 +222,19 @@ def test_a_user_based_auto_rec_makes_a_pass_over_all_users(states):
     other = AutoRec(4, based_on="user", max_iter=1, early_stopping=False).fit(states[1].X)
     offsets, expected = (one.rating_unit_ * one._offsets[1] for one in (model, other))
     np.testing.assert_allclose(offsets, expected, atol=1e-6)
+
+
+def test_what_the_model_was_not_fitted_on_is_refused_even_if_nothing_changed():
+    old = Interactions.from_arrays([1, 1, 2, 3, 3], [10, 20, 20, 30, 10])
+    new = old.update(Interactions.from_arrays([4, 4], [10, 20]))
+    for model in (EASE(l2=1), Popularity()):
+        model.fit(old)
+        with pytest.raises(ValueError, match="was not fitted on `old`"):
+            skrec.update(model, new, new)
+        with pytest.raises(ValueError, match="was not fitted on `old`"):
+            skrec.update(model, old, new, sample_weight=[2, 2, 2, 1])
+    weighted = EASE(l2=1).fit(old, sample_weight=[2, 1, 1])
+    with pytest.raises(ValueError, match="or with other sample_weight"):
+        skrec.update(weighted, old, new)
+    with pytest.raises(ValueError, match="users of `new` must be distinct"):
+        skrec.update(model, old, new[[0, 1, 2, 0]])

@@ -95,11 +95,6 @@ def prepare(task, file, min_items_per_user, folds, time_split):
         parts = list(split.partitions(data))
     except ValueError as error:
         raise click.UsageError(f"{file}: --time-split: {error}") from error
-    if not all(part.held_out.nnz for part in parts):
-        raise click.UsageError(
-            f"{file}: --time-split: no user of a test period, {TEST_SHARE:.0%} of the entries, was "
-            "there before; leave --time-split out, or lower --folds"
-        )
     return task, [_future(part) for part in parts]
 
 

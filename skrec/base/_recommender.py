@@ -114,6 +114,9 @@ class BaseRecommender(BaseEstimator):
         super().__init_subclass__(**kwargs)
         complete_docstrings(cls)
 
+    def _check_learned(self, change):
+        """Refuse an update if the model can tell that it was not fitted on ``change.old``."""
+
     @fit_context
     def fit(self, X, y=None, *, reviews=None):
         """Learn from users.

@@ -16,7 +16,7 @@ from skrec.linear._ease_weights import DualWeights, PrimalWeights
 from skrec.solvers._gram import gram_upper, symmetric_product
 from skrec.solvers._offsets import with_data
 from skrec.utils._blocks import effective_n_threads
-from skrec.utils._changes import check_learned
+from skrec.utils._changes import check_learned, padded
 from skrec.utils._compat import Interval, Options, StrOptions
 from skrec.utils._memory import available_memory, check_memory
 from skrec.utils._warnings import warn
@@ -110,10 +110,10 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
     a LinAlgError if rounding errors leave nothing to invert.
 
     ``fit`` keeps a copy of the training rows: the dual scores with them, and ``partial_fit``
-    continues from them. They are part of a pickled model, unless ``store_rows=False``. From the
-    second primal ``partial_fit`` on, or the first primal :func:`skrec.update`, the Gram matrix,
-    which is additive, is kept instead, which takes a second items x items array; "auto" chooses
-    anew as long as there are rows.
+    continues from them. They are part of a pickled model, unless it was fitted with
+    ``store_rows=False``. From the second primal ``partial_fit`` on, or the first primal
+    :func:`skrec.update`, the Gram matrix, which is additive, is kept instead, which takes a second
+    items x items array; "auto" chooses anew as long as there are rows.
 
     References
     ----------
@@ -198,6 +198,17 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
                 "store_rows=False: fit again on all users."
             )
 
+    def _check_learned(self, change):
+        if self._gram is not None:
+            squares = self._gram.diagonal()
+        elif self._rows is not None:
+            squares = _sums_of_squares(self._rows)
+        else:
+            return
+        dtype = self.dtype or self._dtype
+        old = self._weighted_rows(change.old, change.old_weight, dtype)
+        check_learned(self, padded(squares, change.new.shape[1]), _sums_of_squares(old))
+
     def _update(self, change):
         dtype = self.dtype or self._dtype
         new = self._weighted_rows(change.new, change.sample_weight, dtype)
@@ -206,11 +217,7 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
             self._solve_best(new, keep_gram=self.store_rows and self._fits("primal", new, 2))
             return
         self._check_memory("primal", new.shape[0], dtype, n_matrices=3)
-        old = self._weighted_rows(change.old, change.old_weight, dtype)
         n_known = len(self._gram)
-        squares = np.zeros(new.shape[1])
-        squares[:n_known] = self._gram.diagonal()
-        check_learned(self, squares, _sums_of_squares(old))
         n_threads = effective_n_threads(self.n_jobs)
         gram = gram_upper(self._weighted_rows(*change.added, dtype), n_threads)
         gram -= gram_upper(self._weighted_rows(*change.removed, dtype), n_threads)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skrec.base import AdditiveMixin, BaseRecommender
-from skrec.utils._changes import check_learned
+from skrec.utils._changes import check_learned, padded
 
 
 class Popularity(AdditiveMixin, BaseRecommender):
@@ -47,10 +47,12 @@ class Popularity(AdditiveMixin, BaseRecommender):
             )
         self.popularity_ = total
 
-    def _update(self, change):
-        known = np.zeros(change.new.shape[1])
-        known[: len(self.popularity_)] = self.popularity_
+    def _check_learned(self, change):
+        known = padded(self.popularity_, change.new.shape[1])
         check_learned(self, known, count_users(change.old, change.old_weight))
+
+    def _update(self, change):
+        known = padded(self.popularity_, change.new.shape[1])
         # Rounding may leave less than nothing of weights that are all taken away again.
         self.popularity_ = np.maximum(known - count_users(*change.removed), 0)
         self._add(*change.added)

@@ -64,6 +64,7 @@ class Comparison(dict):
             headers=[column.replace("_", " ") for column in self],
             floatfmt=_FORMATS,
             tablefmt=style,
+            disable_numparse=[0, 1],
         )
 
     def to_frame(self, backend=None):

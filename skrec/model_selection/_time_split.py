@@ -163,6 +163,11 @@ class TimeSplit(BaseCrossValidator):
         for train, test, time in self._periods(timestamps_of(data, "TimeSplit")):
             past = data.where(train)
             test &= np.repeat(np.diff(past.indptr) >= self.min_items, n_entries)
+            if not test.any():
+                raise ValueError(
+                    f"No user of the test period from {time} on has min_items={self.min_items} "
+                    "entries before: lower min_items, or choose another n_splits or test_size."
+                )
             yield Bunch(train=past, fold_in=past, held_out=data.where(test), time=time)
 
     def _periods(self, times):
@@ -170,6 +175,10 @@ class TimeSplit(BaseCrossValidator):
         validate_parameter_constraints(
             self._parameter_constraints, vars(self), caller_name=type(self).__name__
         )
+        if isinstance(self.test_size, bool):
+            raise ValueError(
+                f"test_size must be a share below 1 or a duration, got {self.test_size}."
+            )
         ascending = np.sort(times)
         starts = [_start(ascending, self.test_size, n) for n in range(self.n_splits, 0, -1)]
         what = f"n_splits={self.n_splits} and test_size={self.test_size}"

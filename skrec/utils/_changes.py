@@ -70,11 +70,14 @@ def update_rows(model, old, new, *, sample_weight=None):
     model : estimator
     """
     check_is_fitted(model)
-    if hasattr(model, "best_estimator_"):
-        raise TypeError(
-            f"update takes a recommender, got {type(model).__name__}: update its best_estimator_."
-        )
-    reason = getattr(model, "_no_update", "what its parts make of the rows depends on all of them")
+    if not hasattr(model, "_no_update"):
+        inside = {
+            "best_estimator_": "update its best_estimator_",
+            "steps": "update its last step, with `old` and `new` as the others transform them",
+        }
+        fix = next((fix for name, fix in inside.items() if hasattr(model, name)), "fit it again")
+        raise TypeError(f"update takes a recommender, got {type(model).__name__}: {fix}.")
+    reason = model._no_update
     if reason is not None:
         raise TypeError(
             f"{type(model).__name__} has no sound update, as {reason}: fit again on all users, "
@@ -95,9 +98,11 @@ def update_rows(model, old, new, *, sample_weight=None):
             sample_weight = check_sample_weight(sample_weight, checked)
         entries, shape = (old.data, old.indices, old.indptr), (old.shape[0], checked.shape[1])
         old = sparse.csr_array(entries, shape)
+        validated = model._check_training(new, reset=False)
+        change = Change(new, old, validated, users, sample_weight)
+        model._check_learned(change)
         if len(users) or model.n_features_in_ > n_known:
-            validated = model._check_training(new, reset=False)
-            model._update(Change(new, old, validated, users, sample_weight))
+            model._update(change)
     return model
 
 
@@ -126,6 +131,13 @@ def changed_rows(old, new):
     owners = np.repeat(np.arange(n_old)[compared], lengths[compared])
     is_changed[owners[differs]] = True
     return np.flatnonzero(is_changed)
+
+
+def padded(sums, n_items):
+    """Sums of the known items, and 0 for the new ones."""
+    wider = np.zeros(n_items)
+    wider[: len(sums)] = sums
+    return wider
 
 
 def check_learned(model, found, expected):

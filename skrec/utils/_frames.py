@@ -39,9 +39,10 @@ def make_frame(columns, backend=None):
     try:
         return nw.from_dict(columns, backend=backend).to_native()
     except (TypeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"{backend} cannot hold these columns, such as ids of several types ({error}): choose "
-            "backend='pandas'."
+            f"{backend} cannot hold these columns, such as ids of several types ({reason}): give "
+            "ids of one type, such as strings, or work with pandas."
         ) from error
 
 

@@ -12,17 +12,10 @@ from skrec.utils._warnings import warn
 # Names of columns without case, spaces and punctuation.
 USER_NAMES = {"user", "userid", "uid", "customer", "customerid", "reviewerid", "visitorid"}
 ITEM_NAMES = {
-    "item",
-    "itemid",
-    "iid",
-    "movie",
-    "movieid",
-    "product",
-    "productid",
-    "book",
-    "bookid",
-}
-ITEM_NAMES |= {"asin", "track", "trackid", "artist", "artistid", "article", "articleid"}
+    f"{thing}{suffix}"
+    for thing in ("item", "movie", "product", "book", "track", "artist", "article", "song")
+    for suffix in ("", "id")
+} | {"iid", "asin", "isbn", "title", "businessid"}
 
 _MAX_COLUMNS = 5
 _N_TRIED = 1000
@@ -44,8 +37,7 @@ def refuse_long_table(X, name):
     name : str
         What messages call it.
     """
-    shape = getattr(X, "shape", ())
-    if sparse.issparse(X) or len(shape) != 2 or not 2 <= shape[1] <= _MAX_COLUMNS:
+    if sparse.issparse(X):
         return
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
@@ -55,7 +47,14 @@ def refuse_long_table(X, name):
                 f"{name} must be a users x items matrix with a column for each item, but its "
                 f"columns {frame.columns} are those of a long table: {_FIX}."
             )
-    elif _looks_long(np.asarray(X)[:_N_TRIED]):
+    try:
+        shape = np.shape(X)
+        if len(shape) != 2 or not 2 <= shape[1] <= _MAX_COLUMNS:
+            return
+        table = np.asarray(X)[:: max(1, shape[0] // _N_TRIED), :2].astype(np.float64)
+    except (TypeError, ValueError):  # rows of several lengths, and texts, are refused later on
+        return
+    if _looks_long(table):
         warn(
             f"{name} is read as {shape[0]} users x {shape[1]} items, but looks like a long table, "
             "whose first two columns are ids of users and items: if it is one, make a matrix of "
@@ -63,17 +62,14 @@ def refuse_long_table(X, name):
         )
 
 
-def _looks_long(table):
-    """Whether no row repeats the ids in its first two columns, though each column repeats them."""
-    if table.dtype.kind not in "iuf" or len(table) < 20:
+def _looks_long(ids):
+    """Whether hardly any row repeats the two ids in it, though there are fewer ids than rows."""
+    if len(ids) < 20 or not (np.isfinite(ids).all() and (ids == np.trunc(ids)).all()):
         return False
-    ids = table[:, :2]
-    if not (np.isfinite(ids).all() and (ids == np.trunc(ids)).all()):
-        return False
-    n_distinct = [len(np.unique(column)) for column in ids.T]
+    n_distinct = min(len(np.unique(column)) for column in ids.T)
     n_pairs = len(np.unique(ids, axis=0))
     # In a matrix of counts most users have the same few ones, 0 among them.
-    return n_pairs == len(ids) and min(n_distinct) > 5 and (ids > 0).mean() > 0.9
+    return n_pairs > 0.95 * len(ids) and n_distinct > 5 and (ids > 0).mean() > 0.9
 
 
 @contextmanager
@@ -150,7 +146,8 @@ def warn_of_ids(items, estimator, name):
     items = np.asarray(items)
     if items.ndim != 1 or not items.size or items.dtype.kind not in "iu":
         return
-    if not np.array_equal(ids, np.arange(len(ids))):
+    # Numbers that are no ids are indices, such as ``recommend`` answers.
+    if not np.array_equal(ids, np.arange(len(ids))) and np.isin(items, ids).all():
         warn(
             f"The numbers in {name} are read as column indices, from 0 to {len(ids) - 1}, but the "
             f"ids of the items that {type(estimator).__name__} was fitted on are integers too, "

@@ -45,11 +45,12 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
     ValueError
         If an entry is not finite or lies outside of the shape, among others.
     """
-    item_ids = getattr(X, "item_ids", None) if sparse.issparse(X) else None  # of Interactions
-    if estimator is not None and not reset:
-        _check_n_items(X, estimator, name)
+    item_ids = _item_ids(X)
+    is_compared = estimator is not None and not reset
+    if is_compared:
         if item_ids is not None:
-            check_item_ids(X, estimator, name)
+            check_item_ids(item_ids, estimator, name)
+        _check_n_items(X, estimator, name)
     elif estimator is not None:
         refuse_long_table(X, name)
     if sparse.issparse(X):
@@ -62,7 +63,7 @@ def check_interactions(X, *, estimator=None, reset=False, name="X"):
         "ensure_all_finite": False,
     }
     with _numbers_as_floats(name), texts_refused(X, name):
-        if estimator is None or (item_ids is not None and not reset):
+        if estimator is None or (is_compared and (item_ids is not None or _has_ids(estimator))):
             X = check_array(X, input_name=name, **checks)
         else:
             X = validate_data(estimator, X, reset=reset, **checks)
@@ -89,8 +90,8 @@ def _check_n_items(X, estimator, name):
     hint = (
         f"{name} looks transposed (it has {n_items} rows): pass {name}.T, one row per user."
         if shape[0] == n_items
-        else f"Build {name} with the item vocabulary of the training data, for example with "
-        "Interactions.from_frame(..., item_ids=...)."
+        else f"Give {name} the items of the training data, in their order, for example by "
+        "Interactions.reindex(item_ids)."
     )
     raise ValueError(
         f"{name} has {shape[1]} items, {model} was fitted on {n_items}. {hint} ({name} has "
@@ -98,15 +99,32 @@ def _check_n_items(X, estimator, name):
     )
 
 
-def check_item_ids(X, estimator, name):
-    """Compare the items of Interactions with those that the estimator was fitted on, if named."""
+def _item_ids(X):
+    """Ids of the items of Interactions, or the columns of a frame that are no names to sklearn."""
+    if sparse.issparse(X):
+        return getattr(X, "item_ids", None)
+    if not hasattr(X, "columns") or not hasattr(X, "iloc"):  # others than pandas have names
+        return None
+    columns = np.asarray(X.columns)
+    is_numbered = np.array_equal(columns, np.arange(len(columns)))
+    return None if is_numbered or any(isinstance(name, str) for name in columns) else columns
+
+
+def _has_ids(estimator):
+    """Whether it was fitted on items with ids that are no feature names to scikit-learn."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return names is not None and not all(isinstance(name, str) for name in names)
+
+
+def check_item_ids(item_ids, estimator, name):
+    """Compare ids with those of the items that the estimator was fitted on, if there are any."""
     fitted = getattr(estimator, "feature_names_in_", None)
-    if fitted is None or np.array_equal(fitted, X.item_ids):
+    if fitted is None or np.array_equal(fitted, item_ids):
         return
     model, known = type(estimator).__name__, dict.fromkeys(fitted.tolist())
-    unknown = next((item for item in X.item_ids.tolist() if item not in known), None)
+    unknown = next((item for item in item_ids.tolist() if item not in known), None)
     what = (
-        "the same ones, reordered" if unknown is None else f"{unknown!r}, which is not among them"
+        "others, or another order" if unknown is None else f"{unknown!r}, which is not among them"
     )
     raise ValueError(
         f"{name} must have the items that {model} was fitted on, such as {next(iter(known))!r},"

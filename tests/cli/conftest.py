@@ -19,9 +19,10 @@ def rows():
     for user in range(N_USERS):
         taste = np.where(np.arange(N_ITEMS) % 2 == user % 2, 4.0, 1.0)
         items = rng.choice(N_ITEMS, rng.integers(8, 17), replace=False, p=taste / taste.sum())
+        times = 1000 + 389 * (len(rows) + np.arange(len(items))) % 10_007
         rows += [
-            (user + 100, int(item), float(rng.integers(1, 11) / 2), 1000 + len(rows))
-            for item in items
+            (user + 100, int(item), float(rng.integers(1, 11) / 2), int(time))
+            for item, time in zip(items, times, strict=True)
         ]
     return rows
 

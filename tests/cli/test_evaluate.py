@@ -276,7 +276,7 @@ def test_time_split_needs_users_who_come_back(write):
     rows = [(user, item, 5, user) for user in range(20) for item in range(3)]
     path = write(rows=rows, header=("user", "item", "rating", "timestamp"))
     options = ["--time-split", "--min-items-per-user", 2]
-    assert_refused(run("evaluate", path, *options), "--time-split", "was there before")
+    assert_refused(run("evaluate", path, *options), "--time-split", "entries before")
 
 
 def test_time_split_needs_timestamps(write, rows):

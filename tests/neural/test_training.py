@@ -367,6 +367,7 @@ def test_everything_else_works_without_scikit_learns_callbacks():
 import numpy as np
 import sklearn.callback
 import sklearn.model_selection
+import sklearn.pipeline
 del sklearn.callback.CallbackSupportMixin
 from skrec import MultVAE
 model = MultVAE(2, hidden_layer_sizes=(3,), max_iter=2).fit(np.ones((30, 4)))

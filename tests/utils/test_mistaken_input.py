@@ -34,6 +34,34 @@ def test_a_long_array_is_warned_about(width):
         Popularity().fit(long)
 
 
+def long_table():
+    rows = np.repeat(TABLE.user_ids, np.diff(TABLE.indptr))
+    return np.stack([rows, TABLE.item_ids[TABLE.indices], TABLE.data], axis=1)[:5000]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        lambda table: pd.DataFrame(table, columns=["u", "i", "r"]),
+        lambda table: pd.DataFrame(table),
+        lambda table: table[np.argsort(table[:, 1], kind="stable")],
+        lambda table: np.concatenate([table, table[:20]]),
+        lambda table: table[::50].tolist(),
+        lambda table: table.astype(str),
+    ],
+    ids=["other names", "no names", "by item", "repeated", "lists", "texts"],
+)
+def test_a_long_table_in_other_clothes_is_warned_about(container):
+    with pytest.warns(UserWarning, match="looks like a long table"):
+        Popularity().fit(container(long_table()))
+
+
+def test_a_long_frame_of_any_width_is_stopped():
+    columns = ["user_id", "song_id", *"abcdef"]
+    with pytest.raises(ValueError, match="long table"):
+        Popularity().fit(pd.DataFrame(np.ones((3, 8)), columns=columns))
+
+
 @pytest.mark.parametrize(
     "matrix",
     [
