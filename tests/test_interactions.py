@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
+from interactions_sample import equal, sample
 from sklearn.cluster import KMeans
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -22,6 +23,8 @@ from sklearn.preprocessing import Binarizer, MaxAbsScaler, normalize
 from skrec import Interactions
 
 FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+
+ratings = pytest.fixture(sample, name="ratings")
 
 # user, item, value, timestamp, review: the pair (1, "a") three times, (2, "b") twice.
 ROWS = [
@@ -35,32 +38,6 @@ ROWS = [
 COLUMNS = dict(
     zip(("user", "item", "value", "timestamp", "review"), zip(*ROWS, strict=True), strict=True)
 )
-
-
-def equal(left, right):
-    for name in ("data", "indices", "indptr"):
-        np.testing.assert_array_equal(getattr(left.X, name), getattr(right.X, name))
-    assert left.X.shape == right.X.shape
-    for name in ("user_ids", "item_ids", "item_names", "timestamps", "reviews"):
-        expected, found = getattr(left, name), getattr(right, name)
-        assert (expected is None) == (found is None), name
-        if expected is not None:
-            assert expected.dtype == found.dtype, name
-            np.testing.assert_array_equal(expected, found)
-    return True
-
-
-@pytest.fixture
-def ratings():
-    """Three users, three items, one of whose six entries is an explicit zero."""
-    return Interactions.from_arrays(
-        ["u2", "u0", "u1", "u0", "u2", "u0"],
-        [30, 10, 10, 20, 20, 30],
-        [4.0, 5.0, 0.0, 2.0, 3.5, 1.0],
-        timestamps=[6, 1, 5, 2, 7, 3],
-        reviews=["f", "a", "d", "b", None, "c"],
-        item_names={10: "ten", 20: "twenty"},
-    )
 
 
 # --- Construction --------------------------------------------------------------------------------
