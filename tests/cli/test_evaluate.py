@@ -389,10 +389,13 @@ def test_ctrl_c_in_a_fit_that_keeps_what_it_has(ratings, monkeypatch):
     monkeypatch.setattr(AutoRec, "predict", lambda self, X: X.toarray())
     (setting,) = settings_of([MODELS["AutoRec"]], [], 100)
     fold = _trials.Fold(ratings[:30], ratings[30:])
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        _trials.run_trial(setting, fold, rating_scorer(["neg_rmse"]))
-    assert signal.getsignal(signal.SIGINT) is before
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _trials.run_trial(setting, fold, rating_scorer(["neg_rmse"]))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, inherited)
 
 
 def test_warnings_of_models_are_notes_of_one_line(write, monkeypatch):
