@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from skrec._cli._options import (
+    as_argument,
     load,
     model_options,
     repeated_words,
@@ -54,9 +55,9 @@ TUNING_BUDGET = 300
     "metrics",
     metavar="NAME",
     multiple=True,
-    help="ndcg, recall, precision, map, mrr, hit_rate, coverage, novelty or neg_gini with a "
-    "cut-off, as in ndcg@10; rmse or mae for predicted ratings. May be repeated; the first one "
-    "decides.  [default: ndcg@100, recall@20, recall@50; rmse]",
+    help="ndcg, recall, precision, map, mrr, hit_rate, coverage, novelty, diversity, "
+    "neg_popularity or neg_gini with a cut-off, as in ndcg@10; rmse or mae for predicted ratings. "
+    "May be repeated; the first one decides.  [default: ndcg@100, recall@20, recall@50; rmse]",
 )
 @click.option(
     "--plot",
@@ -155,7 +156,7 @@ def command_of(context, setting):
         [
             "skrec",
             "recommend",
-            str(context.params["file"]),
+            as_argument(context.params["file"]),
             *repeated_words(context, names),
             *setting.options(),
         ]

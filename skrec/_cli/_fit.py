@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from skrec._cli._options import (
+    as_argument,
     load,
     model_options,
     repeated_words,
@@ -68,7 +69,7 @@ def fit(context, file, min_rating, model_name, params, tuned, budget, out, **tab
     words = [
         "skrec",
         "recommend",
-        str(file),
+        as_argument(file),
         *repeated_words(context, table_names() | {"min_rating"}),
     ]
-    click.echo(f"Recommend with it: {shlex.join([*words, '--model-file', str(out)])}")
+    click.echo(f"Recommend with it: {shlex.join([*words, '--model-file', as_argument(out)])}")

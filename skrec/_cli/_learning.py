@@ -1,15 +1,14 @@
 """What a model learns from, and a model that has learned it."""
 
 import click
-import numpy as np
 from scipy.sparse import csr_array
 
 from skrec._cli._halving import search
 from skrec._cli._models import find_row, settings_of
 from skrec._cli._options import rated, refusals
 from skrec._cli._output import note, status
-from skrec._cli._tasks import RANKING_METRICS, check_readable, choices_of
-from skrec._cli._trials import Clock, Refused
+from skrec._cli._tasks import RANKING_METRICS, check_readable, choices_of, is_choice
+from skrec._cli._trials import Clock, Refused, reported_warnings
 from skrec.interactions import Interactions
 from skrec.metrics import ranking_scorer, rating_scorer
 
@@ -83,7 +82,7 @@ def fit(file, setting, learned):
     """
     n_users, n_items = learned.X.shape
     status(f"fitting {setting.name} on {n_users} users x {n_items} items")
-    with refusals(f"{file}: {setting.name}"):
+    with refusals(f"{file}: {setting.name}"), reported_warnings(setting.row.name):
         return setting.make().fit(learned)
 
 
@@ -108,9 +107,8 @@ def histories(data, item_ids, min_rating, reads):
     """
     X = data.X
     if reads == "choices":
-        with np.errstate(over="ignore"):
-            least = X.dtype.type(-np.inf if min_rating is None else min_rating)
-        X = csr_array(((X.data >= least).astype(X.dtype), X.indices, X.indptr), shape=X.shape)
+        chosen = is_choice(data, min_rating).astype(X.dtype)
+        X = csr_array((chosen, X.indices, X.indptr), shape=X.shape)
     known = {str(item): item for item in item_ids.tolist()}
     ids = [known.get(str(item), item) for item in data.item_ids.tolist()]
     n_unknown = sum(str(item) not in known for item in ids)

@@ -140,6 +140,7 @@ def tuning_options(what, default):
         click.option("--tune", "tuned", is_flag=True, help=what),
         click.option(
             "--budget",
+            callback=finite,
             metavar="SECONDS",
             type=click.FloatRange(min=0, min_open=True),
             help=default,
@@ -172,6 +173,11 @@ def repeated_words(context, names):
     return words
 
 
+def as_argument(path):
+    """Write a path so that a command does not take it for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
 def table_names():
     """Name the options that say how to read a file."""
 
@@ -194,7 +200,7 @@ def load(file, min_rating, **table):
         except ValueError as error:
             raise click.UsageError(_in_options(str(error))) from error
     notes = [_in_options(str(warning.message)) for warning in caught]
-    if min_rating is not None and (data.X.data == 1).all():
+    if min_rating is not None and table["rating"] is None and (data.X.data == 1).all():
         reason = "; ".join(notes) or f"{file} has no column of ratings; name it with --rating"
         raise click.UsageError(f"--min-rating needs ratings: {reason}")
     for message in notes:

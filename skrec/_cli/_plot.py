@@ -2,6 +2,7 @@
 
 import click
 
+from skrec._cli._output import note
 from skrec.utils._files import written_whole
 
 
@@ -34,6 +35,7 @@ def write_plot(path, judged):
 
     judged = [one for one in judged if one.compared is not None]
     if not judged:
+        note(f"--plot {path}: nothing was compared, so that there is no picture")
         return
     figure = Figure(figsize=(7 * len(judged), 5), layout="constrained")
     panels = figure.subplots(1, len(judged), squeeze=False)[0]

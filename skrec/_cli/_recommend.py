@@ -144,6 +144,11 @@ def recommend(
     if not len(rows):
         raise click.UsageError(f"{file}: nobody has anything to recommend from")
     candidates = _candidates(allowed, excluded, item_ids)
+    if titles is not None and not any(str(item) in titles for item in item_ids.tolist()):
+        raise click.UsageError(
+            f"--items {titles_file}: none of its {len(titles)} ids is an item, such as "
+            f"{item_ids[0]}"
+        )
     if model_file is None:
         model = _learning.fit(file, setting, learned)
     with refusals(f"--model-file {model_file}" if model_file else f"{file}: {setting.name}"):
@@ -152,9 +157,12 @@ def recommend(
         )
     described = {"model": row.name}
     if model_file is None:
-        described["parameters"] = setting.changes
+        described["parameters"] = {**setting.base, **setting.changes}
 
     lists = _lists(item_ids, indices, scores, titles)
+    n_empty = sum(not listed for listed in lists)
+    if n_empty:
+        note(f"{n_empty} of {len(lists)} users get no list: they have all there is to recommend")
     users = data.user_ids[rows].tolist()
     if out is not None:
         write_whole(out, lambda file: _write_csv(file, users, lists, titles is not None))
@@ -227,9 +235,8 @@ def _candidates(allowed, excluded, item_ids):
     if allowed is not None:
         mask[positions("--candidates", *allowed, item_ids, "item of the model")] = True
     if excluded is not None:
-        path, ids = excluded
-        named = set(ids)
-        mask &= [str(item) not in named for item in item_ids.tolist()]
+        what = "item of the model"
+        mask[positions("--exclude-items", *excluded, item_ids, what, may_be_none=True)] = False
     if not mask.any():
         raise click.UsageError("--exclude-items leaves nothing to recommend")
     return mask

@@ -137,5 +137,5 @@ def by_model(comparison, kinds):
 
 def _signed(cell):
     """Errors are negated where larger has to be better."""
-    sign = -1 if cell["metric"] in ("neg_rmse", "neg_mae") else 1
+    sign = -1 if cell["metric"].startswith(_HIDDEN_SIGN) else 1
     return f"{sign * cell['mean']:.4f}"

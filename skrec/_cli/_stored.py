@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import zlib
 
 import click
 from sklearn.utils.validation import check_is_fitted
@@ -42,7 +43,10 @@ def load_model(path):
             )
         model = skops.io.load(path, trusted=types)
         if not isinstance(model, BaseRecommender):
-            raise TypeError(f"it holds a {type(model).__name__}, no model of skrec")
+            raise click.UsageError(
+                f"--model-file {path}: it holds a {type(model).__name__}; use a file that `skrec "
+                "fit` has written"
+            )
         check_is_fitted(model)
     except click.UsageError:
         raise
@@ -53,6 +57,12 @@ def load_model(path):
         raise click.UsageError(
             f"--model-file {path}: the model knows no item ids, as it was fitted on a plain "
             "matrix; fit it on an Interactions, as `skrec fit` does"
+        )
+    ids = model.feature_names_in_.tolist()
+    if not len(set(ids)) == len(ids) == model.n_features_in_:
+        raise click.UsageError(
+            f"--model-file {path}: its {len(ids)} item ids are not {model.n_features_in_} "
+            "different ones; use a file that `skrec fit` has written"
         )
     return model
 
@@ -66,11 +76,11 @@ def read_ids(option, path):
     return ids
 
 
-def known_ids(option, path, ids, known, what):
+def known_ids(option, path, ids, known, what, *, may_be_none=False):
     """Find the positions of ids among known ones; those that are unknown are counted in a note."""
     position_of = {str(one): position for position, one in enumerate(known.tolist())}
     found = [position_of[one] for one in ids if one in position_of]
-    if not found:
+    if not found and not may_be_none:
         raise click.UsageError(
             f"{option} {path}: none of its {len(ids)} ids is a known {what}, such as {known[0]}"
         )
@@ -95,6 +105,9 @@ def read_titles(path):
     titles : dict of str to str
     """
     option = f"--items {path}"
+    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    if kind in ("json", "jsonl", "ndjson", "parquet"):
+        raise click.UsageError(f"{option}: titles are read from text tables, such as .csv")
     lines = _text("--items", path).splitlines(keepends=True)
     if not lines:
         raise click.UsageError(f"{option}: it is empty")
@@ -104,7 +117,10 @@ def read_titles(path):
     if separators[0] == "::":
         rows = [line.rstrip("\r\n").split("::") for line in lines]
     else:
-        rows = list(csv.reader(lines, delimiter=separators[0]))
+        try:
+            rows = list(csv.reader(lines, delimiter=separators[0]))
+        except csv.Error as error:
+            raise click.UsageError(f"{option}: it cannot be read: {error}") from error
     names = ["".join(filter(str.isalnum, name)).lower() for name in rows[0]]
     id_at = next((at for at, name in enumerate(names) if name in _ID_NAMES), None)
     title_at = next((at for at, name in enumerate(names) if name in _TITLE_NAMES), None)
@@ -122,7 +138,7 @@ def _text(option, path):
     try:
         with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
             content = file.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise click.UsageError(f"{option} {path}: it cannot be read: {error}") from error
     try:
         return content.decode("utf-8-sig")

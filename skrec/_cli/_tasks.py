@@ -70,7 +70,7 @@ def about_ratings(data, min_rating, reads):
     if "ratings" not in reads and scale == "counts":
         return (
             f"Numbers from {low} to {high} look like counts: not used, every row counts as a "
-            "choice."
+            "choice" + (", but for those of 0." if low == "0" else ".")
         )
     if "ratings" not in reads:
         return (
@@ -87,12 +87,17 @@ def about_ratings(data, min_rating, reads):
 
 def choices_of(data, min_rating):
     """Keep what counts as a choice, with the value 1."""
+    return data.where(is_choice(data, min_rating)).binarize(-np.inf)
+
+
+def is_choice(data, min_rating):
+    """Mask the entries that count as choices: a rating of 0 is one, a count of 0 is not."""
+    values = data.X.data
     if min_rating is None:
-        return data.binarize(-np.inf)
+        return values > 0 if scale_of(data) == "counts" else np.ones(len(values), dtype=bool)
     # In the precision of the ratings, where 4.1 is 4.1, and 1e300 infinite.
     with np.errstate(over="ignore"):
-        least = data.X.dtype.type(min_rating)
-    return data.binarize(float(np.nextafter(least, data.X.dtype.type(-np.inf))))
+        return values >= values.dtype.type(min_rating)
 
 
 def tasks_of(data, min_rating, rows, metrics):

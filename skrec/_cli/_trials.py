@@ -84,7 +84,7 @@ def run_trial(setting, fold, scoring):
     KeyboardInterrupt
         Also where the model would keep what it has learned so far.
     """
-    with _reported_warnings(setting.row.name), _interrupts():
+    with reported_warnings(setting.row.name), _interrupts():
         try:
             start = perf_counter()
             model = setting.make().fit(fold.train)
@@ -125,7 +125,7 @@ _noted = set()
 
 
 @contextmanager
-def _reported_warnings(name):
+def reported_warnings(name):
     """Make one-line notes of warnings, once each."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -15,17 +15,16 @@ from skrec.datasets._table_columns import (
 from skrec.datasets._table_files import SEPARATORS, read_table_file
 from skrec.interactions import Interactions
 from skrec.utils._compat import StrOptions, validate_params
+from skrec.utils._mistaken_input import ITEM_NAMES, USER_NAMES
 from skrec.utils._warnings import warn
 
 # Names without case, spaces and punctuation, in the order in which the roles take columns.
 _KNOWN_NAMES = {
-    "user": {"user", "userid", "uid", "customer", "customerid", "reviewerid", "visitorid"},
-    "item": {"item", "itemid", "iid", "movie", "movieid", "product", "productid", "book", "bookid"}
-    | {"asin", "track", "trackid", "artist", "artistid", "article", "articleid", "isbn"}
-    | {"song", "songid", "business", "businessid", "game", "gameid"},
+    "user": USER_NAMES,
+    "item": ITEM_NAMES,
     "rating": {"rating", "ratings", "score", "stars", "value", "count", "plays", "overall"}
-    | {"bookrating"},
-    "timestamp": {"timestamp", "time", "date", "datetime", "unixreviewtime"},
+    | {"bookrating", "quantity", "qty"},
+    "timestamp": {"timestamp", "ts", "time", "date", "datetime", "unixreviewtime"},
     "review": {"review", "reviewtext", "text"},
 }
 ROLES = tuple(_KNOWN_NAMES)

@@ -83,7 +83,7 @@ def converted(table, chosen, role, column):
 def _hint(role, text):
     if text.lower() in ("na", "n/a", "nan", "null", "none", "-", "?", "\\n"):
         return ": fill it in or drop such rows"
-    if role == "rating" and is_number(text.replace(",", "")):
+    if role == "rating" and "," in text and is_number(text.replace(",", "")):
         return ": write it without commas, decimals with a point"
     return ""
 

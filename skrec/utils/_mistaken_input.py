@@ -13,9 +13,12 @@ from skrec.utils._warnings import warn
 USER_NAMES = {"user", "userid", "uid", "customer", "customerid", "reviewerid", "visitorid"}
 ITEM_NAMES = {
     f"{thing}{suffix}"
-    for thing in ("item", "movie", "product", "book", "track", "artist", "article", "song")
+    for thing in (
+        *("item", "movie", "product", "book", "track", "artist", "article", "song", "game"),
+        "business",
+    )
     for suffix in ("", "id")
-} | {"iid", "asin", "isbn", "title", "businessid"}
+} | {"iid", "asin", "isbn"}
 
 _MAX_COLUMNS = 5
 _N_TRIED = 1000

@@ -465,3 +465,14 @@ def test_list_models():
         (line,) = re.findall(rf"^{name} .*", result.stdout, re.MULTILINE)
         kind = "calibration" if row.calibration else row.room
         assert line.split()[1:3] == [kind, row.reads]
+
+
+def test_signs_of_what_is_better_the_smaller(write):
+    options = ["--model", "Popularity", "--metric", "neg_gini@5", "--folds", 2]
+    result = run("evaluate", write(), *options)
+    assert "  gini@5" in result.stdout and "-0." not in result.stdout
+
+
+@pytest.mark.parametrize("budget", ["nan", "inf"])
+def test_a_budget_is_finite(write, budget):
+    assert_refused(run("evaluate", write(), "--budget", budget), "--budget", "not a finite")

@@ -46,12 +46,13 @@ def test_columns_that_nothing_needs(tmp_path):
     result = run("recommend", path)
     assert result.exit_code == 0
     assert [(row["user"], row["item"]) for row in read_rows(result.stdout)] == [("2", "2")]
-    rating, timestamp = result.stderr.splitlines()
+    rating, timestamp, empty = result.stderr.splitlines()
     assert rating.startswith("skrec: note: ") and "'good' (line 3)" in rating
     assert timestamp.startswith("skrec: note: ") and "'soon' (line 5)" in timestamp
+    assert empty.startswith("skrec: note: 1 of 2 users get no list")
     assert_refused(run("recommend", path, "--min-rating", 1), "--min-rating needs", "'good' (line")
     path.write_text(path.read_text().replace("good", "5"))
-    assert run("recommend", path, "--min-rating", 1).stderr.count("skrec: note: ") == 1
+    assert run("recommend", path, "--min-rating", 1).stderr.count("column is left out") == 1
 
 
 def test_ratings_without_the_time_that_decides(tmp_path):

@@ -1,5 +1,6 @@
 """`skrec recommend`: whose lists, of which items, by which model."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -264,3 +265,41 @@ def test_failed_write_leaves_the_old_file(write, tmp_path, monkeypatch):
     assert_refused(run("recommend", path, "--out", out), "cannot write", "No space left")
     assert out.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["ratings.csv", "recs.csv"]
+
+
+def test_lists_of_ids_and_titles_that_match_nothing_are_told(write, tmp_path):
+    none = tmp_path / "none.txt"
+    none.write_text("99998\n99999\n")
+    options = ["--model", "Popularity", "--user-id", 100]
+    result = run("recommend", write(), *options, "--exclude-items", none)
+    assert result.exit_code == 0 and "2 of its 2 ids are no known item" in result.stderr
+    titles = tmp_path / "titles.csv"
+    titles.write_text("item,title\n99998,x\n")
+    result = run("recommend", write(), *options, "--items", titles)
+    assert_refused(result, "--items", "none of its 1 ids is an item")
+    for name, content in [
+        ("bad.csv.gz", gzip.compress(b"item,title\n1,x\n")[:-9]),
+        ("t.jsonl", b"{}"),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        assert_refused(run("recommend", write(), *options, "--items", tmp_path / name), "--items")
+    damaged = bytearray(gzip.compress(b"1\n2\n" * 300))
+    damaged[12:20] = b"\xff" * 8
+    (tmp_path / "ids.txt.gz").write_bytes(damaged)
+    result = run("recommend", write(), *options, "--candidates", tmp_path / "ids.txt.gz")
+    assert_refused(result, "--candidates", "cannot be read")
+
+
+def test_an_empty_list_is_told(write, rows, tmp_path):
+    seen = tmp_path / "seen.txt"
+    seen.write_text("\n".join(str(item) for user, item, *_ in rows if user == 100))
+    options = ["--model", "Popularity", "--user-id", 100, "--candidates", seen]
+    result = run("recommend", write(), *options)
+    assert result.exit_code == 0 and "1 of 1 users get no list" in result.stderr
+
+
+def test_counts_of_zero_are_no_choices(write):
+    rows = [(user, item, int(item <= user % 3)) for user in range(12) for item in range(5)]
+    path = write(rows=rows, header=("user", "item", "count"))
+    listed = run_json("recommend", path, "--model", "Popularity", "--k", 5)["recommendations"]
+    assert {entry["item"] for entry in listed["0"]} <= {1, 2}
