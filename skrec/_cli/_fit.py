@@ -38,6 +38,9 @@ def fit(context, file, min_rating, model_name, params, tuned, budget, out, **tab
     read choices take every row as one, or with --min-rating those rated so; models of ratings
     take the ratings.
 
+    On up to 300,000 rows, neural models train for a fixed, small number of epochs, unless --param
+    says otherwise.
+
     The model is stored with skops, which loads without running code of the file: by `skrec
     recommend --model-file`, or in Python by skops.io.load.
 
