@@ -100,6 +100,8 @@ def on_terminal():
             stdout=subprocess.PIPE,
             stderr=follower,
             env=environment(),
+            # Where the tests run in the background, it is ignored, and would be here, too.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(follower)
         opened.append((process, leader))
