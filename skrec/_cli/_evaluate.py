@@ -86,11 +86,11 @@ def evaluate(
     """Compare models on users unseen in training.
 
     FILE is a table of user, item[, rating[, timestamp]][, review]: .csv, .tsv, .txt, .dat (also
-    separated by ::), JSON lines, each perhaps with .gz, or .parquet. Columns are known by usual names (user,
-    userId, item, movieId, rating, timestamp, ...); if neither the user nor the item column is,
-    they are taken in that order. Timestamps, and ratings that are known by their name, are left
-    out with a note if they cannot be used and are not needed. Messages name lines of the file,
-    or rows of a .parquet, from 1.
+    separated by ::), JSON lines, each perhaps with .gz, or .parquet. Columns are known by usual
+    names (user, userId, item, movieId, rating, timestamp, ...); if neither the user nor the item
+    column is, they are taken in that order. Timestamps, and ratings that are known by their name,
+    are left out with a note if they cannot be used and are not needed. Messages name lines of the
+    file, or rows of a .parquet, from 1.
 
     All models that can read the data are compared, or those of --model. Choices are ranked: each
     model learns from the users of all folds but one; of each user in that one, a fifth of the

@@ -284,7 +284,7 @@ def test_time_split_needs_timestamps(write, rows):
     assert_refused(run("evaluate", path, "--time-split"), "--time-split", "--timestamp")
 
 
-@pytest.mark.filterwarnings("ignore:.*deprecated - use")  # older matplotlib, new pyparsing
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # in older matplotlib
 def test_plot(write, tmp_path):
     options = ["--model", "EASE", "--model", "BiasBaseline", "--plot"]
     for name in ("models.png", "models.svg"):
