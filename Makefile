@@ -7,8 +7,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 .PHONY: demo test slow test-lowest lint doctest examples benchmark docs clean
 
+# On one thread: its data are so small that a second one mostly waits for the first.
 demo: .venv/demo
-	$(BIN)/python -m skrec
+	OMP_NUM_THREADS=1 $(BIN)/python -m skrec
 
 # A process for each core, on one thread: threads of several processes wait for each other. Each
 # gets neighbouring tests, which share fits and imports, until it takes over some of another's.
