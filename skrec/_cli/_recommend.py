@@ -91,6 +91,8 @@ def recommend(
 
     FILE is a table of user, item[, rating[, timestamp]], as for `skrec evaluate`. The model
     learns from it, or comes from --model-file: then the users need not be those it was fitted on.
+    On up to 300,000 rows, neural models train for a fixed, small number of epochs, unless --param
+    says otherwise.
 
     The result has the columns user, rank, item and score, with --items also title. Items that the
     user has in FILE are left out, whatever their rating; so are users without any item to
