@@ -22,7 +22,9 @@ def _products_before(i, rows, columns, head, sums, met, touched):
             column = row_indices[place]
             if column >= i:
                 break
-            if sums[column] == 0:
+            if met[column] != i:
+                met[column] = i
+                sums[column] = 0
                 touched[n_touched] = column
                 n_touched += 1
             sums[column] += factor * row_data[place]

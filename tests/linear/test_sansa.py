@@ -89,7 +89,7 @@ def test_of_twice_as_many_those_whose_weights_tell_most_are_kept():
         np.testing.assert_allclose(row[kept], -expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("n_head", [0, 3, 25, 4096])
+@pytest.mark.parametrize("n_head", [1, 3, 25])
 def test_inner_products_are_the_same_wherever_they_come_from(monkeypatch, n_head):
     X = matrix(4, (80, 60), 0.1)
     X.data *= np.random.default_rng(4).choice([-1, 1], X.nnz)
