@@ -202,10 +202,10 @@ EASES = {
     "Cornac EASE": Peer("cornac", "cornac", cornac),
     "RecPack EASE": Peer("recpack", "recpack", recpack),
 }
-# Each library with the settings that skrec has: its defaults, but for RP3beta, at those of irspack.
+# Every library has the same settings.
 NEIGHBORS = {"n_neighbors": 100}
 IRSPACK_NEIGHBORS = {"top_k": 100}
-WALKS = {"alpha": 1.0, "beta": 0.6}
+WALKS = {"alpha": 0.6, "beta": 0.6}
 PENALTIES = {"l1": 5.0, "l2": 50.0}
 ITEM_ITEM = {
     "skrec ItemKNN": Peer("skrec", "skrec", skrec_item_item("ItemKNN", **NEIGHBORS)),
