@@ -110,6 +110,30 @@ _ROWS = [
         search={"n_neighbors": [50, 100, 200], "alpha": [0.6, 1.0, 1.4], "beta": [0.3, 0.6]},
     ),
     ModelRow(
+        "ItemKNN",
+        "neighbors._item_knn",
+        "item neighbours by cosine, Jaccard and others, with tf-idf and BM25",
+        "choices",
+        floor=1.0,
+        variants={
+            "conditional": {"similarity": "conditional", "shrinkage": 2.0, "weighting": "tf-idf"},
+            "jaccard": {"similarity": "jaccard", "weighting": "bm25"},
+        },
+        search={"n_neighbors": [20, 50, 100], "shrinkage": [0, 10, 100]},
+    ),
+    ModelRow(
+        "UserKNN",
+        "neighbors._user_knn",
+        "training users near to a row, known or new, by the same similarities",
+        "choices",
+        floor=1.0,
+        variants={
+            "conditional": {"similarity": "conditional", "shrinkage": 2.0, "weighting": "tf-idf"},
+            "jaccard": {"similarity": "jaccard", "weighting": "bm25"},
+        },
+        search={"n_neighbors": [50, 100, 200, 400], "shrinkage": [0, 10, 100]},
+    ),
+    ModelRow(
         "MultVAE",
         "autoencoders._mult_vae",
         "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
