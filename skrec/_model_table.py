@@ -112,26 +112,33 @@ _ROWS = [
     ModelRow(
         "ItemKNN",
         "neighbors._item_knn",
-        "item neighbours by cosine, Jaccard and others, with tf-idf and BM25",
+        "nearest items by cosine, Jaccard or conditional probability, with tf-idf or BM25",
         "choices",
-        floor=1.0,
+        floor=1.63,
         variants={
-            "conditional": {"similarity": "conditional", "shrinkage": 2.0, "weighting": "tf-idf"},
-            "jaccard": {"similarity": "jaccard", "weighting": "bm25"},
+            "conditional": {"similarity": "conditional", "shrinkage": 2.0, "weighting": None},
+            "jaccard": {"n_neighbors": 12, "similarity": "jaccard", "weighting": "bm25"},
         },
-        search={"n_neighbors": [20, 50, 100], "shrinkage": [0, 10, 100]},
+        search={
+            "n_neighbors": [50, 100, 200],
+            "similarity": ["cosine", "asymmetric", "jaccard"],
+            "weighting": ["tf-idf", "bm25"],
+        },
     ),
     ModelRow(
         "UserKNN",
         "neighbors._user_knn",
-        "training users near to a row, known or new, by the same similarities",
+        "nearest training users of a row, known or new, by the same similarities",
         "choices",
-        floor=1.0,
+        floor=1.525,
         variants={
-            "conditional": {"similarity": "conditional", "shrinkage": 2.0, "weighting": "tf-idf"},
-            "jaccard": {"similarity": "jaccard", "weighting": "bm25"},
+            "conditional": {"similarity": "conditional", "shrinkage": 2.0, "weighting": None},
+            "jaccard": {"n_neighbors": 12, "similarity": "jaccard", "weighting": "bm25"},
         },
-        search={"n_neighbors": [50, 100, 200, 400], "shrinkage": [0, 10, 100]},
+        search={
+            "n_neighbors": [20, 50, 100],
+            "similarity": ["cosine", "asymmetric", "jaccard"],
+        },
     ),
     ModelRow(
         "MultVAE",

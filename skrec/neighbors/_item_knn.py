@@ -30,7 +30,7 @@ class ItemKNN(SimilarityMixin, ItemWeightsMixin, BaseRecommender):
     Notes
     -----
     An item `c` is compared with a candidate `n` by the inner products of their columns,
-    :math:`G_{cn} = \sum_u w_{uc} w_{un}`, with the shrinkage :math:`s` and the asymmetry :math:`a`:
+    :math:`G_{cn} = \sum_u w_{uc} w_{un}`, with shrinkage :math:`s` and asymmetry :math:`a`:
 
     - "cosine": :math:`G_{cn} / (\sqrt{G_{cc} G_{nn}} + s)`;
     - "asymmetric": :math:`G_{cn} / (G_{cc}^{1-a} G_{nn}^a + s)`;
@@ -65,7 +65,7 @@ class ItemKNN(SimilarityMixin, ItemWeightsMixin, BaseRecommender):
     --------
     >>> from skrec import ItemKNN
     >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
-    >>> model = ItemKNN(n_neighbors=2, shrinkage=0).fit(X)
+    >>> model = ItemKNN(n_neighbors=2, weighting=None).fit(X)
     >>> model.coef_.toarray().round(2)
     array([[0.  , 0.82, 0.41, 0.  ],
            [0.82, 0.  , 0.5 , 0.  ],
@@ -84,7 +84,7 @@ class ItemKNN(SimilarityMixin, ItemWeightsMixin, BaseRecommender):
         similarity="cosine",
         asymmetry=None,
         shrinkage=0.0,
-        weighting=None,
+        weighting="tf-idf",
         n_jobs=None,
     ):
         self.n_neighbors = n_neighbors

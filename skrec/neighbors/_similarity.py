@@ -21,7 +21,7 @@ class SimilarityMixin:
         :class:`~skrec.ItemKNN`.
     asymmetry : float
         Exponent of ``similarity="asymmetric"``, from 0 to 1, which no other takes. 0.5 is the
-        cosine; with more, candidates with many entries are less of a neighbour. None: 0.7.
+        cosine; with more, candidates with many entries are less of a neighbour. None: 0.6.
     shrinkage : float
         Is added to the denominator, so that similarities which rest on few entries count less. Its
         unit is that of products of (weighted) entries.
@@ -63,7 +63,7 @@ class SimilarityMixin:
         return "similarity='jaccard'" if self.similarity == "jaccard" else None
 
     def _denominator(self, squares, candidates, unit):
-        given = 0.7 if self.asymmetry is None else self.asymmetry
+        given = 0.6 if self.asymmetry is None else self.asymmetry
         exponents = {"cosine": 0.5, "asymmetric": given, "conditional": 1.0, "jaccard": None}
         shrinkage = self.shrinkage / unit / unit
         return denominator(squares, candidates, exponents[self.similarity], shrinkage)

@@ -5,7 +5,7 @@ from scipy import sparse
 from skrec.base import BaseRecommender
 from skrec.neighbors._similarity import SimilarityMixin, Weights, in_unit, squared_norms
 from skrec.solvers._offsets import with_data
-from skrec.solvers._sparse_products import dense_product, largest_entries
+from skrec.solvers._sparse_products import largest_entries
 from skrec.utils._compat import fit_context
 from skrec.utils._validation import check_finite_answers
 
@@ -51,7 +51,8 @@ class UserKNN(SimilarityMixin, BaseRecommender):
     References
     ----------
     .. [1] P. Resnick, N. Iacovou, M. Suchak, P. Bergstrom and J. Riedl, "GroupLens: An Open
-       Architecture for Collaborative Filtering of Netnews", CSCW 1994. :doi:`10.1145/192844.192905`
+       Architecture for Collaborative Filtering of Netnews", CSCW 1994.
+       :doi:`10.1145/192844.192905`
     .. [2] F. Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets",
        RecSys 2013. :doi:`10.1145/2507157.2507189`
 
@@ -68,12 +69,12 @@ class UserKNN(SimilarityMixin, BaseRecommender):
 
     def __init__(
         self,
-        n_neighbors=100,
+        n_neighbors=50,
         *,
         similarity="cosine",
         asymmetry=None,
         shrinkage=0.0,
-        weighting=None,
+        weighting="tf-idf",
         n_jobs=None,
     ):
         self.n_neighbors = n_neighbors
@@ -111,11 +112,14 @@ class UserKNN(SimilarityMixin, BaseRecommender):
     def _check_rows(self, X):
         return self._check_signs(super()._check_rows(X))
 
-    def _score_rows(self, X):
+    @property
+    def _sparse_right(self):
+        return self.rows_
+
+    def _sparse_left(self, X):
         rows = self._weights(X)
-        rows = with_data(rows, rows.data / self._unit)
+        rows = with_data(rows, rows.data / X.dtype.type(self._unit))
         squares = squared_norms(rows)
         check_finite_answers(self, squares)
         divisors = self._denominator(squares, self._squares, self._unit)
-        similar = largest_entries(rows, self._by_item, self.n_neighbors, denominator=divisors)
-        return dense_product(similar, self.rows_)
+        return largest_entries(rows, self._by_item, self.n_neighbors, denominator=divisors)
