@@ -17,9 +17,6 @@ class ItemKNN(SimilarityMixin, ItemWeightsMixin, BaseRecommender):
     n_neighbors : int
         Number of items from which an item is predicted: what is kept of each column of the
         weights. Keeping them by row instead ranks far worse.
-    n_jobs : int
-        Number of threads of the sparse products and of scoring. None means all cores, less where
-        ``OMP_NUM_THREADS`` or a joblib worker says so.
 
     See Also
     --------
@@ -64,15 +61,15 @@ class ItemKNN(SimilarityMixin, ItemWeightsMixin, BaseRecommender):
     Examples
     --------
     >>> from skrec import ItemKNN
-    >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
+    >>> X = [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1]]
     >>> model = ItemKNN(n_neighbors=2, weighting=None).fit(X)
     >>> model.coef_.toarray().round(2)
-    array([[0.  , 0.82, 0.41, 0.  ],
+    array([[0.  , 0.82, 0.  , 0.  ],
            [0.82, 0.  , 0.5 , 0.  ],
            [0.41, 0.5 , 0.  , 0.71],
            [0.  , 0.  , 0.71, 0.  ]])
-    >>> model.recommend([[1, 0, 0, 0]], k=2)
-    array([[1, 2]])
+    >>> model.recommend([[0, 0, 0, 1]], k=2)
+    array([[2, 1]])
     """
 
     _no_update = None

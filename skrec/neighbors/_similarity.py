@@ -28,6 +28,9 @@ class SimilarityMixin:
     weighting : {"tf-idf", "bm25"} or None
         Weights of the entries that are compared, which must not be negative then, see the notes
         of :class:`~skrec.ItemKNN`. None: the entries as they are.
+    n_jobs : int
+        Number of threads of the sparse products. None means all cores, less where
+        ``OMP_NUM_THREADS`` or a joblib worker says so.
     """
 
     _parameter_constraints: dict = {

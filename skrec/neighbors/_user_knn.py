@@ -21,9 +21,6 @@ class UserKNN(SimilarityMixin, BaseRecommender):
     n_neighbors : int
         Number of training users from whom a row is answered. Of equally similar ones, those come
         first that stand first in the training data.
-    n_jobs : int
-        Number of threads over blocks of rows. None means all cores, less where
-        ``OMP_NUM_THREADS`` or a joblib worker says so.
 
     Attributes
     ----------
@@ -91,7 +88,7 @@ class UserKNN(SimilarityMixin, BaseRecommender):
         Returns
         -------
         self : estimator
-            The fitted estimator. If this fails, it is as it was before.
+            The fitted estimator; if this fails, as it was before.
         """
         is_first = not hasattr(self, "n_features_in_")
         return self._learn(self._fit if is_first else self._add, X, reviews, reset=is_first)
