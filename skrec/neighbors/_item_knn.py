@@ -68,8 +68,8 @@ class ItemKNN(SimilarityMixin, ItemWeightsMixin, BaseRecommender):
            [0.82, 0.  , 0.5 , 0.  ],
            [0.41, 0.5 , 0.  , 0.71],
            [0.  , 0.  , 0.71, 0.  ]])
-    >>> model.recommend([[0, 0, 0, 1]], k=2)
-    array([[2, 1]])
+    >>> model.recommend([[0, 0, 1, 0]], k=2)
+    array([[3, 1]])
     """
 
     _no_update = None
