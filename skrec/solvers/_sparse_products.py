@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 
 from skrec.solvers import _product_kernels as kernels
-from skrec.utils._blocks import map_blocks
+from skrec.utils._blocks import map_blocks, row_blocks
 
 # Enough rows for the interpreter's share to vanish; few enough for threads to end together.
 _BLOCK_ROWS = 256
@@ -95,7 +95,9 @@ def _largest(left, right, k, n_threads, names, diagonal, scale, denominator):
         kept = columns >= 0
         return kept.sum(axis=1), columns[kept], values[kept]
 
-    parts = map_blocks(choose, list(gen_batches(shape[0], _BLOCK_ROWS)), n_threads)
+    # A column of 32 bits, and a value, of each entry that may be kept.
+    blocks = row_blocks(shape[0], 12 * k, n_threads)
+    parts = map_blocks(choose, blocks, n_threads)
     lengths, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     if indptr[-1] <= np.iinfo(np.int32).max:
