@@ -20,7 +20,7 @@ from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, BiasBaseline, Popularity
-from .neighbors import RP3beta
+from .neighbors import ItemKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -37,6 +37,7 @@ __all__ = [
     "DeepLatentFactor",
     "EnhancedVAE",
     "Interactions",
+    "ItemKNN",
     "MultDAE",
     "MultVAE",
     "Popularity",
@@ -44,6 +45,7 @@ __all__ = [
     "RatingRegressor",
     "RecVAE",
     "Reviews",
+    "UserKNN",
     "autoencoders",
     "base",
     "datasets",

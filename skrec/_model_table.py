@@ -110,6 +110,37 @@ _ROWS = [
         search={"n_neighbors": [50, 100, 200], "alpha": [0.6, 1.0, 1.4], "beta": [0.3, 0.6]},
     ),
     ModelRow(
+        "ItemKNN",
+        "neighbors._item_knn",
+        "nearest items by cosine, Jaccard or conditional probability, with tf-idf or BM25",
+        "choices",
+        floor=1.63,
+        variants={
+            "conditional": {"similarity": "conditional", "shrinkage": 2.0, "weighting": None},
+            "jaccard": {"n_neighbors": 12, "similarity": "jaccard", "weighting": "bm25"},
+        },
+        search={
+            "n_neighbors": [50, 100, 200],
+            "similarity": ["cosine", "asymmetric", "jaccard"],
+            "weighting": ["tf-idf", "bm25"],
+        },
+    ),
+    ModelRow(
+        "UserKNN",
+        "neighbors._user_knn",
+        "nearest training users of a row, known or new, by the same similarities",
+        "choices",
+        floor=1.525,
+        variants={
+            "conditional": {"similarity": "conditional", "shrinkage": 2.0, "weighting": None},
+            "jaccard": {"n_neighbors": 12, "similarity": "jaccard", "weighting": "bm25"},
+        },
+        search={
+            "n_neighbors": [20, 50, 100],
+            "similarity": ["cosine", "asymmetric", "jaccard"],
+        },
+    ),
+    ModelRow(
         "MultVAE",
         "autoencoders._mult_vae",
         "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
