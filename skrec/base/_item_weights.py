@@ -11,8 +11,9 @@ from skrec.utils._validation import check_item_indices
 class ItemWeightsMixin(SimilarItemsMixin):
     """A score is the sum of an item's weights over the user's history: ``X @ coef_``.
 
-    ``_fit`` sets ``coef_``, sparse or dense. An estimator that has the weights in another form
-    writes ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
+    ``_fit`` sets ``coef_``, sparse or dense; where it is sparse, so are the products, and
+    ``recommend`` makes no dense scores. An estimator that has the weights in another form writes
+    ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
 
     Attributes
     ----------
@@ -65,8 +66,14 @@ class ItemWeightsMixin(SimilarItemsMixin):
             (values.ravel(), (lines, columns)), shape=(len(explained), row.shape[1])
         )
 
+    @property
+    def _sparse_right(self):
+        return self.coef_ if sparse.issparse(self.coef_) else None
+
     def _score_rows(self, X):
-        return _as_dense(X @ self.coef_)
+        if self._sparse_right is None:
+            return np.ascontiguousarray(X @ self.coef_)
+        return super()._score_rows(X)
 
     def _weights_between(self, history, items):
         """Weights of items of the history for others: (n_history, n_items_asked)."""
