@@ -19,7 +19,7 @@ from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
-from .linear import EASE, BiasBaseline, Popularity
+from .linear import EASE, SLIM, BiasBaseline, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
@@ -28,6 +28,7 @@ from .text import DeepLTRS
 __all__ = [
     "EASE",
     "PMF",
+    "SLIM",
     "VAEBMF",
     "AutoRec",
     "BaseRecommender",

@@ -101,6 +101,19 @@ _ROWS = [
         search={"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]},
     ),
     ModelRow(
+        "SLIM",
+        "linear._slim",
+        "sparse linear item-item model: an elastic net for each item, non-negative by default",
+        "choices",
+        floor=1.6,
+        small={"l1": 0.5, "l2": 20.0, "tol": 1e-14},
+        variants={
+            "signed": {"positive": False, "n_neighbors": 6},
+            "admm": {"solver": "admm", "positive": False},
+        },
+        search={"l1": [1, 2, 5], "l2": [50, 100, 200, 500]},
+    ),
+    ModelRow(
         "RP3beta",
         "neighbors._rp3beta",
         "random walks of three steps between items and users; `beta=0` is P3alpha",

@@ -1,5 +1,6 @@
 from ._bias import BiasBaseline
 from ._ease import EASE
 from ._popularity import Popularity
+from ._slim import SLIM
 
-__all__ = ["EASE", "BiasBaseline", "Popularity"]
+__all__ = ["EASE", "SLIM", "BiasBaseline", "Popularity"]
