@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import AdditiveMixin, BaseRecommender, ItemWeightsMixin
 from skrec.linear._ease_method import check_fits, fits
-from skrec.linear._ease_rows import first_rows, sums_of_squares, weighted_rows
+from skrec.linear._ease_rows import first_rows, scaled_features, sums_of_squares, weighted_rows
 from skrec.linear._ease_solver import Regressions, solve_best
 from skrec.linear._ease_weights import BlendedWeights
 from skrec.solvers._gram import gram_upper
@@ -339,22 +339,25 @@ default=None
         """
         mean_weight = sums[0] / sums[1] if sums[1] > 0 else 1.0
         features = self._read_features(rows.shape[1])
-        is_collective = features is not None and self.feature_method == "collective"
+        is_additive = features is not None and self.feature_method == "additive"
+        if features is not None:
+            scale = 1.0 if is_additive else self.feature_weight * np.sqrt(mean_weight)
+            features = scaled_features(features, scale, rows.dtype)
         regressions = Regressions(
             rows,
             self.l2 * mean_weight,
             self.dropout,
             self.relaxation,
             gram,
-            features * self.feature_weight * np.sqrt(mean_weight) if is_collective else None,
+            None if is_additive else features,
         )
         threads = {"n_threads": effective_n_threads(self.n_jobs), "device": self.device}
         options = {"keep_gram": keep_gram, "store_rows": self.store_rows, **threads}
         solution = solve_best(regressions, self.method, **options)
         weights = solution.weights
-        if features is not None and not is_collective:
-            as_rows = sparse.csr_array(features.T, dtype=rows.dtype)
-            of_features = solve_best(Regressions(as_rows, self.l2, judges=rows), **threads)
+        if is_additive:
+            as_rows = Regressions(sparse.csr_array(features.T), self.l2, judges=rows)
+            of_features = solve_best(as_rows, **threads)
             weights = BlendedWeights(weights, of_features.weights, self.feature_weight)
         self._rows = None
         if weights.method == "dual":

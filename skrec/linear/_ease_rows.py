@@ -1,6 +1,7 @@
 """Users' rows as EASE counts them."""
 
 import numpy as np
+from scipy import sparse
 
 from skrec.solvers._offsets import with_data
 
@@ -40,6 +41,33 @@ def weighted_rows(X, sample_weight=None, user_power=0.0):
         return X, sums
     scale = np.sqrt(weight * powers).astype(X.dtype)
     return with_data(X, X.data * np.repeat(scale, lengths)), sums
+
+
+def scaled_features(features, scale, dtype):
+    """Multiply features of items by a number, as far as their squares are finite in `dtype`.
+
+    Parameters
+    ----------
+    features : {csr_array, ndarray} of shape (n_items, n_features)
+        float64.
+    scale : float
+    dtype : dtype
+
+    Returns
+    -------
+    features : {csr_array, ndarray} of shape (n_items, n_features)
+        In `dtype`.
+    """
+    with np.errstate(over="ignore"):
+        features = (features * scale).astype(dtype)
+        values = features.data if sparse.issparse(features) else features
+        is_finite = np.isfinite(np.square(values).sum())
+    if not is_finite:
+        raise ValueError(
+            f"The squares of item_features overflow in {dtype}: scale them down, as by "
+            "sklearn.preprocessing.MaxAbsScaler, or lower feature_weight."
+        )
+    return features
 
 
 def first_rows(rows, n_rows):

@@ -116,7 +116,9 @@ def solve_best(
         except np.linalg.LinAlgError as failed:
             error = failed if error is None or method == "primal" else error
             continue
-        fixes = ["dtype='float64'"] if solution.weights.working_dtype == np.float32 else []
+        # The dual computes in float64 whatever the dtype, but the other form would not.
+        may_be_narrow = asked == "auto" or solution.weights.method == "primal"
+        fixes = ["dtype='float64'"] if may_be_narrow and rows.dtype == np.float32 else []
         if asked == "dual":
             fixes.append("method='primal'")
         elif asked == "primal" and regressions.gram is None and store_rows and n_users < n_items:

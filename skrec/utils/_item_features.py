@@ -70,7 +70,7 @@ def _as_numbers(features):
         except (TypeError, ValueError):  # refused below, by an example
             pass
     if array.dtype.kind not in "biuf":
-        example = f" (the first is {array.flat[0]!r})" if array.size else ""
+        example = f" (the first is {array.item(0)!r})" if array.size else ""
         raise ValueError(
             f"item_features must be numbers, got dtype {array.dtype}{example}: if it holds words "
             f"or categories, {_FIX}."
