@@ -65,8 +65,7 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         0 those with long histories decide, at 1 all users count about the same. `l2` is multiplied
         by the mean :math:`\bar{w}` of that weight over all entries, so that it keeps its meaning.
         Good values lie between 0.3 and 0.7.
-    item_features : {array-like, sparse matrix, dataframe} of shape (n_items, n_features), \
-default=None
+    item_features : {array-like, sparse matrix, dataframe} of shape (n_items, n_features)
         What is known of the items themselves: a row for each item, in the order of the columns of
         `X`. Numbers or booleans; categories have to be one-hot encoded. Items that nobody has
         chosen then get scores from those that are like them.
