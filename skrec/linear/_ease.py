@@ -69,13 +69,13 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         What is known of the items themselves: a row for each item, in the order of the columns of
         `X`. Numbers or booleans; categories have to be one-hot encoded. Items that nobody has
         chosen then get scores from those that are like them.
-    feature_method : {"collective", "additive"}, default="collective"
+    feature_method : {"additive", "collective"}, default="additive"
+        "additive" (Add-EASE): the scores are sums of those of two models, one of the users and an
+        EASE of the features with the same `l2`, which gets the share `feature_weight`.
         "collective" (CEASE): the features, times `feature_weight`, are further rows of `X`, as if
-        each were a user who has chosen the items that have it. "additive" (Add-EASE): the scores
-        are a sum of those of two models, one of the users and an EASE of the features with the
-        same `l2`, which gets the share `feature_weight`.
-    feature_weight : float, default=1.0
-        How much the features count; 0 leaves them out. Between 0 and 1 if they are additive.
+        each were a user who has chosen the items that have it.
+    feature_weight : float, default=0.5
+        How much the features count; 0 leaves them out. At most 1 if they are additive.
     dtype : {"float32", "float64"}, default=None
         Precision of the fit and of the scores. None keeps that of `X`. float32 halves time and
         memory, and suffices unless `l2` is small.
@@ -174,7 +174,7 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         "relaxation": [Interval(Real, 0, 1, closed="left")],
         "user_power": [Interval(Real, 0, None, closed="left")],
         "item_features": ["array-like", "sparse matrix", None],
-        "feature_method": [StrOptions({"collective", "additive"})],
+        "feature_method": [StrOptions({"additive", "collective"})],
         "feature_weight": [Interval(Real, 0, None, closed="left")],
         "dtype": [
             StrOptions({"float32", "float64"}),
@@ -195,8 +195,8 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         relaxation=0.0,
         user_power=0.0,
         item_features=None,
-        feature_method="collective",
-        feature_weight=1.0,
+        feature_method="additive",
+        feature_weight=0.5,
         dtype=None,
         method="auto",
         store_rows=True,

@@ -50,7 +50,8 @@ def weights_by_hand(X, l2, dropout=0.0):
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 def test_collective_features_are_further_users(X, features, method, weight):
     stacked = np.vstack([X.toarray(), weight * features.T])
-    model = EASE(3.0, method=method, item_features=features, feature_weight=weight).fit(X)
+    params = {"feature_method": "collective", "feature_weight": weight, "method": method}
+    model = EASE(3.0, item_features=features, **params).fit(X)
     np.testing.assert_allclose(model.predict(X), X @ weights_by_hand(stacked, 3.0), atol=1e-9)
     assert (model.method_ == "dual") == (not hasattr(model, "coef_"))
 
@@ -63,8 +64,8 @@ def test_features_are_not_dropped(X, features, method):
     P = np.linalg.inv(gram + 4 * features @ features.T + np.diag(penalty))
     B = -P / np.diag(P)
     np.fill_diagonal(B, 0)
-    params = {"method": method, "item_features": features, "feature_weight": 2.0}
-    model = EASE(3.0, dropout=p, **params).fit(X)
+    params = {"feature_method": "collective", "feature_weight": 2.0, "method": method}
+    model = EASE(3.0, dropout=p, item_features=features, **params).fit(X)
     np.testing.assert_allclose(model.predict(X), X @ B, atol=1e-9)
 
 
@@ -72,7 +73,7 @@ def test_features_are_not_dropped(X, features, method):
 def test_features_keep_their_weight_beside_users_that_weigh_less(features, method):
     rows = [np.roll([1.0] * 4 + [0] * (N_ITEMS - 4), k * k) for k in range(20)]
     X = sparse.csr_array(np.array(rows))  # histories of one length, so that the power is a factor
-    params = {"method": method, "item_features": features}
+    params = {"item_features": features, "feature_method": "collective", "method": method}
     expected = EASE(2.0, **params).fit(X).predict(X)
     found = EASE(2.0, user_power=0.8, **params).fit(X).predict(X)
     np.testing.assert_allclose(found, expected, atol=1e-12)
@@ -97,8 +98,8 @@ def test_additive_features_of_any_number(X):
     """More features than items are solved by the primal form."""
     many = np.random.default_rng(2).random((N_ITEMS, 3 * N_ITEMS))
     expected = X @ weights_by_hand(many.T, 3.0)
-    params = {"item_features": many, "feature_method": "additive", "feature_weight": 1.0}
-    np.testing.assert_allclose(EASE(3.0, **params).fit(X).predict(X), expected, atol=1e-9)
+    model = EASE(3.0, item_features=many, feature_weight=1.0)
+    np.testing.assert_allclose(model.fit(X).predict(X), expected, atol=1e-9)
 
 
 @WAYS
@@ -285,7 +286,7 @@ def test_wrong_features_are_refused_before_any_work(X, name, monkeypatch):
 
 
 def test_shares_above_1_are_refused(X, features):
-    model = EASE(item_features=features, feature_weight=1.5)
+    model = EASE(item_features=features, feature_method="collective", feature_weight=1.5)
     model.fit(X)
     with pytest.raises(ValueError, match=r"a share, between 0 and 1.* got 1\.5: lower it"):
         model.set_params(feature_method="additive").fit(X)
@@ -298,11 +299,13 @@ def test_shares_above_1_are_refused(X, features):
 def test_digits_that_features_lose_are_reported(X, features):
     alike = np.tile(features[: N_ITEMS // 2], (2, 1))
     with pytest.warns(LinAlgWarning, match="dtype='float64' or a larger l2"):
-        EASE(1e-3, item_features=alike, feature_weight=1e3, dtype="float32").fit(X)
+        params = {"feature_method": "collective", "feature_weight": 1e3, "dtype": "float32"}
+        EASE(1e-3, item_features=alike, **params).fit(X)
     counts = 10.0 ** np.random.default_rng(3).integers(0, 7, (N_ITEMS, 15))
     with pytest.warns(LinAlgWarning, match=r"of the first 10 places.* dtype='float64' or"):
-        EASE(1e-6, item_features=counts, feature_method="additive", dtype="float32").fit(X)
-    EASE(1e-6, item_features=counts, feature_method="additive").fit(X)
-    for params in ({}, {"feature_method": "additive"}):
+        EASE(1e-6, item_features=counts, dtype="float32").fit(X)
+    EASE(1e-6, item_features=counts).fit(X)
+    for way in ("additive", "collective"):
+        model = EASE(item_features=1e30 * features, feature_method=way, dtype="float32")
         with pytest.raises(ValueError, match="squares of item_features overflow in float32"):
-            EASE(item_features=1e30 * features, dtype="float32", **params).fit(X)
+            model.fit(X)
