@@ -99,7 +99,12 @@ _ROWS = [
             "relaxed": {"l2": 2.0, "relaxation": 0.4, "user_power": 0.5, "dtype": "float64"},
             "float32": {"l2": 20.0, "dtype": "float32"},
         },
-        search={"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]},
+        search={
+            "l2": [100, 200, 500],
+            "dropout": [0, 0.4],
+            "relaxation": [0, 0.4],
+            "user_power": [0, 0.4],
+        },
     ),
     ModelRow(
         "RP3beta",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from command_line import assert_refused, run, run_json
+from sklearn.model_selection import ParameterGrid
 
 from skrec import EASE
 from skrec._cli import _halving, _trials
@@ -31,7 +32,7 @@ def test_rungs_double_up_to_all_users():
 def test_the_grid_begins_with_the_model_as_it_is_and_keeps_what_is_set():
     names = [one.name for one in _halving.grid(settings("Popularity", "EASE", "RP3beta"))]
     assert names[:2] == ["Popularity", "EASE"]
-    n_ease = len(MODELS["EASE"].search["l2"]) * len(MODELS["EASE"].search["dropout"])
+    n_ease = len(ParameterGrid(MODELS["EASE"].search))
     assert sum(name.startswith("EASE") for name in names) == n_ease  # its own is among them
     assert names[1 + n_ease] == "RP3beta"
     assert len(set(names)) == len(names)
@@ -48,17 +49,18 @@ def test_the_better_half_goes_on(choices, monkeypatch):
         model = setting.make()
         tried.append((fold.train.shape[0], model.l2))
         assert fold.test.shape[0] == 8
-        score = -abs(model.l2 - 200) - model.dropout
+        score = -abs(model.l2 - 200) - model.dropout - model.relaxation - model.user_power
         return _trials.Trial({"ndcg@10": score}, {}, 0.0, 0.0)
 
     monkeypatch.setattr(_halving, "run_trial", run_trial)
     found = _halving.search(settings("EASE"), choices, SCORING, "ndcg@10", _trials.Clock(100))
     sizes = [size for size, _ in tried]
-    assert [sizes.count(size) for size in (8, 16, 32)] == [15, 8, 4]
-    assert (found.n_tried, found.n_settings) == (15, 15)
+    assert [sizes.count(size) for size in (8, 16, 32)] == [24, 12, 6]
+    assert (found.n_tried, found.n_settings) == (24, 24)
     (best,) = found.best
-    assert best.setting.name == "EASE(dropout=0, l2=200)" and best.n_users == 32
-    assert {l2 for size, l2 in tried if size == 32} == {100, 200}
+    assert best.setting.name == "EASE(dropout=0, l2=200, relaxation=0, user_power=0)"
+    assert best.n_users == 32
+    assert {l2 for size, l2 in tried if size == 16} == {100, 200}
 
 
 def test_users_who_judge_are_not_learned_from(choices, monkeypatch):
