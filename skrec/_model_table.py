@@ -88,7 +88,7 @@ _ROWS = [
     ModelRow(
         "EASE",
         "linear._ease",
-        "linear item-item model in closed form; `dropout > 0` is its denoising variant EDLAE",
+        "linear item-item model in closed form, with EDLAE, RLAE and item features as options",
         "choices",
         floor=1.68,
         beats=("RP3beta", "MultVAE"),
@@ -96,9 +96,15 @@ _ROWS = [
             "primal": {"l2": 2.0, "method": "primal"},
             "dual": {"l2": 2.0, "method": "dual"},
             "dropout": {"l2": 2.0, "dropout": 0.3, "method": "dual", "dtype": "float64"},
+            "relaxed": {"l2": 2.0, "relaxation": 0.4, "user_power": 0.5, "dtype": "float64"},
             "float32": {"l2": 20.0, "dtype": "float32"},
         },
-        search={"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]},
+        search={
+            "l2": [100, 200, 500],
+            "dropout": [0, 0.4],
+            "relaxation": [0, 0.4],
+            "user_power": [0, 0.4],
+        },
     ),
     ModelRow(
         "SLIM",
