@@ -19,7 +19,7 @@ from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
-from .linear import EASE, BiasBaseline, Popularity
+from .linear import EASE, BiasBaseline, GraphFilter, Popularity
 from .neighbors import RP3beta
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
@@ -36,6 +36,7 @@ __all__ = [
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
+    "GraphFilter",
     "Interactions",
     "MultDAE",
     "MultVAE",

@@ -101,6 +101,27 @@ _ROWS = [
         search={"l2": [50, 100, 200, 500, 1000], "dropout": [0, 0.3, 0.6]},
     ),
     ModelRow(
+        "GraphFilter",
+        "linear._graph_filter",
+        "graph filters in closed form: SGFCF, GF-CF, Turbo-CF",
+        "choices",
+        floor=1.0,
+        small={"n_components": 4},
+        variants={
+            "GF": {"filter": "gf-cf", "n_neighbors": 3, "spectral_power": 0.0},
+            "Turbo": {
+                "n_components": 0,
+                "filter": "gf-cf",
+                "user_power": 0.6,
+                "item_power": 0.4,
+                "n_neighbors": None,
+                "linear_power": 1.2,
+                "order": 2,
+            },
+        },
+        search={"item_power": [0.3, 0.35, 0.4], "spectral_power": [0.3, 0.5, 0.8]},
+    ),
+    ModelRow(
         "RP3beta",
         "neighbors._rp3beta",
         "random walks of three steps between items and users; `beta=0` is P3alpha",
