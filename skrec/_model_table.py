@@ -105,7 +105,8 @@ _ROWS = [
         "linear._graph_filter",
         "graph filters in closed form: SGFCF, GF-CF, Turbo-CF",
         "choices",
-        floor=1.0,
+        floor=1.71,
+        beats=("EASE",),
         small={"n_components": 4},
         variants={
             "GF": {"filter": "gf-cf", "n_neighbors": 3, "spectral_power": 0.0},
@@ -119,7 +120,11 @@ _ROWS = [
                 "order": 2,
             },
         },
-        search={"item_power": [0.3, 0.35, 0.4], "spectral_power": [0.3, 0.5, 0.8]},
+        search={
+            "n_components": [50, 100, 150],
+            "item_power": [0.25, 0.3, 0.35],
+            "spectral_power": [0.4, 0.6],
+        },
     ),
     ModelRow(
         "RP3beta",

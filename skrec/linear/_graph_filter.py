@@ -23,8 +23,9 @@ class GraphFilter(GraphPartsMixin, ItemWeightsMixin, FactorMixin, BaseRecommende
 
     Parameters
     ----------
-    n_components : int
-        Number of singular vectors, where there are as many. 0: the linear filter alone.
+    n_components : int or "auto"
+        Number of singular vectors, where there are as many. 0: the linear filter alone. "auto":
+        150, or a fifth of the number of users if that is less.
     filter : {"sgfcf", "gf-cf"}
         Scales of the parts. "sgfcf": as above. "gf-cf": :math:`x D_I^{-b} V s^p V^\top D_I^b` and
         :math:`w\, x P`. GF-CF proper has powers 0.5, a `spectral_power` of 0, and all neighbours.
@@ -89,7 +90,7 @@ class GraphFilter(GraphPartsMixin, ItemWeightsMixin, FactorMixin, BaseRecommende
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 0, None, closed="left")],
+        "n_components": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "filter": [StrOptions({"sgfcf", "gf-cf"})],
         **dict.fromkeys(["user_power", "item_power", "spectral_power", "linear_weight"], [_POWER]),
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
@@ -100,11 +101,11 @@ class GraphFilter(GraphPartsMixin, ItemWeightsMixin, FactorMixin, BaseRecommende
 
     def __init__(
         self,
-        n_components=150,
+        n_components="auto",
         *,
         filter="sgfcf",
-        user_power=0.35,
-        item_power=0.35,
+        user_power=0.3,
+        item_power=0.3,
         spectral_power=0.5,
         linear_weight=0.25,
         n_neighbors=200,

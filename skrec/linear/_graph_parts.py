@@ -16,6 +16,8 @@ from skrec.linear._graph_signals import (
 from skrec.solvers._sparse_products import dense_product
 from skrec.utils._blocks import effective_n_threads
 
+MOST_COMPONENTS = 150  # of "auto"
+
 
 class GraphPartsMixin:
     """What :class:`~skrec.GraphFilter` learns, and how it scores."""
@@ -44,7 +46,10 @@ class GraphPartsMixin:
 
     def _fit(self, X):
         R, self._item_scale = normalized(X, self.user_power, self.item_power)
-        self.singular_values_, vectors = leading_vectors(R, self.n_components)
+        n_components = self.n_components
+        if n_components == "auto":
+            n_components = min(MOST_COMPONENTS, max(1, X.shape[0] // 5))
+        self.singular_values_, vectors = leading_vectors(R, n_components)
         shares = self.singular_values_ / self.singular_values_.max(initial=0)
         self._half_powers = (shares ** (self.spectral_power / 2)).astype(X.dtype)
         self.item_embeddings_ = vectors.astype(X.dtype) * self._half_powers

@@ -101,7 +101,7 @@ def test_turbo_cf(order, a, power):
 
 def test_an_ideal_filter_of_all_components_returns_the_row():
     X, new = matrix(4), matrix(5, (20, 15))
-    scaled = new * X.sum(axis=0) ** -0.35
+    scaled = new * X.sum(axis=0) ** -0.3
     model = GraphFilter(100, spectral_power=0, linear_weight=0).fit(X)
     np.testing.assert_allclose(model.predict(new), over_sums(scaled), rtol=1e-8, atol=1e-12)
     assert model.item_embeddings_.shape == (15, 15)
@@ -128,7 +128,7 @@ def test_separate_blocks_share_no_scores():
 @pytest.mark.parametrize("k", [1, 3, 14])
 def test_each_column_keeps_its_largest_neighbours_and_itself(k):
     X = matrix(8)
-    R, *_ = parts(X / X.max(), 0.35, 0.35)
+    R, *_ = parts(X / X.max(), 0.3, 0.3)
     everything = R.T @ R
     kept = GraphFilter(2, n_neighbors=k, linear_power=1.5).fit(X).coef_.toarray()
     for item, (column, weights) in enumerate(zip(kept.T, everything.T, strict=True)):
@@ -183,7 +183,7 @@ def test_odd_rows_are_divided_by_no_less_than_their_norm():
     model = GraphFilter(6, spectral_power=0, linear_weight=0).fit(X)
     scores = model.predict(np.eye(30))
     raw = model.item_embeddings_ @ model.item_embeddings_.T
-    raw *= inverse_power(X.sum(axis=0), 0.35)[:, None]
+    raw *= inverse_power(X.sum(axis=0), 0.3)[:, None]
     sums, norms = raw.sum(axis=1), np.linalg.norm(raw, axis=1)
     assert (sums < norms).any()
     divisors = np.maximum(sums, norms)
@@ -212,6 +212,14 @@ def test_explain_and_similar_items(parameters):
     of_one = model.predict(np.eye(15)[[0, 2]])
     assert (indices != [[0], [2]]).all()
     np.testing.assert_allclose(similarities, np.take_along_axis(of_one, indices, axis=1))
+
+
+@pytest.mark.parametrize(("n_users", "n_components"), [(3, 1), (21, 4), (800, 150)])
+def test_components_are_a_fifth_of_the_users_and_150_at_most(n_users, n_components):
+    X = matrix(16, (n_users, 160), 0.2)
+    model = GraphFilter(linear_weight=0).fit(X)
+    assert model.transform(X).shape == (n_users, n_components)
+    np.testing.assert_allclose(model.predict(X[:3]).sum(axis=1), 1)
 
 
 def test_rows_and_items_of_which_nothing_is_known():
