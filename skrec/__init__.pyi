@@ -19,7 +19,7 @@ from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
-from .linear import EASE, SLIM, BiasBaseline, Popularity
+from .linear import EASE, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
@@ -37,6 +37,7 @@ __all__ = [
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
+    "GraphFilter",
     "Interactions",
     "ItemKNN",
     "MultDAE",

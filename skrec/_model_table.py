@@ -120,6 +120,32 @@ _ROWS = [
         search={"l1": [1, 2, 5], "l2": [50, 100, 200, 500]},
     ),
     ModelRow(
+        "GraphFilter",
+        "linear._graph_filter",
+        "graph filters in closed form: SGFCF, GF-CF, Turbo-CF",
+        "choices",
+        floor=1.71,
+        beats=("EASE",),
+        small={"n_components": 4},
+        variants={
+            "GF": {"filter": "gf-cf", "n_neighbors": 3, "spectral_power": 0.0},
+            "Turbo": {
+                "n_components": 0,
+                "filter": "gf-cf",
+                "user_power": 0.6,
+                "item_power": 0.4,
+                "n_neighbors": None,
+                "linear_power": 1.2,
+                "order": 2,
+            },
+        },
+        search={
+            "n_components": [50, 100, 150],
+            "item_power": [0.25, 0.3, 0.35],
+            "spectral_power": [0.4, 0.6],
+        },
+    ),
+    ModelRow(
         "RP3beta",
         "neighbors._rp3beta",
         "random walks of three steps between items and users; `beta=0` is P3alpha",

@@ -58,13 +58,17 @@ class ItemWeightsMixin(SimilarItemsMixin):
 
     def _contributions(self, row, explained):
         known = np.flatnonzero(explained != -1)
-        weights = self._weights_between(row.indices, explained[known])
+        weights = self._weights_of(row, explained[known])
         values = (row.data[:, None] * weights).T
         columns = np.tile(row.indices, len(known))
         lines = np.repeat(known, len(row.indices))
         return sparse.csr_array(
             (values.ravel(), (lines, columns)), shape=(len(explained), row.shape[1])
         )
+
+    def _weights_of(self, row, items):
+        """Weights of the items of a row for others, where they may depend on the row."""
+        return self._weights_between(row.indices, items)
 
     @property
     def _sparse_right(self):
