@@ -8,16 +8,11 @@ from skrec.utils._mistaken_input import warn_of_ids
 from skrec.utils._validation import check_item_indices
 
 
-class ItemWeightsMixin(SimilarItemsMixin):
-    """A score is the sum of an item's weights over the user's history: ``X @ coef_``.
+class ExplainMixin(SimilarItemsMixin):
+    """A score is the sum of an item's weights over the user's history, whatever form they have.
 
-    ``_fit`` sets ``coef_``, sparse or dense. An estimator that has the weights in another form
-    writes ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
-
-    Attributes
-    ----------
-    coef_ : {ndarray, csr_array} of shape (n_items, n_items)
-        Item weights with zero diagonal; column `j` predicts item `j`.
+    The estimator writes ``_weights_between(history, items)``: weights of some items for others, a
+    new array of shape (n_history, n_items_asked).
     """
 
     def explain(self, X, items):
@@ -65,11 +60,23 @@ class ItemWeightsMixin(SimilarItemsMixin):
             (values.ravel(), (lines, columns)), shape=(len(explained), row.shape[1])
         )
 
+
+class ItemWeightsMixin(ExplainMixin):
+    """A score is the sum of an item's weights over the user's history: ``X @ coef_``.
+
+    ``_fit`` sets ``coef_``, sparse or dense. An estimator that has the weights in another form
+    writes ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
+
+    Attributes
+    ----------
+    coef_ : {ndarray, csr_array} of shape (n_items, n_items)
+        Item weights with zero diagonal; column `j` predicts item `j`.
+    """
+
     def _score_rows(self, X):
         return _as_dense(X @ self.coef_)
 
     def _weights_between(self, history, items):
-        """Weights of items of the history for others: (n_history, n_items_asked)."""
         return _as_dense(self.coef_[history][:, items])
 
     def _similarities(self, items):

@@ -1,0 +1,150 @@
+"""ELSA: a linear autoencoder whose item weights are cosines of vectors."""
+
+from dataclasses import replace
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skrec.base import BaseRecommender, ExplainMixin
+from skrec.neural._directions import direction_losses, lengths, unit_rows
+from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
+from skrec.neural._layers import init_glorot, linear, weighted_sums
+from skrec.neural._row_autoencoder import RowAutoencoderMixin
+
+
+class ELSAModule(nn.Module):
+    """Vectors of the items, of any length.
+
+    Parameters
+    ----------
+    n_items, n_components : int
+    """
+
+    def __init__(self, n_items, n_components):
+        super().__init__()
+        self.output = linear(n_components, n_items, bias=False)
+
+    def forward(self, batch, generator, progress):  # -> (n_rows,)
+        embeddings = nn.functional.normalize(self.output.weight, dim=1)
+        return direction_losses(embeddings, batch.normalized())
+
+    def encode(self, batch):  # -> (n_rows, n_components)
+        values = batch.values / self._lengths[batch.items]
+        return weighted_sums(self.output.weight, replace(batch, values=values))
+
+    def scores(self, batch):  # -> (n_rows, n_items)
+        scores = self.output(self.encode(batch)).div_(self._lengths)
+        scores.view(-1).index_add_(0, batch.flat, batch.values, alpha=-1)
+        return scores
+
+    @property
+    def _lengths(self):
+        return torch.linalg.vector_norm(self.output.weight, dim=1)
+
+
+class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
+    r"""Linear autoencoder of low rank, with a zero diagonal, for catalogues of any size (ELSA).
+
+    A user's scores are :math:`y = x(AA^\top - I)`, where the rows of :math:`A` are unit vectors of
+    the items: an item's weight for another is the cosine of their vectors, and for itself 0. These
+    are weights as those of EASE, but the matrix of items x items is never formed. Training
+    minimises the squared distance of :math:`y / |y|` from :math:`x / |x|`.
+
+    Parameters
+    ----------
+    n_components : int
+        Length of the items' vectors, and so of the users'.
+
+    Attributes
+    ----------
+    item_embeddings_ : ndarray of shape (n_items, n_components)
+        The items' unit vectors :math:`A`.
+
+    See Also
+    --------
+    EASE : Weights of full rank in closed form, for catalogues that leave memory for them.
+
+    Notes
+    -----
+    Memory grows with items x components. The time of an update does, too, times the batch's users
+    or the components, whichever are fewer: the loss is computed from the users' codes and the
+    inner products of the components, not from rows of scores.
+
+    A user without entries has the score 0 everywhere.
+
+    References
+    ----------
+    .. [1] V. Vančura, R. Alves, P. Kasalický and P. Kordík, "Scalable Linear Shallow Autoencoder
+       for Collaborative Filtering", RecSys 2022. :doi:`10.1145/3523227.3551482`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrec import ELSA
+    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> model = ELSA(8, random_state=0).fit(X)
+    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
+    array([[4]])
+    """
+
+    _module_class = ELSAModule
+    _parameter_constraints: dict = {**TRAINING_CONSTRAINTS, **BATCH_CONSTRAINTS}
+
+    def __init__(
+        self,
+        n_components=256,
+        *,
+        learning_rate=0.03,
+        batch_size=256,
+        max_iter=50,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        callbacks=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _module_options(self, data):
+        return {"n_components": self.n_components}
+
+    def _init_module(self, module, data, generator):
+        init_glorot(module, generator)
+
+    def _batch_cost(self, n_users, n_items):
+        # The unit vectors, their gradient, and products of them that are kept for it.
+        n_kept = min(self.batch_size, n_users, self.n_components)
+        return 4 * n_items * (2 * self.n_components + n_kept), n_users
+
+    def _outputs(self, module, batch):
+        return module.scores(batch)
+
+    @property
+    def item_embeddings_(self):
+        """Unit vectors of the items, an array of shape (n_items, n_components)."""
+        check_is_fitted(self)
+        return unit_rows(self._weights["output.weight"])
+
+    def _weights_between(self, history, items):
+        vectors = self._weights["output.weight"]
+        cosines = unit_rows(vectors[history]) @ unit_rows(vectors[items]).T
+        return cosines * (history[:, None] != items)
+
+    def _similarities(self, items):
+        vectors = self._weights["output.weight"]
+        return unit_rows(vectors[items]) @ vectors.T / lengths(vectors)

@@ -1,0 +1,50 @@
+"""Vectors of which only the directions matter, and rows that are reconstructed from them."""
+
+import numpy as np
+import torch
+
+from skrec.neural._layers import weighted_sums
+
+
+def direction_losses(embeddings, batch):
+    r"""Squared distance of each row from its reconstruction, both scaled to unit length.
+
+    The reconstruction of a unit row :math:`x` with the code :math:`z = xA` is :math:`y = zA^\top -
+    x`, so :math:`\langle x, y \rangle = |z|^2 - 1` and :math:`|y|^2 = |Az|^2 - 2 |z|^2 + 1`: no
+    row of all items is kept. :math:`|Az|^2` is computed as it stands for few rows, and by the
+    matrix :math:`A^\top A` for many.
+
+    Parameters
+    ----------
+    embeddings : tensor of shape (n_items, n_components)
+        :math:`A`, unit rows.
+    batch : SparseBatch
+        Unit rows.
+
+    Returns
+    -------
+    losses : tensor of shape (n_rows,)
+        Between 0 and 4. They can be differentiated once.
+    """
+    codes = weighted_sums(embeddings, batch)
+    squares = codes.square().sum(dim=1)
+    # Products of all vectors, forward and backward: 3 for each row, or 2 for each component.
+    if 3 * len(batch) < 2 * embeddings.shape[1]:
+        spreads = (codes @ embeddings.t()).square().sum(dim=1)
+    else:
+        # The gradient of this matrix is symmetric, too: half of it goes to either factor.
+        half = embeddings.detach().t() @ embeddings
+        spreads = (codes @ (2 * half - half.detach()) * codes).sum(dim=1)
+    # What is shorter than the rounding error has no direction.
+    lengths = (spreads - 2 * squares + 1).clamp(min=torch.finfo(codes.dtype).eps).sqrt()
+    return 2 - 2 * (squares - 1) / lengths
+
+
+def lengths(vectors):
+    """Lengths of the rows of an array, without another array of its size."""
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+
+
+def unit_rows(vectors):
+    """Scale the rows of an array to unit length."""
+    return vectors / lengths(vectors)[:, None]
