@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skrec.base import BaseRecommender, ExplainMixin
-from skrec.neural._directions import direction_losses, lengths, unit_rows
+from skrec.neural._directions import direction_losses, row_lengths, unit_rows
 from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skrec.neural._layers import init_glorot, linear, weighted_sums
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
@@ -26,8 +26,10 @@ class ELSAModule(nn.Module):
         self.output = linear(n_components, n_items, bias=False)
 
     def forward(self, batch, generator, progress):  # -> (n_rows,)
-        embeddings = nn.functional.normalize(self.output.weight, dim=1)
-        return direction_losses(embeddings, batch.normalized())
+        lengths = self._lengths
+        embeddings = self.output.weight / lengths[:, None]
+        # Not finite where a vector has outgrown its square, which would be 0 when divided.
+        return direction_losses(embeddings, batch.normalized()) + 0 * lengths.detach().amax()
 
     def encode(self, batch):  # -> (n_rows, n_components)
         values = batch.values / self._lengths[batch.items]
@@ -95,8 +97,8 @@ class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
         self,
         n_components=256,
         *,
-        learning_rate=0.03,
-        batch_size=256,
+        learning_rate=0.01,
+        batch_size=128,
         max_iter=50,
         early_stopping=True,
         validation_fraction=0.1,
@@ -147,4 +149,4 @@ class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
 
     def _similarities(self, items):
         vectors = self._weights["output.weight"]
-        return unit_rows(vectors[items]) @ vectors.T / lengths(vectors)
+        return unit_rows(vectors[items]) @ vectors.T / row_lengths(vectors)

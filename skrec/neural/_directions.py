@@ -40,11 +40,11 @@ def direction_losses(embeddings, batch):
     return 2 - 2 * (squares - 1) / lengths
 
 
-def lengths(vectors):
+def row_lengths(vectors):
     """Lengths of the rows of an array, without another array of its size."""
     return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
 
 
 def unit_rows(vectors):
     """Scale the rows of an array to unit length."""
-    return vectors / lengths(vectors)[:, None]
+    return vectors / row_lengths(vectors)[:, None]

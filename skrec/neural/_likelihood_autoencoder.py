@@ -164,6 +164,11 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
         counts = np.sort(old.sum(axis=0)[:n_known])
         return np.interp(new.sum(axis=0), counts, levels)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = not self._predicts_ratings
+        return tags
+
 
 @complete_verbs
 class RatedRowAutoencoderMixin(RatingMixin, LikelihoodAutoencoderMixin):

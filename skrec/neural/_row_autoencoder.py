@@ -138,7 +138,6 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.positive_only = not self._predicts_ratings
         return tags
 
 
