@@ -64,8 +64,9 @@ class ExplainMixin(SimilarItemsMixin):
 class ItemWeightsMixin(ExplainMixin):
     """A score is the sum of an item's weights over the user's history: ``X @ coef_``.
 
-    ``_fit`` sets ``coef_``, sparse or dense. An estimator that has the weights in another form
-    writes ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
+    ``_fit`` sets ``coef_``, sparse or dense; where it is sparse, so are the products, and
+    ``recommend`` makes no dense scores. An estimator that has the weights in another form writes
+    ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
 
     Attributes
     ----------
@@ -73,8 +74,14 @@ class ItemWeightsMixin(ExplainMixin):
         Item weights with zero diagonal; column `j` predicts item `j`.
     """
 
+    @property
+    def _sparse_right(self):
+        return self.coef_ if sparse.issparse(self.coef_) else None
+
     def _score_rows(self, X):
-        return _as_dense(X @ self.coef_)
+        if self._sparse_right is None:
+            return np.ascontiguousarray(X @ self.coef_)
+        return super()._score_rows(X)
 
     def _weights_between(self, history, items):
         return _as_dense(self.coef_[history][:, items])
