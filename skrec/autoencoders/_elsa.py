@@ -24,23 +24,28 @@ class ELSAModule(nn.Module):
     def __init__(self, n_items, n_components):
         super().__init__()
         self.output = linear(n_components, n_items, bias=False)
+        self.register_buffer("lengths", None, persistent=False)
+
+    def measured(self):
+        """Set the vectors' lengths, which all blocks of rows are scored with."""
+        self.lengths = self._lengths().detach()
+        return self
 
     def forward(self, batch, generator, progress):  # -> (n_rows,)
-        lengths = self._lengths
+        lengths = self._lengths()
         embeddings = self.output.weight / lengths[:, None]
         # Not finite where a vector has outgrown its square, which would be 0 when divided.
         return direction_losses(embeddings, batch.normalized()) + 0 * lengths.detach().amax()
 
     def encode(self, batch):  # -> (n_rows, n_components)
-        values = batch.values / self._lengths[batch.items]
+        values = batch.values / self.lengths[batch.items]
         return weighted_sums(self.output.weight, replace(batch, values=values))
 
     def scores(self, batch):  # -> (n_rows, n_items)
-        scores = self.output(self.encode(batch)).div_(self._lengths)
+        scores = self.output(self.encode(batch)).div_(self.lengths)
         scores.view(-1).index_add_(0, batch.flat, batch.values, alpha=-1)
         return scores
 
-    @property
     def _lengths(self):
         return torch.linalg.vector_norm(self.output.weight, dim=1)
 
@@ -132,6 +137,12 @@ class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
         # The unit vectors, their gradient, and products of them that are kept for it.
         n_kept = min(self.batch_size, n_users, self.n_components)
         return 4 * n_items * (2 * self.n_components + n_kept), n_users
+
+    def _validation_score(self, module, data, held_out):
+        return super()._validation_score(module.measured(), data, held_out)
+
+    def _restored_module(self):
+        return super()._restored_module().measured()
 
     def _outputs(self, module, batch):
         return module.scores(batch)
