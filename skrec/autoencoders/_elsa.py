@@ -1,53 +1,12 @@
 """ELSA: a linear autoencoder whose item weights are cosines of vectors."""
 
-from dataclasses import replace
-
-import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from skrec.base import BaseRecommender, ExplainMixin
-from skrec.neural._directions import direction_losses, row_lengths, unit_rows
+from skrec.neural._directions import Directions, row_lengths, unit_rows
 from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
-from skrec.neural._layers import init_glorot, linear, weighted_sums
+from skrec.neural._layers import init_glorot
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
-
-
-class ELSAModule(nn.Module):
-    """Vectors of the items, of any length.
-
-    Parameters
-    ----------
-    n_items, n_components : int
-    """
-
-    def __init__(self, n_items, n_components):
-        super().__init__()
-        self.output = linear(n_components, n_items, bias=False)
-        self.register_buffer("lengths", None, persistent=False)
-
-    def measured(self):
-        """Set the vectors' lengths, which all blocks of rows are scored with."""
-        self.lengths = self._lengths().detach()
-        return self
-
-    def forward(self, batch, generator, progress):  # -> (n_rows,)
-        lengths = self._lengths()
-        embeddings = self.output.weight / lengths[:, None]
-        # Not finite where a vector has outgrown its square, which would be 0 when divided.
-        return direction_losses(embeddings, batch.normalized()) + 0 * lengths.detach().amax()
-
-    def encode(self, batch):  # -> (n_rows, n_components)
-        values = batch.values / self.lengths[batch.items]
-        return weighted_sums(self.output.weight, replace(batch, values=values))
-
-    def scores(self, batch):  # -> (n_rows, n_items)
-        scores = self.output(self.encode(batch)).div_(self.lengths)
-        scores.view(-1).index_add_(0, batch.flat, batch.values, alpha=-1)
-        return scores
-
-    def _lengths(self):
-        return torch.linalg.vector_norm(self.output.weight, dim=1)
 
 
 class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
@@ -95,7 +54,7 @@ class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
     array([[4]])
     """
 
-    _module_class = ELSAModule
+    _module_class = Directions
     _parameter_constraints: dict = {**TRAINING_CONSTRAINTS, **BATCH_CONSTRAINTS}
 
     def __init__(

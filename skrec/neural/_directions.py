@@ -1,9 +1,12 @@
 """Vectors of which only the directions matter, and rows that are reconstructed from them."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
+from torch import nn
 
-from skrec.neural._layers import weighted_sums
+from skrec.neural._layers import linear, weighted_sums
 
 
 def direction_losses(embeddings, batch):
@@ -38,6 +41,43 @@ def direction_losses(embeddings, batch):
     # What is shorter than the rounding error has no direction.
     lengths = (spreads - 2 * squares + 1).clamp(min=torch.finfo(codes.dtype).eps).sqrt()
     return 2 - 2 * (squares - 1) / lengths
+
+
+class Directions(nn.Module):
+    """Vectors of the items, of any length, which reconstruct rows of users but for each entry.
+
+    Parameters
+    ----------
+    n_items, n_components : int
+    """
+
+    def __init__(self, n_items, n_components):
+        super().__init__()
+        self.output = linear(n_components, n_items, bias=False)
+        self.register_buffer("lengths", None, persistent=False)
+
+    def measured(self):
+        """Set the vectors' lengths, which all blocks of rows are scored with."""
+        self.lengths = self._lengths().detach()
+        return self
+
+    def forward(self, batch, generator, progress):  # -> (n_rows,)
+        lengths = self._lengths()
+        embeddings = self.output.weight / lengths[:, None]
+        # Not finite where a vector has outgrown its square, which would be 0 when divided.
+        return direction_losses(embeddings, batch.normalized()) + 0 * lengths.detach().amax()
+
+    def encode(self, batch):  # -> (n_rows, n_components)
+        values = batch.values / self.lengths[batch.items]
+        return weighted_sums(self.output.weight, replace(batch, values=values))
+
+    def scores(self, batch):  # -> (n_rows, n_items)
+        scores = self.output(self.encode(batch)).div_(self.lengths)
+        scores.view(-1).index_add_(0, batch.flat, batch.values, alpha=-1)
+        return scores
+
+    def _lengths(self):
+        return torch.linalg.vector_norm(self.output.weight, dim=1)
 
 
 def row_lengths(vectors):

@@ -9,8 +9,8 @@ from initial_weights import check_uniform
 from scipy import sparse
 
 from skrec import ELSA
-from skrec.autoencoders._elsa import ELSAModule
 from skrec.neural._batches import RowStore
+from skrec.neural._directions import Directions
 from skrec.neural._layers import init_glorot
 from skrec.neural._trainer import Progress
 from skrec.utils._changes import update_rows
@@ -58,7 +58,7 @@ def test_orthogonal_items_score_nothing(model, X):
 
 
 def test_scale_of_rows_and_vectors_does_not_matter_to_the_loss(X):
-    module = ELSAModule(15, 4)
+    module = Directions(15, 4)
     init_glorot(module, torch.Generator().manual_seed(0))
     X = X.astype(np.float32)
     expected = objective(module, X)
@@ -103,7 +103,7 @@ def test_explain_and_similar_items(model, X):
 
 
 def test_weights_start_glorot_uniform():
-    module = ELSAModule(300, 50)
+    module = Directions(300, 50)
     init_glorot(module, torch.Generator().manual_seed(0))
     check_uniform(module.output.weight.detach(), np.sqrt(6 / 350))
 
