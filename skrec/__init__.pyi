@@ -15,7 +15,7 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
@@ -27,6 +27,7 @@ from .text import DeepLTRS
 
 __all__ = [
     "EASE",
+    "ELSA",
     "PMF",
     "SLIM",
     "VAEBMF",

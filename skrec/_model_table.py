@@ -261,6 +261,17 @@ _ROWS = [
         search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
+        "ELSA",
+        "autoencoders._elsa",
+        "linear autoencoder of low rank, weights as EASE's for catalogues of any size",
+        "choices",
+        floor=1.57,
+        fast={"max_iter": 12, "early_stopping": False},
+        small={**_NEURAL, "learning_rate": 0.03, "batch_size": 50},
+        variants={"few": {"batch_size": 4, "max_iter": 20}},
+        search={"n_components": [128, 256, 512]},
+    ),
+    ModelRow(
         "PMF",
         "factorization._pmf",
         "matrix factorisation of ratings with standard deviations, by alternating least squares",
