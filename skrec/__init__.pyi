@@ -19,7 +19,7 @@ from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
-from .linear import EASE, SLIM, BiasBaseline, GraphFilter, Popularity
+from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
@@ -29,6 +29,7 @@ __all__ = [
     "EASE",
     "ELSA",
     "PMF",
+    "SANSA",
     "SLIM",
     "VAEBMF",
     "AutoRec",

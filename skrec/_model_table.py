@@ -146,6 +146,16 @@ _ROWS = [
         },
     ),
     ModelRow(
+        "SANSA",
+        "linear._sansa",
+        "EASE by a sparse approximate inverse, for catalogues of any size",
+        "choices",
+        floor=1.6,
+        small={"l2": 2.0, "density": 1.0},
+        variants={"sparse": {"density": 0.5}},
+        search={"l2": [50, 100, 200, 500, 1000]},
+    ),
+    ModelRow(
         "RP3beta",
         "neighbors._rp3beta",
         "random walks of three steps between items and users; `beta=0` is P3alpha",
