@@ -80,7 +80,8 @@ class ItemWeightsMixin(ExplainMixin):
 
     @property
     def _sparse_right(self):
-        return self.coef_ if sparse.issparse(self.coef_) else None
+        weights = getattr(self, "coef_", None)  # EASE's dual form has none
+        return weights if sparse.issparse(weights) else None
 
     def _score_rows(self, X):
         if self._sparse_right is None:
