@@ -48,9 +48,6 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
     tol : float
         A column is finished where no single weight can lower its objective by more than this share
         of what the objective is without weights.
-    n_jobs : int
-        Number of threads over columns, of the sparse products and of scoring. None means all
-        cores, less where ``OMP_NUM_THREADS`` or a joblib worker says so.
 
     Attributes
     ----------
