@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 from pathlib import Path
+from time import process_time
 from typing import NamedTuple
 
 import numpy as np
@@ -135,6 +136,62 @@ def cornac(X):
     return lambda: (EASE(lamb=L2, posB=False, verbose=False).fit(data), None)
 
 
+def skrec_item_item(name, **settings):
+    def prepare(X):
+        import skrec
+
+        def fit():
+            model = getattr(skrec, name)(**settings).fit(X)
+            return model, model.predict
+
+        return fit
+
+    return prepare
+
+
+def irspack_item_item(name, **settings):
+    def prepare(X):
+        import irspack
+
+        rows = sparse.csr_matrix(X, dtype=np.float64)
+
+        def fit():
+            model = getattr(irspack, name)(rows, **settings).learn()
+            return model, lambda rows: model.get_score_cold_user(sparse.csr_matrix(rows))
+
+        return fit
+
+    return prepare
+
+
+def irspack_slim(l1, l2, **settings):
+    """Penalties as skrec has them, of which irspack takes means over the users."""
+
+    def prepare(X):
+        alpha = (l1 + l2) / X.shape[0]
+        l1_ratio = l1 / (l1 + l2)
+        options = {"alpha": alpha, "l1_ratio": l1_ratio, **settings}
+        return irspack_item_item("SLIMRecommender", **options)(X)
+
+    return prepare
+
+
+def implicit_item_item(name, **settings):
+    def prepare(X):
+        from implicit import nearest_neighbours
+
+        rows = sparse.csr_matrix(X)
+
+        def fit():
+            model = getattr(nearest_neighbours, name)(**settings)
+            model.fit(rows, show_progress=False)
+            return model, lambda rows: (sparse.csr_matrix(rows) @ model.similarity).toarray()
+
+        return fit
+
+    return prepare
+
+
 EASES = {
     "skrec EASE": Peer("skrec", "skrec", skrec_ease),
     "skrec EASE float64": Peer("skrec", "skrec", skrec_ease_float64),
@@ -145,7 +202,37 @@ EASES = {
     "Cornac EASE": Peer("cornac", "cornac", cornac),
     "RecPack EASE": Peer("recpack", "recpack", recpack),
 }
-PEERS = {**EASES, "irspack iALS": Peer("irspack", "irspack", irspack_ials)}
+# Every library has the same settings.
+NEIGHBORS = {"n_neighbors": 100}
+IRSPACK_NEIGHBORS = {"top_k": 100}
+WALKS = {"alpha": 0.6, "beta": 0.6}
+PENALTIES = {"l1": 5.0, "l2": 50.0}
+ITEM_ITEM = {
+    "skrec ItemKNN": Peer(
+        "skrec", "skrec", skrec_item_item("ItemKNN", weighting=None, **NEIGHBORS)
+    ),
+    "irspack CosineKNN": Peer(
+        "irspack",
+        "irspack",
+        irspack_item_item("CosineKNNRecommender", normalize=True, **IRSPACK_NEIGHBORS),
+    ),
+    "implicit Cosine": Peer(
+        "implicit", "implicit", implicit_item_item("CosineRecommender", K=100)
+    ),
+    "skrec RP3beta": Peer("skrec", "skrec", skrec_item_item("RP3beta", **NEIGHBORS, **WALKS)),
+    "irspack RP3beta": Peer(
+        "irspack",
+        "irspack",
+        irspack_item_item("RP3betaRecommender", **IRSPACK_NEIGHBORS, **WALKS),
+    ),
+    "skrec SLIM": Peer("skrec", "skrec", skrec_item_item("SLIM", **PENALTIES)),
+    "irspack SLIM": Peer("irspack", "irspack", irspack_slim(**PENALTIES)),
+}
+PEERS = {
+    **EASES,
+    **ITEM_ITEM,
+    "irspack iALS": Peer("irspack", "irspack", irspack_ials),
+}
 
 
 def run(name, folder, repeats):
@@ -154,11 +241,13 @@ def run(name, folder, repeats):
     # What libraries load and start at their first fit is no part of this one.
     peer.prepare(X[:200, :50])()
     fit = peer.prepare(X)
-    times = []
+    times, processor = [], []
 
     def timed_fit():
+        start = process_time()
         answer, seconds = timed(fit)
         times.append(seconds)
+        processor.append(process_time() - start)
         return answer
 
     (model, score), peak = peak_rss(timed_fit)
@@ -171,7 +260,7 @@ def run(name, folder, repeats):
     for _ in range(repeats - 1):
         timed_fit()
     version = versions([peer.distribution])[peer.distribution]
-    return {"version": version, "times": times, "peak_rss": peak}
+    return {"version": version, "times": times, "processor": processor, "peak_rss": peak}
 
 
 def main():

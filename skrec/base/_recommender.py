@@ -1,6 +1,7 @@
 """The contract that every recommender keeps."""
 
 from dataclasses import dataclass, field, fields
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -90,6 +91,11 @@ class BaseRecommender(BaseEstimator):
     ``predict`` and ``recommend`` hand over each distinct row of a call once, so that equal rows
     tie to the last digit, which no product of matrices promises by itself.
 
+    Where scores are products of sparse matrices, a model sets ``_sparse_right``, a csr_array of
+    shape (n_inner, n_items), in place of ``_score_rows``. ``_sparse_left(X)`` returns what a block
+    of rows is to be multiplied with it, by default the rows themselves. ``recommend`` then makes
+    no dense scores.
+
     A model that reads reviews says so in its tags. Its ``_fit`` takes validated
     :class:`~skrec.Reviews`, or None, as ``reviews``. It writes ``_read_reviews(reviews)``, which
     makes of those something that is cut by rows, such as a sparse matrix; the block's part of it
@@ -176,6 +182,17 @@ class BaseRecommender(BaseEstimator):
         scores = self._score_all_rows(X, read)
         return scores if positions is None else scores[positions]
 
+    # What sparse rows are multiplied with; None where scores are computed densely.
+    _sparse_right = None
+
+    def _sparse_left(self, X):
+        return X
+
+    def _score_rows(self, X):
+        from skrec.solvers._sparse_products import dense_product
+
+        return dense_product(self._sparse_left(X), self._sparse_right)
+
     def _score_all_rows(self, X, read):
         n_threads = effective_n_threads(getattr(self, "n_jobs", None))
         blocks = row_blocks(X.shape[0], 8 * X.shape[1], n_threads)
@@ -246,11 +263,10 @@ class BaseRecommender(BaseEstimator):
             items = check_rule(items, users, "items", estimator=self)
         if exclude is not None:
             exclude = check_rule(exclude, users, "exclude", estimator=self)
-        answer = recommend_rows(
-            self._finite_scores,
+        answer = self._recommend(
             X,
             k,
-            reviews=read,
+            read,
             exclude_seen=exclude_seen,
             items=items,
             exclude=exclude,
@@ -263,6 +279,15 @@ class BaseRecommender(BaseEstimator):
         scores = self._as_answers(scores)
         scores[indices < 0] = -np.inf
         return indices, scores
+
+    def _recommend(self, X, k, read, **options):
+        if self._sparse_right is None:
+            return recommend_rows(self._finite_scores, X, k, reviews=read, **options)
+        from skrec.solvers._sparse_products import recommend_products
+
+        check = partial(check_finite_answers, self)
+        right = self._sparse_right
+        return recommend_products(self._sparse_left, right, X, k, check=check, **options)
 
     def score(self, X, y=None, *, reviews=None):
         """Measure how well held-out entries are recommended or predicted.

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skrec.base import AdditiveMixin, BaseRecommender, ItemWeightsMixin
+from skrec.base import AdditiveMixin, BaseRecommender, ExplainMixin
 from skrec.linear._ease_method import check_fits, fits
 from skrec.linear._ease_rows import first_rows, scaled_features, sums_of_squares, weighted_rows
 from skrec.linear._ease_solver import Regressions, solve_best
@@ -29,7 +29,7 @@ def _stores_rows(model):
     return True
 
 
-class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
+class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
     r"""Embarrassingly Shallow AutoEncoder, denoising (EDLAE), relaxed (RLAE), with item features.
 
     Every item is predicted from all the others by ridge regression. With the Gram matrix
