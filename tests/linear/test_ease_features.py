@@ -16,7 +16,7 @@ from sklearn.preprocessing import MaxAbsScaler
 
 import skrec
 from skrec import EASE, Interactions
-from skrec.linear import _ease_solver
+from skrec.linear import _ease, _ease_solver
 
 N_USERS, N_ITEMS, N_FEATURES = 50, 30, 6
 METHODS = pytest.mark.parametrize("method", ["primal", "dual"])
@@ -276,9 +276,10 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_wrong_features_are_refused_before_any_work(X, name, monkeypatch):
     given, message = REFUSED[name]
-    model = EASE(3.0).fit(X)
+    model = EASE(3.0, method="primal").fit(X).partial_fit(X)
     expected = model.predict(X)
     monkeypatch.setattr(_ease_solver, "gram_upper", None)
+    monkeypatch.setattr(_ease, "gram_upper", None)
     for verb in ("fit", "partial_fit"):
         with pytest.raises(ValueError, match=message):
             getattr(model.set_params(item_features=given), verb)(X)
@@ -309,3 +310,9 @@ def test_digits_that_features_lose_are_reported(X, features):
         model = EASE(item_features=1e30 * features, feature_method=way, dtype="float32")
         with pytest.raises(ValueError, match="squares of item_features overflow in float32"):
             model.fit(X)
+
+
+def test_no_warning_where_there_are_digits_enough(X, features):
+    """Few enough, so that they are looked at."""
+    params = {"feature_method": "collective", "feature_weight": 1.0, "method": "primal"}
+    EASE(1e-2, item_features=features, **params).fit(X.astype(np.float32))
