@@ -15,19 +15,22 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
-from .linear import EASE, BiasBaseline, GraphFilter, Popularity
-from .neighbors import RP3beta
+from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
+from .neighbors import ItemKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
 
 __all__ = [
     "EASE",
+    "ELSA",
     "PMF",
+    "SANSA",
+    "SLIM",
     "VAEBMF",
     "AutoRec",
     "BaseRecommender",
@@ -38,6 +41,7 @@ __all__ = [
     "EnhancedVAE",
     "GraphFilter",
     "Interactions",
+    "ItemKNN",
     "MultDAE",
     "MultVAE",
     "Popularity",
@@ -45,6 +49,7 @@ __all__ = [
     "RatingRegressor",
     "RecVAE",
     "Reviews",
+    "UserKNN",
     "autoencoders",
     "base",
     "datasets",

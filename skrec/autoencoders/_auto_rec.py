@@ -11,7 +11,7 @@ from torch import nn
 from skrec.base import BaseRecommender, FactorMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.neural._batches import RowStore, map_rows
-from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
+from skrec.neural._estimator import BATCH_CONSTRAINTS, LAYER_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skrec.neural._layers import SparseLinear, init_glorot, linear
 from skrec.neural._observed import observed_products
 from skrec.neural._rating_estimator import NeuralRatingMixin
@@ -194,6 +194,7 @@ class AutoRec(FactorMixin, NeuralRatingMixin, BaseRecommender):
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         **BATCH_CONSTRAINTS,
+        "dropout": LAYER_CONSTRAINTS["dropout"],
         **RATING_CONSTRAINTS,
         "based_on": [StrOptions({"item", "user"})],
         "center": ["boolean"],

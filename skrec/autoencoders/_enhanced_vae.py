@@ -20,8 +20,8 @@ from skrec.neural._estimator import (
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import Gate, SparseLinear, batch_linear, init_he_normal, linear
+from skrec.neural._likelihood_autoencoder import LikelihoodAutoencoderMixin
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._row_autoencoder import RowAutoencoderMixin
 from skrec.neural._trainer import Trainer
 from skrec.utils._compat import Interval, StrOptions, divide_by_norms
 
@@ -216,7 +216,7 @@ class NormalizedGradientTrainer(Trainer):
             divide_by_norms([p.grad for _, p in named_parameters if p.grad is not None])
 
 
-class EnhancedVAE(RowAutoencoderMixin, BaseRecommender):
+class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     r"""Variational autoencoder with two levels of codes, a VampPrior and gates (H+Vamp Gated).
 
     A user's row :math:`x` is explained by two codes, :math:`p(x | z_1, z_2)\, p(z_1 | z_2)\,

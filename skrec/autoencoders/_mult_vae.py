@@ -15,8 +15,8 @@ from skrec.neural._estimator import (
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
+from skrec.neural._likelihood_autoencoder import RatedRowAutoencoderMixin
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._row_autoencoder import RatedRowAutoencoderMixin
 from skrec.utils._compat import Interval, StrOptions
 
 

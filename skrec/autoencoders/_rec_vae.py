@@ -19,8 +19,8 @@ from skrec.neural._estimator import (
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import SparseLinear, batch_linear, init_uniform, linear
+from skrec.neural._likelihood_autoencoder import LikelihoodAutoencoderMixin
 from skrec.neural._likelihoods import output_nll
-from skrec.neural._row_autoencoder import RowAutoencoderMixin
 from skrec.neural._trainer import Trainer
 from skrec.utils._compat import Interval
 
@@ -168,7 +168,7 @@ class RecVAETrainer(Trainer):
         self.module.remember(store.batches(self.batch_size))
 
 
-class RecVAE(RowAutoencoderMixin, BaseRecommender):
+class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     r"""Variational autoencoder with a composite prior and alternating training (RecVAE).
 
     As in Mult-VAE a user's row :math:`x` is explained by a code :math:`z` through a multinomial

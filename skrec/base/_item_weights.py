@@ -8,17 +8,17 @@ from skrec.utils._mistaken_input import warn_of_ids
 from skrec.utils._validation import check_item_indices
 
 
-class ItemWeightsMixin(SimilarItemsMixin):
-    """A score is the sum of an item's weights over the user's history: ``X @ coef_``.
+class ExplainMixin(SimilarItemsMixin):
+    """A score is the sum of an item's weights over the user's history, whatever form they have.
 
-    ``_fit`` sets ``coef_``, sparse or dense; where it is sparse, so are the products, and
-    ``recommend`` makes no dense scores. An estimator that has the weights in another form writes
-    ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
+    The estimator writes ``_weights_between(history, items)``: weights of some items for others, a
+    new array of shape (n_history, n_items_asked).
 
-    Attributes
+    Parameters
     ----------
-    coef_ : {ndarray, csr_array} of shape (n_items, n_items)
-        Item weights with zero diagonal; column `j` predicts item `j`.
+    n_jobs : int
+        Number of threads of the fit, where it has any, of sparse products and of scoring. None
+        means all cores, less where ``OMP_NUM_THREADS`` or a joblib worker says so.
     """
 
     def explain(self, X, items):
@@ -70,9 +70,24 @@ class ItemWeightsMixin(SimilarItemsMixin):
         """Weights of the items of a row for others, where they may depend on the row."""
         return self._weights_between(row.indices, items)
 
+
+class ItemWeightsMixin(ExplainMixin):
+    """A score is the sum of an item's weights over the user's history: ``X @ coef_``.
+
+    ``_fit`` sets ``coef_``, sparse or dense; where it is sparse, so are the products, and
+    ``recommend`` makes no dense scores. An estimator that has the weights in another form writes
+    ``_score_rows``, ``_weights_between`` and ``_similarities`` anew.
+
+    Attributes
+    ----------
+    coef_ : {ndarray, csr_array} of shape (n_items, n_items)
+        Item weights with zero diagonal; column `j` predicts item `j`.
+    """
+
     @property
     def _sparse_right(self):
-        return self.coef_ if sparse.issparse(self.coef_) else None
+        weights = getattr(self, "coef_", None)  # EASE's dual form has none
+        return weights if sparse.issparse(weights) else None
 
     def _score_rows(self, X):
         if self._sparse_right is None:
@@ -80,7 +95,6 @@ class ItemWeightsMixin(SimilarItemsMixin):
         return super()._score_rows(X)
 
     def _weights_between(self, history, items):
-        """Weights of items of the history for others: (n_history, n_items_asked)."""
         return _as_dense(self.coef_[history][:, items])
 
     def _similarities(self, items):

@@ -28,7 +28,6 @@ from skrec.utils._warnings import warn
 
 TRAINING_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],
@@ -41,7 +40,10 @@ TRAINING_CONSTRAINTS = {
     "verbose": ["verbose"],
 }
 BATCH_CONSTRAINTS = {"batch_size": [Interval(Integral, 1, None, closed="left")]}
-LAYER_CONSTRAINTS = {"hidden_layer_sizes": ["array-like"]}
+LAYER_CONSTRAINTS = {
+    "hidden_layer_sizes": ["array-like"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+}
 # Parameters of which smaller ones make training cheaper.
 SIZES = ("hidden_layer_sizes", "n_components", "batch_size")
 

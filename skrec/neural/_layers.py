@@ -39,14 +39,30 @@ class SparseLinear(nn.Module):
         bias = self.bias
         if dense is not None:
             bias = torch.addmm(bias, dense, self.weight[self.n_items :])
-        return bias + _WeightedSums.apply(self.weight, batch)
+        return bias + weighted_sums(self.weight, batch)
+
+
+def weighted_sums(table, batch):
+    """Sum of the rows of a table that belong to the entries of each row, times the entries.
+
+    Parameters
+    ----------
+    table : tensor of shape (n_items, n_outputs)
+        It can be differentiated once; the entries have no gradient.
+    batch : SparseBatch
+
+    Returns
+    -------
+    sums : tensor of shape (n_rows, n_outputs)
+    """
+    return _WeightedSums.apply(table, batch)
 
 
 class _WeightedSums(torch.autograd.Function):
-    """Sum of the rows of a table that belong to the entries of each row of a batch.
+    """See :func:`weighted_sums`.
 
-    Only the table has a gradient. torch's own sorts the entries, and adds up one item after the
-    other in memory that it has set to zero before.
+    torch's own gradient sorts the entries, and adds up one item after the other in memory that it
+    has set to zero before.
     """
 
     @staticmethod
@@ -120,10 +136,11 @@ def _linear_layers(module):
 
 
 def init_glorot(module, generator):
-    """Glorot uniform weights, biases from a normal of scale 0.001 cut at two deviations."""
+    """Glorot uniform weights, biases, if any, from N(0, 0.001^2) cut at two deviations."""
     for layer, _ in _linear_layers(module):
         nn.init.xavier_uniform_(layer.weight, generator=generator)
-        nn.init.trunc_normal_(layer.bias, std=0.001, a=-0.002, b=0.002, generator=generator)
+        if layer.bias is not None:
+            nn.init.trunc_normal_(layer.bias, std=0.001, a=-0.002, b=0.002, generator=generator)
 
 
 def init_uniform(module, generator):

@@ -1,26 +1,16 @@
-"""What autoencoders of rows share: scores, embeddings, draws, and how well they do on users."""
+"""What autoencoders of rows share: scores, embeddings, and how well they do on users."""
 
-import numpy as np
 import torch
-from scipy.special import expit, softmax
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from skrec.base import RatingMixin
 from skrec.neural._batches import RowStore, check_float32
-from skrec.neural._estimator import NeuralEstimatorMixin, draw_seed
+from skrec.neural._estimator import NeuralEstimatorMixin
 from skrec.neural._held_out import hold_out_users
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_verbs
-from skrec.utils._validation import check_interactions, check_k
-
-# Users of whom one knows how an item stands with most.
-SOME_USERS = 1000
-# Counts above it are no longer exact in double precision.
-LARGEST_TOTAL = 1e15
+from skrec.utils._validation import check_interactions
 
 
 @complete_verbs
@@ -31,17 +21,13 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     - ``module(batch, generator, progress)``: the objective of each row, in training,
     - ``encode(batch)``: the code of each row that predictions are made from,
-    - ``draw(batch, generator)``: a random code of each row,
-    - ``hidden(code)`` and the linear layer ``output``: from codes to items.
+    - ``hidden(code)`` and the linear layer ``output``: from codes to items. An estimator whose
+      scores are others writes ``_outputs``.
 
     Parameters
     ----------
     n_components : int
         Length of the code.
-    hidden_layer_sizes : array-like of int
-        Widths of the encoder's hidden layers; the decoder has the same in reverse.
-    dropout : float
-        Probability of dropping an entry from an encoder's input.
     batch_size : int
         Users of an update.
     early_stopping : bool
@@ -52,15 +38,12 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     Attributes
     ----------
-    item_embeddings_ : ndarray of shape (n_items, n_hidden)
-        Weights of the output layer.
     loss_curve_ : list of float
         Training objective per user, by epoch.
     validation_scores_ : list of float
         Scores on the users held out, by epoch. Only with ``early_stopping=True``.
     """
 
-    likelihood = "multinomial"
     _predicts_ratings = False
     _no_update = None
 
@@ -92,46 +75,16 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         self._train(X, n_epochs=1, early_stopping=False, resume=resume, keep_optimizer=True)
 
     def _update(self, change):
-        n_known = len(self.item_embeddings_)
+        n_known = len(self._weights["output.weight"])
         if change.new.shape[1] > n_known:
             self._widen(change.new, n_known)
-            if not self._predicts_ratings:
-                levels = self._levels_of_new_items(change.old, change.new[:, n_known:])
-                self._weights["output.bias"][n_known:] = levels
-                self._modules = {}
+            self._introduce(change, n_known)
         added, _ = change.added
         if added.nnz:
             self._make_a_pass(added)
 
-    @torch_state(training=True)
-    def _levels_of_new_items(self, old, new):
-        """Biases that put new items where known ones that are as popular stand with most users.
-
-        With biases of their share of all choices they would stand above those: what most users
-        are recommended of the known items is what suits them, and a bias suits nobody.
-
-        Parameters
-        ----------
-        old : csr_array of shape (n_old_users, n_items)
-        new : csr_array of shape (n_users, n_new_items)
-        """
-        n_known = old.shape[1] - new.shape[1]
-        users = np.flatnonzero(np.diff(old.indptr))
-        users = users[np.linspace(0, len(users) - 1, min(len(users), SOME_USERS)).astype(int)]
-        scores = self._scores(self._scoring_module(), old[users])
-        levels = np.sort(np.median(scores[:, :n_known], axis=0))
-        counts = np.sort(old.sum(axis=0)[:n_known])
-        return np.interp(new.sum(axis=0), counts, levels)
-
-    def predict(self, X, *, reviews=None):
-        """Score every item for every user.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_users, n_items)
-            Outputs of the last layer, float32: logarithms of odds. Larger is better.
-        """
-        return super().predict(X, reviews=reviews)
+    def _introduce(self, change, n_known):
+        """Set what new items start from, beyond the first weights of a fit."""
 
     def transform(self, X):
         """Embed users.
@@ -145,49 +98,8 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         blocks = row_blocks(X.shape[0], 4 * (X.shape[1] + 8 * self._n_features_out))
         module = self._scoring_module()
         with torch_state():
-            codes = [self._encode(module, X[block]).cpu() for block in blocks]
+            codes = [module.encode(_batch(module, X[block])).cpu() for block in blocks]
         return torch.cat(codes).numpy()
-
-    def sample(self, X, n_samples=1, *, random_state=None):
-        """Draw new rows from the posterior predictive distribution of users.
-
-        A code is drawn given the user's row, then a row given the code.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows drawn for each user.
-        random_state : int, RandomState instance or None, default=None
-            Controls the draws.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_samples, n_users, n_items)
-            Draws of the likelihood, float32: counts that sum to the total of the user's row,
-            rounded (multinomial), zeros and ones (bernoulli), or ratings (gaussian).
-        """
-        n_samples = check_k(n_samples, name="n_samples")
-        X = self._check_rows(X)
-        self._check_values(X)
-        module = self._scoring_module()
-        rng = check_random_state(random_state)
-        device = module.output.weight.device
-        generator = torch.Generator(device).manual_seed(draw_seed(rng))
-        samples = np.empty((n_samples, *X.shape), dtype=np.float32)
-        totals = self._totals(X)
-        for block in row_blocks(X.shape[0], 16 * X.shape[1]):
-            batch = RowStore(X[block], device).cut()
-            for sample in samples:
-                with torch_state():
-                    outputs = module.output(module.hidden(module.draw(batch, generator)))
-                sample[block] = self._draw_rows(outputs.cpu().numpy(), totals[block], rng)
-        return samples
-
-    @property
-    def item_embeddings_(self):
-        """Weights of the output layer, an array of shape (n_items, n_hidden)."""
-        check_is_fitted(self)
-        return self._weights["output.weight"]
 
     @property
     def _n_features_out(self):
@@ -198,37 +110,10 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     def _scores(self, module, X):
         with torch_state():
-            return module.output(module.hidden(self._encode(module, X))).cpu().numpy()
+            return self._outputs(module, _batch(module, X)).cpu().numpy()
 
-    def _encode(self, module, X):
-        return module.encode(RowStore(X, module.output.weight.device).cut())
-
-    def _totals(self, X):
-        """Number of items to draw for each row; zeros where the likelihood counts none."""
-        if self._options.get("likelihood", "multinomial") != "multinomial":
-            return np.zeros(X.shape[0], dtype=np.int64)
-        totals = np.asarray(X.sum(axis=1, dtype=np.float64)).round()
-        if totals.max(initial=0) > LARGEST_TOTAL:
-            raise ValueError(
-                f"sample draws as many items as the entries of a row add up to, which must be at "
-                f"most {LARGEST_TOTAL:.0e}, got {totals.max():.3g}: scale X down."
-            )
-        return totals.astype(np.int64)
-
-    def _draw_rows(self, outputs, totals, rng):
-        if self._options.get("likelihood") == "bernoulli":
-            return rng.random_sample(outputs.shape) < expit(outputs)
-        weights = softmax(outputs.astype(np.float64), axis=1)
-        return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
-
-    def _batch_cost(self, n_users, n_items):
-        n_buffers = 2 if self.likelihood == "bernoulli" else 1
-        return 4 * n_buffers * min(self.batch_size, n_users) * n_items, self._n_passes * n_users
-
-    @property
-    def _n_passes(self):
-        """Passes over the users in an epoch."""
-        return 1
+    def _outputs(self, module, batch):
+        return module.output(module.hidden(module.encode(batch)))
 
     def _check_training(self, X, reset):
         X = check_interactions(X, estimator=self, reset=reset)
@@ -243,19 +128,6 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     def _check_values(self, X):
         check_float32(X)
-        likelihood = self.likelihood
-        if likelihood != "gaussian" and X.nnz and X.data.min() < 0:
-            raise ValueError(
-                f"Negative values in data passed to X: {type(self).__name__} with a {likelihood} "
-                f"likelihood needs non-negative entries, got {X.data.min()}. Leave dislikes out, "
-                "for example with Interactions.binarize(threshold)."
-            )
-        if likelihood == "bernoulli" and X.nnz and X.data.max() > 1:
-            raise ValueError(
-                f"{type(self).__name__} with a bernoulli likelihood needs entries in [0, 1], got "
-                f"{X.data.max()}: make X binary, for example with Interactions.binarize(threshold)"
-                ", or use likelihood='multinomial'."
-            )
 
     def _hold_out(self, X, seed):
         return hold_out_users(X, self.validation_fraction, seed)
@@ -266,71 +138,8 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.positive_only = not self._predicts_ratings
         return tags
 
 
-@complete_verbs
-class RatedRowAutoencoderMixin(RatingMixin, RowAutoencoderMixin):
-    """An autoencoder of users' rows that, with a gaussian likelihood, is a rating model.
-
-    Parameters
-    ----------
-    likelihood : {"multinomial", "gaussian", "bernoulli"}
-        What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
-        and ones. "gaussian": ratings, with a noise as large as their own deviation and the
-        unobserved ones left out; the model then predicts ratings (the VAE-CF and DAE-CF of the
-        rating literature).
-    clip : bool
-        Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
-        before clipping. Ignored unless ``likelihood="gaussian"``.
-    rating_scale : tuple of (float, float)
-        Lowest and highest possible rating. Others are an error in ``fit``. None means the range
-        of the ratings seen in ``fit``. Ignored unless ``likelihood="gaussian"``.
-
-    Attributes
-    ----------
-    rating_unit_ : float
-        Standard deviation of the ratings, the unit of losses. Only with a gaussian likelihood.
-    rating_range_ : tuple of (float, float)
-        `rating_scale`, or the smallest and largest rating seen in ``fit``. Only with a gaussian
-        likelihood.
-    """
-
-    @property
-    def _predicts_ratings(self):
-        # As it was fitted, if it was: the parameter may have been changed since.
-        fitted = getattr(self, "_options", {})
-        return fitted.get("likelihood", self.likelihood) == "gaussian"
-
-    def predict(self, X, *, reviews=None):
-        """Score every item for every user.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_users, n_items)
-            Outputs of the last layer, float32; larger is better. With a gaussian likelihood they
-            are ratings, otherwise logarithms of odds.
-        """
-        return super().predict(X, reviews=reviews)
-
-    def _check_training(self, X, reset):
-        if self.likelihood == "gaussian":
-            return self._check_ratings(X, reset)
-        return RowAutoencoderMixin._check_training(self, X, reset)
-
-    def _check_rows(self, X):
-        X = super()._check_rows(X)
-        if self._predicts_ratings:
-            check_float32(X, self.rating_unit_)
-        return X
-
-    def _validation_score(self, module, data, held_out):
-        if self.likelihood != "gaussian":
-            return super()._validation_score(module, data, held_out)
-        return self._in_ratings(held_out.neg_rmse(lambda rows: self._scores(module, rows)))
-
-    def _draw_rows(self, outputs, totals, rng):
-        if not self._predicts_ratings:
-            return super()._draw_rows(outputs, totals, rng)
-        return self._in_ratings(outputs + rng.standard_normal(outputs.shape))
+def _batch(module, X):
+    return RowStore(X, module.output.weight.device).cut()

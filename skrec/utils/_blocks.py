@@ -13,6 +13,11 @@ from skrec.utils._compat import openmp_effective_n_threads
 # Enough for the users of a block to share most of their items, and for the interpreter's share of
 # the time to vanish; few enough for the scores of a block to stay in the last-level cache.
 MAX_BLOCK_ROWS = 256
+# Scores of a block, beyond which memory would be taken from the system anew for each.
+_BLOCK_SCORES = 2**23
+# Scores that are ranked at a time: what is made of them stays in the cache, and in memory that
+# the process has already.
+_RANKED = 2**20
 
 
 def effective_n_threads(n_jobs=None):
@@ -99,7 +104,13 @@ def top_k(scores, k):
 
 def _best(scores, n_kept):
     """`top_k` for as many columns as there are at most, without padding."""
-    if n_kept == scores.shape[1]:
+    n_rows, n_items = scores.shape
+    if scores.size > _RANKED and n_rows > 1:
+        parts = [
+            _best(scores[rows], n_kept) for rows in gen_batches(n_rows, max(1, _RANKED // n_items))
+        ]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    if n_kept == n_items:
         columns = np.broadcast_to(np.arange(n_kept), scores.shape)
         values = scores
     else:
@@ -276,8 +287,9 @@ def recommend_rows(
         indices[users, :n_kept] = columns
         return users, values if return_scores else None
 
-    # scores, the partitioned copy, and the comparison
-    blocks = row_blocks(X.shape[0], 3 * 8 * n_items, n_threads)
+    # scores, and of those that are ranked at a time a partitioned copy and the comparison
+    max_rows = min(MAX_BLOCK_ROWS, max(1, _BLOCK_SCORES // n_items))
+    blocks = row_blocks(X.shape[0], 3 * 8 * n_items, n_threads, max_rows)
     chosen = [part for parts in map_blocks(best, blocks, n_threads) for part in parts]
     answers = [indices]
     if return_scores:
