@@ -208,7 +208,9 @@ IRSPACK_NEIGHBORS = {"top_k": 100}
 WALKS = {"alpha": 0.6, "beta": 0.6}
 PENALTIES = {"l1": 5.0, "l2": 50.0}
 ITEM_ITEM = {
-    "skrec ItemKNN": Peer("skrec", "skrec", skrec_item_item("ItemKNN", **NEIGHBORS)),
+    "skrec ItemKNN": Peer(
+        "skrec", "skrec", skrec_item_item("ItemKNN", weighting=None, **NEIGHBORS)
+    ),
     "irspack CosineKNN": Peer(
         "irspack",
         "irspack",

@@ -1,15 +1,17 @@
 """
-Add a model: item neighbours
-============================
+Add a model: log-likelihood ratios
+==================================
 
-A complete new estimator: an item scores the sum of its cosine similarities to the items of the
-user's history, counted over its nearest neighbours. :doc:`/add_a_model` walks through it.
+A complete new estimator: an item scores the sum of its log-likelihood ratios with the items of the
+user's history, of those that are met with it more often than by chance. :doc:`/add_a_model` walks
+through it.
 """
 
 from numbers import Integral
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.special import xlogy
 from sklearn.utils.estimator_checks import check_estimator
 
 from skrec import EASE, BaseRecommender, Popularity
@@ -22,8 +24,8 @@ from skrec.utils.estimator_checks import check_recommender
 # The mathematics is a function of arrays, the class the contract around it.
 
 
-class ItemKNN(ItemWeightsMixin, BaseRecommender):
-    """Sum of the cosine similarities to the items of the user's history.
+class RatioKNN(ItemWeightsMixin, BaseRecommender):
+    """Sum of the log-likelihood ratios with the items of the user's history.
 
     Parameters
     ----------
@@ -39,17 +41,25 @@ class ItemKNN(ItemWeightsMixin, BaseRecommender):
     def _fit(self, X):
         if self.n_neighbors < 1:
             raise ValueError(f"n_neighbors must be at least 1, got {self.n_neighbors}.")
-        self.coef_ = nearest_cosines(X, self.n_neighbors)
+        chosen = X.astype(bool).astype(float)
+        ratios = likelihood_ratios((chosen.T @ chosen).toarray(), X.shape[0])
+        furthest = np.sort(ratios, axis=0)[-min(self.n_neighbors, len(ratios))]
+        self.coef_ = np.where(ratios >= furthest, ratios, 0)  # with ties of the last
 
 
-def nearest_cosines(X, n_neighbors):
-    """Cosines with each item's nearest items, and with ties of the last."""
-    gram = (X.T @ X).toarray()
-    norms = np.sqrt(np.maximum(gram.diagonal(), np.finfo(X.dtype).tiny))
-    cosines = gram / np.outer(norms, norms)
-    np.fill_diagonal(cosines, 0)
-    furthest = np.sort(cosines, axis=0)[-min(n_neighbors, len(cosines))]
-    return np.where(cosines >= furthest, cosines, 0)
+def likelihood_ratios(both, n_users):
+    """How unlikely it is that two items meet so often by chance (Dunning, 1993).
+
+    `both` counts the users of two items, and on the diagonal those of one.
+    """
+    first, second = both.diagonal()[:, None], both.diagonal()
+    expected = first * second / n_users
+    table = [both, first - both, second - both, n_users - first - second + both]
+    margins = [first, n_users - first, second, n_users - second]
+    information = sum(xlogy(n, n) for n in table) - sum(xlogy(n, n) for n in margins)
+    ratios = np.where(both > expected, information + xlogy(n_users, n_users), 0)
+    np.fill_diagonal(ratios, 0)
+    return 2 * np.maximum(ratios, 0)
 
 
 # %%
@@ -59,20 +69,20 @@ expected = dict.fromkeys(
     ["check_estimator_sparse_array", "check_estimator_sparse_matrix"],
     "insists on a one-dimensional predict",
 )
-check_estimator(ItemKNN(), expected_failed_checks=expected, on_skip=None)
-check_recommender(ItemKNN())
-check_recommender(ItemKNN(n_neighbors=4))
+check_estimator(RatioKNN(), expected_failed_checks=expected, on_skip=None)
+check_recommender(RatioKNN())
+check_recommender(RatioKNN(n_neighbors=4))
 
 # %%
 # And it is a model like the others. What it did not write, the mixin does: scores are the sums of
 # items' weights over the history, which gives similar items and explanations as well.
 likes = load_movielens_small().binarize(3.5).filter(min_users_per_item=5, min_items_per_user=5)
 most_liked = np.argmax(np.diff(likes.X.tocsc().indptr))
-similar = ItemKNN().fit(likes.X).similar_items([most_liked], k=4)[0]
+similar = RatioKNN().fit(likes.X).similar_items([most_liked], k=4)[0]
 print(f"Nearest to {likes.item_names[most_liked]}:", *likes.item_names[similar], sep="\n  ")
 
 # %%
-models = {f"{k} neighbours": ItemKNN(k) for k in (5, 20, 100, 500)}
+models = {f"{k} neighbours": RatioKNN(k) for k in (5, 20, 100, 500)}
 models |= {"Popularity": Popularity(), "EASE": EASE(l2=150)}
 table = compare_recommenders(models, likes.X, cv=3)
 print(table)

@@ -19,8 +19,8 @@ from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
-from .linear import EASE, BiasBaseline, Popularity
-from .neighbors import RP3beta
+from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
+from .neighbors import ItemKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -29,6 +29,8 @@ __all__ = [
     "EASE",
     "ELSA",
     "PMF",
+    "SANSA",
+    "SLIM",
     "VAEBMF",
     "AutoRec",
     "BaseRecommender",
@@ -37,7 +39,9 @@ __all__ = [
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
+    "GraphFilter",
     "Interactions",
+    "ItemKNN",
     "MultDAE",
     "MultVAE",
     "Popularity",
@@ -45,6 +49,7 @@ __all__ = [
     "RatingRegressor",
     "RecVAE",
     "Reviews",
+    "UserKNN",
     "autoencoders",
     "base",
     "datasets",

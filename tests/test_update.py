@@ -68,6 +68,11 @@ EXACT = {
     "EASE float32": (EASE(5.0, method="primal", dtype="float32"), {"atol": 1e-4}),
     "EASE dropout": (EASE(2.0, method="primal", dropout=0.3, dtype="float64"), {}),
     "EASE weighted": (EASE(2.0, method="primal", dtype="float64"), {"weighted": True}),
+    "EASE relaxed": (
+        EASE(2.0, relaxation=0.3, user_power=0.5, method="primal", dtype="float64"),
+        {"weighted": True},
+    ),
+    "EASE dual, by history": (EASE(2.0, user_power=0.5, method="dual"), {}),
     "EASE without rows": (EASE(2.0, store_rows=False, dtype="float64"), {"weighted": True}),
 }
 

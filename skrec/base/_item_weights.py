@@ -52,13 +52,17 @@ class ExplainMixin(SimilarItemsMixin):
 
     def _contributions(self, row, explained):
         known = np.flatnonzero(explained != -1)
-        weights = self._weights_between(row.indices, explained[known])
+        weights = self._weights_of(row, explained[known])
         values = (row.data[:, None] * weights).T
         columns = np.tile(row.indices, len(known))
         lines = np.repeat(known, len(row.indices))
         return sparse.csr_array(
             (values.ravel(), (lines, columns)), shape=(len(explained), row.shape[1])
         )
+
+    def _weights_of(self, row, items):
+        """Weights of the items of a row for others, where they may depend on the row."""
+        return self._weights_between(row.indices, items)
 
 
 class ItemWeightsMixin(ExplainMixin):
@@ -76,7 +80,8 @@ class ItemWeightsMixin(ExplainMixin):
 
     @property
     def _sparse_right(self):
-        return self.coef_ if sparse.issparse(self.coef_) else None
+        weights = getattr(self, "coef_", None)  # EASE's dual form has none
+        return weights if sparse.issparse(weights) else None
 
     def _score_rows(self, X):
         if self._sparse_right is None:

@@ -1,25 +1,22 @@
 """EASE: a linear item-item model with a closed form."""
 
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import LinAlgWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skrec.base import AdditiveMixin, BaseRecommender, ItemWeightsMixin
-from skrec.linear._ease_accuracy import N_PLACES, TOLERATED, misplaced
-from skrec.linear._ease_method import costs, memory
-from skrec.linear._ease_weights import DualWeights, PrimalWeights
-from skrec.solvers._gram import gram_upper, symmetric_product
-from skrec.solvers._offsets import with_data
+from skrec.base import AdditiveMixin, BaseRecommender, ExplainMixin
+from skrec.linear._ease_method import check_fits, fits
+from skrec.linear._ease_rows import first_rows, scaled_features, sums_of_squares, weighted_rows
+from skrec.linear._ease_solver import Regressions, solve_best
+from skrec.linear._ease_weights import BlendedWeights
+from skrec.solvers._gram import gram_upper
 from skrec.utils._blocks import effective_n_threads
 from skrec.utils._changes import check_learned, padded
 from skrec.utils._compat import Interval, Options, StrOptions
-from skrec.utils._memory import available_memory, check_memory
-from skrec.utils._warnings import warn
+from skrec.utils._item_features import check_item_features
 
 
 def _stores_rows(model):
@@ -32,20 +29,21 @@ def _stores_rows(model):
     return True
 
 
-class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
-    r"""Embarrassingly Shallow AutoEncoder, and its denoising variant EDLAE.
+class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
+    r"""Embarrassingly Shallow AutoEncoder, denoising (EDLAE), relaxed (RLAE), with item features.
 
     Every item is predicted from all the others by ridge regression. With the Gram matrix
     :math:`G = X^\top W X` of the (weighted) users, the weights minimise
 
     .. math::
         \|\sqrt{W}(X - XB)\|_F^2 + \sum_{ij} \lambda_i B_{ij}^2
-        \quad\text{subject to}\quad \operatorname{diag}(B) = 0
+        \quad\text{subject to}\quad \operatorname{diag}(B) \le \xi
 
-    with :math:`\lambda_i = l_2 + \tfrac{p}{1-p}\, G_{ii}`, and have a closed form:
-    :math:`P = (G + \Lambda)^{-1}`, :math:`B_{ij} = -P_{ij} / P_{jj}` off the diagonal.
-    The score of item `j` for a user with row `x` is :math:`\sum_i x_i B_{ij}`, so users seen in
-    training and new ones are treated alike.
+    with :math:`\lambda_i = l_2 \bar{w} + \tfrac{p}{1-p}\, G_{ii}`, and have a closed form:
+    :math:`P = (G + \Lambda)^{-1}`, :math:`B_{ij} = -d_j P_{ij}` off the diagonal, where
+    :math:`d_j` is the larger of :math:`(1 - \xi) / P_{jj}` and :math:`\lambda_j`. The score of
+    item `j` for a user with row `x` is :math:`\sum_{i \ne j} x_i B_{ij}`, so users seen in
+    training and new ones are treated alike. EASE itself has :math:`\xi = 0` and :math:`W = I`.
 
     Parameters
     ----------
@@ -57,6 +55,27 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         Probability `p` of dropping an entry from the input while the full row is predicted. 0 is
         EASE; ``p > 0`` is the full-rank EDLAE, whose expectation over all masks is taken in closed
         form.
+    relaxation : float, default=0.0
+        The largest share :math:`\xi` of an item that may be explained by itself, in [0, 1), before
+        that is left out of the scores. 0 is EASE, where none may. Above 0, items that are easily
+        predicted by others count for less as what is predicted; together with `dropout` or
+        `user_power` values around 0.4 rank better.
+    user_power : float, default=0.0
+        Users with :math:`n_u` entries weigh :math:`n_u^{-\beta}`, beside their `sample_weight`: at
+        0 those with long histories decide, at 1 all users count about the same. `l2` is multiplied
+        by the mean :math:`\bar{w}` of that weight over all entries, so that it keeps its meaning.
+        Good values lie between 0.3 and 0.7.
+    item_features : {array-like, sparse matrix, dataframe} of shape (n_items, n_features)
+        What is known of the items themselves: a row for each item, in the order of the columns of
+        `X`. Numbers or booleans; categories have to be one-hot encoded. Items that nobody has
+        chosen then get scores from those that are like them.
+    feature_method : {"additive", "collective"}, default="additive"
+        "additive" (Add-EASE): the scores are sums of those of two models, one of the users and an
+        EASE of the features with the same `l2`, which gets the share `feature_weight`.
+        "collective" (CEASE): the features, times `feature_weight`, are further rows of `X`, as if
+        each were a user who has chosen the items that have it.
+    feature_weight : float, default=0.5
+        How much the features count; 0 leaves them out. At most 1 if they are additive.
     dtype : {"float32", "float64"}, default=None
         Precision of the fit and of the scores. None keeps that of `X`. float32 halves time and
         memory, and suffices unless `l2` is small.
@@ -104,10 +123,15 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
 
     ``similar_items`` goes by the partial correlation :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`: how
     two items go together once all the others are accounted for. It is symmetric and lies between
-    -1 and 1.
+    -1 and 1. Of additive features, it is the sum of both with the same shares.
 
-    ``fit`` raises a MemoryError if the matrix to invert does not fit in the available memory, and
-    a LinAlgError if rounding errors leave nothing to invert.
+    Neither `dropout` nor `relaxation` changes what the features are; `dropout` adds to the penalty
+    what users have in common alone. The features are read at every fit, ``partial_fit`` and
+    update, and are part of the pickled model as any parameter is.
+
+    ``fit`` raises a MemoryError if the matrix to invert does not fit in the available memory; for
+    catalogues of that size there are ``SANSA`` and ``ELSA``. It raises a LinAlgError
+    if rounding errors leave nothing to invert.
 
     ``fit`` keeps a copy of the training rows: the dual scores with them, and ``partial_fit``
     continues from them. They are part of a pickled model, unless it was fitted with
@@ -120,6 +144,10 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
     .. [1] H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
        :doi:`10.1145/3308558.3313710`
     .. [2] H. Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020.
+    .. [3] J. Moon, H. Kim and J. Lee, "It's Enough: Relaxing Diagonal Constraints in Linear
+       Autoencoders for Recommendation", SIGIR 2023. :arxiv:`2305.12922`
+    .. [4] O. Jeunen, J. Van Balen and B. Goethals, "Closed-Form Models for Collaborative Filtering
+       with Side-Information", RecSys 2020. :doi:`10.1145/3383313.3418480`
 
     Examples
     --------
@@ -129,11 +157,25 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
     >>> model = EASE(l2=1.0).fit(X)
     >>> model.recommend([[1, 0, 0, 0]], k=2)
     array([[1, 2]])
+
+    Nobody has chosen item 4 yet. It has the features of items 2 and 3:
+
+    >>> X = np.hstack([X, np.zeros((4, 1))])
+    >>> features = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
+    >>> model = EASE(l2=1.0, item_features=features).fit(X)
+    >>> model.recommend([[0, 0, 1, 1, 0], [1, 1, 0, 0, 0]], k=1)
+    array([[4],
+           [2]])
     """
 
     _parameter_constraints: dict = {
         "l2": [Interval(Real, 0, None, closed="neither")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "relaxation": [Interval(Real, 0, 1, closed="left")],
+        "user_power": [Interval(Real, 0, None, closed="left")],
+        "item_features": ["array-like", "sparse matrix", None],
+        "feature_method": [StrOptions({"additive", "collective"})],
+        "feature_weight": [Interval(Real, 0, None, closed="left")],
         "dtype": [
             StrOptions({"float32", "float64"}),
             Options(type, {np.float32, np.float64}),
@@ -150,6 +192,11 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         l2=500.0,
         *,
         dropout=0.0,
+        relaxation=0.0,
+        user_power=0.0,
+        item_features=None,
+        feature_method="additive",
+        feature_weight=0.5,
         dtype=None,
         method="auto",
         store_rows=True,
@@ -158,6 +205,11 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
     ):
         self.l2 = l2
         self.dropout = dropout
+        self.relaxation = relaxation
+        self.user_power = user_power
+        self.item_features = item_features
+        self.feature_method = feature_method
+        self.feature_weight = feature_weight
         self.dtype = dtype
         self.method = method
         self.store_rows = store_rows
@@ -179,19 +231,37 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         """
         return super().partial_fit(X, y, reviews=reviews, sample_weight=sample_weight)
 
+    def _check_training(self, X, reset):
+        X = super()._check_training(X, reset)
+        self._read_features(X.shape[1])
+        if self.method == "dual" and not self.store_rows:
+            raise ValueError(
+                "method='dual' scores with the training rows, which store_rows=False leaves out: "
+                "use method='primal', or store_rows=True."
+            )
+        if self.device == "cuda":
+            _check_cuda()
+        return X
+
     def _fit(self, X, sample_weight):
-        self._solve_best(self._weighted_rows(X, sample_weight, self.dtype or X.dtype))
+        self._solve(*self._weighted(X, sample_weight, self.dtype or X.dtype))
 
     def _add(self, X, sample_weight):
-        rows = self._weighted_rows(X, sample_weight, self.dtype or self._dtype)
+        rows, sums = self._weighted(X, sample_weight, self.dtype or self._dtype)
+        if self.user_power != self._user_power:
+            raise ValueError(
+                f"user_power is {self.user_power:g}, but this EASE was fitted with "
+                f"{self._user_power:g}, by which its users are weighted: fit again on all users."
+            )
+        sums += self._sums
         if self._gram is not None:
-            self._check_memory("primal", rows.shape[0], rows.dtype, n_matrices=2)
+            check_fits("primal", *rows.shape, rows.dtype.itemsize, 2)
             gram = gram_upper(rows, effective_n_threads(self.n_jobs))
             gram += self._gram
-            self._solve_best(rows, gram, keep_gram=True)
+            self._solve(rows, sums, gram, keep_gram=True)
         elif self._rows is not None:
             rows = sparse.vstack([self._rows, rows], format="csr", dtype=rows.dtype)
-            self._solve_best(rows, keep_gram=True)
+            self._solve(rows, sums, keep_gram=True)
         else:
             raise ValueError(
                 "partial_fit needs the rows that this EASE was fitted on, which was with "
@@ -202,28 +272,29 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
         if self._gram is not None:
             squares = self._gram.diagonal()
         elif self._rows is not None:
-            squares = _sums_of_squares(self._rows)
+            squares = sums_of_squares(self._rows)
         else:
             return
-        dtype = self.dtype or self._dtype
-        old = self._weighted_rows(change.old, change.old_weight, dtype)
-        check_learned(self, padded(squares, change.new.shape[1]), _sums_of_squares(old))
+        old, _ = self._weighted(change.old, change.old_weight, self.dtype or self._dtype)
+        check_learned(self, padded(squares, change.new.shape[1]), sums_of_squares(old))
 
     def _update(self, change):
         dtype = self.dtype or self._dtype
-        new = self._weighted_rows(change.new, change.sample_weight, dtype)
+        new, sums = self._weighted(change.new, change.sample_weight, dtype)
+        itemsize = new.dtype.itemsize
         if self._gram is None:
             # Where there is room for it, so that the next update needs the changed rows alone.
-            self._solve_best(new, keep_gram=self.store_rows and self._fits("primal", new, 2))
+            keep_gram = self.store_rows and fits("primal", *new.shape, itemsize, 2)
+            self._solve(new, sums, keep_gram=keep_gram)
             return
-        self._check_memory("primal", new.shape[0], dtype, n_matrices=3)
+        check_fits("primal", *new.shape, itemsize, 3)
         n_known = len(self._gram)
         n_threads = effective_n_threads(self.n_jobs)
-        gram = gram_upper(self._weighted_rows(*change.added, dtype), n_threads)
-        gram -= gram_upper(self._weighted_rows(*change.removed, dtype), n_threads)
+        gram = gram_upper(self._weighted(*change.added, dtype)[0], n_threads)
+        gram -= gram_upper(self._weighted(*change.removed, dtype)[0], n_threads)
         gram[:n_known, :n_known] += self._gram
         # All rows judge the result.
-        self._solve_best(new, gram, keep_gram=self.store_rows)
+        self._solve(new, sums, gram, keep_gram=self.store_rows)
 
     @property
     def coef_(self):
@@ -245,164 +316,56 @@ class EASE(ItemWeightsMixin, AdditiveMixin, BaseRecommender):
     def _similarities(self, items):
         return self._weights.partial_correlations(items)
 
-    def _weighted_rows(self, X, sample_weight, dtype):
-        """Scale each row by the root of its weight."""
-        if self.method == "dual" and not self.store_rows:
+    def _weighted(self, X, sample_weight, dtype):
+        """Rows that are scaled by the roots of their weights, and what the weights add up to."""
+        return weighted_rows(X.astype(dtype, copy=False), sample_weight, self.user_power)
+
+    def _read_features(self, n_items):
+        if self.item_features is None:
+            return None
+        if self.feature_method == "additive" and self.feature_weight > 1:
             raise ValueError(
-                "method='dual' scores with the training rows, which store_rows=False leaves out: "
-                "use method='primal', or store_rows=True."
+                "feature_weight is a share, between 0 and 1, with feature_method='additive', got "
+                f"{self.feature_weight:g}: lower it, or use feature_method='collective'."
             )
-        if self.device == "cuda":
-            _check_cuda()
-        rows = X.astype(dtype, copy=False)
-        if sample_weight is None:
-            return rows
-        scale = np.sqrt(sample_weight).astype(rows.dtype)
-        return with_data(rows, rows.data * np.repeat(scale, np.diff(rows.indptr)))
+        ids = getattr(self, "feature_names_in_", None)
+        return check_item_features(self.item_features, n_items, ids)
 
-    def _methods(self, rows, n_matrices):
-        """Methods to try one after the other, as long as digits are lost."""
-        if self.method != "auto" or not self.store_rows:
-            return [self.method if self.store_rows else "primal"]
-        n_users, n_items = rows.shape
-        itemsize = rows.dtype.itemsize
-        lengths = np.diff(rows.indptr), np.bincount(rows.indices, minlength=n_items)
-        cost = costs(*lengths, itemsize, self.device)
-        first, second = sorted(cost, key=cost.get)
-        if not self._fits(first, rows, n_matrices) and self._fits(second, rows, n_matrices):
-            return [second]
-        # With as many users as items, the leverages are near to 1 wherever digits are short.
-        return [first] if second == "dual" and n_users >= n_items else [first, second]
-
-    def _solve_best(self, rows, gram=None, *, keep_gram=False):
+    def _solve(self, rows, sums, gram=None, *, keep_gram=False):
         """Solve from the users' rows, or from the Gram matrix where that has replaced them.
 
         `rows` are then those of the last chunk, and only judge the result.
         """
-        n_matrices = 1 + keep_gram
-        methods = ["primal"] if gram is not None else self._methods(rows, n_matrices)
-        solutions, error = [], None
-        for method in methods:
-            if method != methods[0] and not self._fits(method, rows, n_matrices):
-                break
-            try:
-                solutions.append(self._solve(method, rows, gram, keep_gram))
-            except np.linalg.LinAlgError as failed:
-                error = failed if error is None or method == "primal" else error
-                continue
-            if solutions[-1].doubt is None:
-                break
-        if not solutions:
-            raise error
-        best = min(solutions, key=lambda found: (found.doubt is not None, found.misplaced))
-        if best.doubt is not None:
-            warn(best.doubt, LinAlgWarning)
-        self._weights, self._rows, self._gram = best.weights, best.rows, best.gram
-        self.method_ = self._weights.method
-        self._dtype = self._weights.dtype
-
-    def _solve(self, method, rows, gram, keep_gram):
-        n_threads = effective_n_threads(self.n_jobs)
-        users = rows
-        dual_may_help = gram is None and self.store_rows and rows.shape[0] < self.n_features_in_
-        if method == "dual":
-            self._check_memory("dual", rows.shape[0], rows.dtype)
-            diagonal = _sums_of_squares(rows)
-            penalty = self._penalty(diagonal, rows.dtype)
-            weights = DualWeights(rows, penalty, n_threads, self.device)
-            rows = weights.rows
-        else:
-            if gram is None:
-                self._check_memory("primal", rows.shape[0], rows.dtype, 1 + keep_gram)
-                gram = gram_upper(rows, n_threads)
-            diagonal = gram.diagonal().astype(np.float64)
-            penalty = self._penalty(diagonal, rows.dtype)
-            matrix = gram.copy() if keep_gram else gram
-            weights = PrimalWeights(matrix, penalty, n_threads, self.device)
-            rows, gram = (None, gram) if keep_gram else (self._kept(rows), None)
-
-        def gram_product(left):
-            return (left @ users.T) @ users if gram is None else symmetric_product(left, gram)
-
-        share = misplaced(weights, users, diagonal, penalty, gram_product, n_threads)
-        return _Solution(weights, rows, gram, share, self._doubt(weights, share, dual_may_help))
-
-    def _kept(self, rows):
-        # A copy, as the caller may change X in place later on.
-        return rows.copy() if self.store_rows else None
-
-    def _doubt(self, weights, share, dual_may_help):
-        """Why the weights are not to be trusted and what helps, or None."""
-        dtype = weights.working_dtype
-        if weights.reciprocal_condition < np.finfo(dtype).eps:
-            condition = f"reciprocal condition number {weights.reciprocal_condition:.1e}"
-            reason = f"The penalised Gram matrix is ill-conditioned ({condition}) in {dtype}"
-        elif share > TOLERATED:
-            reason = (
-                f"Rounding errors of method='{weights.method}' in {dtype} give {share:.1%} of the "
-                f"first {N_PLACES} places to other items"
-            )
-        else:
-            return None
-        fixes = ["dtype='float64'"] if dtype == np.float32 else []
-        if self.method == "dual":
-            fixes.append("method='primal'")
-        elif self.method == "primal" and dual_may_help:
-            fixes.append("method='dual'")
-        return f"{reason}: use {' or '.join([*fixes, 'a larger l2'])}."
-
-    def _penalty(self, gram_diagonal, dtype):
-        largest = gram_diagonal.max()
-        if not np.isfinite(largest):
-            raise ValueError(
-                f"The squares of X overflow in {dtype}: scale X down, or use dtype='float64'."
-            )
-        penalty = self.l2 + self.dropout / (1 - self.dropout) * gram_diagonal
-        # No weight is larger than the largest entry of the Gram matrix over the penalty.
-        smallest_normal = float(np.finfo(dtype).tiny)
-        if 0 < largest < self.l2 * smallest_normal:
-            fix = " or dtype='float64'" if dtype == np.float32 else ""
-            raise ValueError(
-                f"l2={self.l2:g} makes every weight smaller than {dtype} can hold beside this X: "
-                f"use an l2 of at most {largest / smallest_normal:.1g}{fix}."
-            )
-        return penalty
-
-    def _fits(self, method, rows, n_matrices):
-        needed = memory(rows.shape[0], self.n_features_in_, rows.dtype.itemsize)[method]
-        return (n_matrices if method == "primal" else 1) * needed <= available_memory()
-
-    def _check_memory(self, method, n_users, dtype, n_matrices=1):
-        """Raise a MemoryError that says what would fit, before anything large is allocated."""
-        itemsize = np.dtype(dtype).itemsize
-        needed = memory(n_users, self.n_features_in_, itemsize)
-        other = "dual" if method == "primal" else "primal"
-        fixes = ["drop rare items (Interactions.filter(min_users_per_item=...))"]
-        if method == "primal" and itemsize == 8:
-            fixes.insert(0, "dtype='float32' needs half")
-        if needed[other] < needed[method]:
-            storing = "" if self.store_rows else " with store_rows=True"
-            fixes.insert(0, f"method='{other}'{storing} needs {needed[other] / 2**30:.3g} GiB")
-        check_memory(
-            n_matrices * needed[method],
-            f"EASE(method='{method}') on {n_users} users x {self.n_features_in_} items",
-            ", or ".join(fixes),
+        mean_weight = sums[0] / sums[1] if sums[1] > 0 else 1.0
+        features = self._read_features(rows.shape[1])
+        is_additive = features is not None and self.feature_method == "additive"
+        if features is not None:
+            scale = 1.0 if is_additive else self.feature_weight * np.sqrt(mean_weight)
+            features = scaled_features(features, scale, rows.dtype)
+        regressions = Regressions(
+            rows,
+            self.l2 * mean_weight,
+            self.dropout,
+            self.relaxation,
+            gram,
+            None if is_additive else features,
         )
-
-
-class _Solution(NamedTuple):
-    """Weights, what is kept for the next chunk of users, and what speaks against the weights."""
-
-    weights: PrimalWeights | DualWeights
-    rows: sparse.csr_array | None
-    gram: np.ndarray | None
-    misplaced: float
-    doubt: str | None
-
-
-def _sums_of_squares(rows):
-    """Diagonal of the Gram matrix."""
-    return rows.multiply(rows).sum(axis=0, dtype=np.float64)
+        threads = {"n_threads": effective_n_threads(self.n_jobs), "device": self.device}
+        options = {"keep_gram": keep_gram, "store_rows": self.store_rows, **threads}
+        solution = solve_best(regressions, self.method, **options)
+        weights = solution.weights
+        if is_additive:
+            as_rows = Regressions(sparse.csr_array(features.T), self.l2, judges=rows)
+            of_features = solve_best(as_rows, **threads)
+            weights = BlendedWeights(weights, of_features.weights, self.feature_weight)
+        self._rows = None
+        if weights.method == "dual":
+            self._rows = first_rows(solution.weights.rows, rows.shape[0])
+        elif self.store_rows and not keep_gram:
+            self._rows = rows.copy()  # the caller may change X in place later on
+        self._weights, self._gram, self._sums = weights, solution.gram, sums
+        self._user_power = self.user_power
+        self.method_, self._dtype = weights.method, weights.dtype
 
 
 def _check_cuda():

@@ -17,9 +17,10 @@ _HARMLESS = 1e-2
 def misplaced(weights, users, gram_diagonal, penalty, gram_product, n_threads=1):
     r"""Share of the users' first places that rounding errors give to other items.
 
-    The scores of a row `x` are :math:`x - xP / \operatorname{diag}(P)`. One step of iterative
-    refinement, with the residual :math:`x - (xP)(G + \Lambda)` in float64, shows how far they are
-    from those of exact weights. It is left out where a bound rules out that errors matter.
+    Up to the scale of the columns, the scores of a row `x` are
+    :math:`x - xP / \operatorname{diag}(P)`. One step of iterative refinement, with the residual
+    :math:`x - (xP)(G + \Lambda)` in float64, shows how far they are from those of exact weights.
+    It is left out where a bound rules out that errors matter.
 
     Parameters
     ----------
@@ -42,15 +43,19 @@ def misplaced(weights, users, gram_diagonal, penalty, gram_product, n_threads=1)
     n_looked_at = min(users.shape[0], MAX_BLOCK_ROWS)
     users = users[np.linspace(0, users.shape[0] - 1, n_looked_at).astype(int)]
 
+    def unscaled(rows):
+        return weights.scores(rows).astype(np.float64) / weights.column_scale
+
     def count(block):
         rows = users[block]
-        scores = weights.scores(rows).astype(np.float64)
+        scores = unscaled(rows)
         dense = rows.toarray().astype(np.float64)
         solved = (dense - scores) * weights.precision
         residual = dense - gram_product(solved) - solved * penalty
-        refined = scores - (residual - weights.scores(residual))
+        refined = scores - (residual - unscaled(residual))
         seen = sparse.csr_array((np.ones(rows.nnz, bool), rows.indices, rows.indptr), rows.shape)
-        return _count_misplaced(scores, refined, seen.toarray())
+        scale = weights.column_scale
+        return _count_misplaced(scores * scale, refined * scale, seen.toarray())
 
     blocks = row_blocks(n_looked_at, 8 * 8 * users.shape[1], n_threads)
     n_misplaced, n_places = np.sum(map_blocks(count, blocks, n_threads), axis=0)
@@ -67,6 +72,36 @@ def _cannot_lose_digits(weights, gram_diagonal, penalty):
         condition = 1 + np.sum(gram_diagonal / penalty)
     digits = _HARMLESS / np.finfo(weights.working_dtype).eps
     return condition < (np.sqrt(digits) if weights.method == "dual" else digits)
+
+
+def doubt(weights, share, fixes):
+    """Why weights are not to be trusted, and what helps.
+
+    Parameters
+    ----------
+    weights : PrimalWeights or DualWeights
+    share : float
+        From `misplaced`.
+    fixes : list of str
+        What may help, beside a larger `l2`.
+
+    Returns
+    -------
+    message : str or None
+        None if they are to be trusted.
+    """
+    dtype = weights.working_dtype
+    if weights.reciprocal_condition < np.finfo(dtype).eps:
+        condition = f"reciprocal condition number {weights.reciprocal_condition:.1e}"
+        reason = f"The penalised Gram matrix is ill-conditioned ({condition}) in {dtype}"
+    elif share > TOLERATED:
+        reason = (
+            f"Rounding errors of method='{weights.method}' in {dtype} give {share:.1%} of the "
+            f"first {N_PLACES} places to other items"
+        )
+    else:
+        return None
+    return f"{reason}: use {' or '.join([*fixes, 'a larger l2'])}."
 
 
 def _count_misplaced(scores, refined, seen):

@@ -1,4 +1,4 @@
-"""The two closed forms of EASE's item weights, with the same three verbs."""
+"""The two closed forms of EASE's item weights, and a sum of two, with the same three verbs."""
 
 import numpy as np
 from scipy import sparse
@@ -25,8 +25,26 @@ def _invert_scaled(matrix, diagonal, n_threads, device):
     return scale, invert_upper(matrix, device)
 
 
+def _column_scale(unexplained, relaxation):
+    r"""Factor of each column of the weights under the constraint that its diagonal is `<= xi`.
+
+    Of the ridge regression of an item on all items, itself included, the diagonal is
+    :math:`q_j = 1 - \lambda_j P_{jj}`. Where that exceeds :math:`\xi`, the constraint binds: the
+    column is then :math:`1 - \xi` times that whose diagonal is 0, and otherwise :math:`1 - q_j`
+    times. Without relaxation the factor is 1 exactly.
+
+    Parameters
+    ----------
+    unexplained : ndarray of shape (n_items,)
+        ``1 - q``.
+    relaxation : float
+        In [0, 1).
+    """
+    return np.clip(unexplained, 1 - relaxation, 1)
+
+
 class PrimalWeights:
-    """``B = -P / diag(P)`` with zero diagonal, as one dense items x items array.
+    r"""``B = -P / diag(P)`` with zero diagonal, as one dense items x items array.
 
     Parameters
     ----------
@@ -34,11 +52,16 @@ class PrimalWeights:
         Upper triangle of the Gram matrix; becomes `coef` in place.
     penalty : ndarray of shape (n_items,)
         float64.
-    n_threads : int
-    device : {"cpu", "cuda"}
+    n_threads : int, default=1
+    device : {"cpu", "cuda"}, default="cpu"
+    relaxation : float, default=0.0
+        How much of an item may be explained by itself before that is left out, which scales the
+        columns of `B`.
 
     Attributes
     ----------
+    column_scale : ndarray of shape (n_items,)
+        That scale: 1 without relaxation.
     precision : ndarray of shape (n_items,)
         Diagonal of `P`.
     reciprocal_condition : float
@@ -47,14 +70,15 @@ class PrimalWeights:
 
     method = "primal"
 
-    def __init__(self, gram, penalty, n_threads, device):
+    def __init__(self, gram, penalty, n_threads=1, device="cpu", relaxation=0.0):
         self.dtype = self.working_dtype = gram.dtype
         scale, self.reciprocal_condition = _invert_scaled(
             gram, gram.diagonal() + penalty, n_threads, device
         )
         diagonal = gram.diagonal().astype(np.float64)
         self.precision = diagonal * scale**2
-        mirror_upper(gram, -1 / (diagonal * scale), n_threads, scale)
+        self.column_scale = _column_scale(penalty * self.precision, relaxation)
+        mirror_upper(gram, -self.column_scale / (diagonal * scale), n_threads, scale)
         np.fill_diagonal(gram, 0)
         self.coef = gram
 
@@ -68,7 +92,8 @@ class PrimalWeights:
 
     def partial_correlations(self, items):
         forward, backward = self.coef[items], self.coef[:, items].T
-        return np.copysign(np.sqrt(forward * backward), forward)
+        norm = np.sqrt(self.column_scale).astype(self.dtype)
+        return np.copysign(np.sqrt(forward * backward), forward) / np.outer(norm[items], norm)
 
 
 class DualWeights:
@@ -82,11 +107,15 @@ class DualWeights:
     ----------
     rows : csr_array of shape (n_users, n_items)
     penalty : ndarray of shape (n_items,)
-    n_threads : int
-    device : {"cpu", "cuda"}
+    n_threads : int, default=1
+    device : {"cpu", "cuda"}, default="cpu"
+    relaxation : float, default=0.0
+        As of `PrimalWeights`.
 
     Attributes
     ----------
+    column_scale : ndarray of shape (n_items,)
+        As of `PrimalWeights`.
     inverse : ndarray of shape (n_users, n_users)
         `M`.
     precision : ndarray of shape (n_items,)
@@ -99,7 +128,7 @@ class DualWeights:
     # 1 - q cancels for popular items and a small penalty: float32 would not do.
     working_dtype = np.dtype(np.float64)
 
-    def __init__(self, rows, penalty, n_threads, device):
+    def __init__(self, rows, penalty, n_threads=1, device="cpu", relaxation=0.0):
         self.dtype = rows.dtype
         self.rows = rows = rows.astype(self.working_dtype)
         self.penalty = penalty
@@ -127,6 +156,8 @@ class DualWeights:
             )
         self.leverage = q
         self.precision = (1 - q) / penalty
+        self.column_scale = _column_scale(1 - q, relaxation)
+        self._divisor = (1 - q) / self.column_scale
 
     def scores(self, X):
         X = sparse.csr_array(X).astype(np.float64, copy=False)
@@ -134,12 +165,12 @@ class DualWeights:
         scores = np.ascontiguousarray((users @ self.inverse) @ self.rows)
         lines = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         scores[lines, X.indices] -= self.leverage[X.indices] * X.data
-        scores /= 1 - self.leverage
+        scores /= self._divisor
         return scores.astype(self.dtype, copy=False)
 
     def between(self, history, items):
         weights = self._products(history, items) / np.outer(
-            self.penalty[history], 1 - self.leverage[items]
+            self.penalty[history], self._divisor[items]
         )
         weights[history[:, None] == items] = 0
         return weights
@@ -150,3 +181,39 @@ class DualWeights:
 
     def _products(self, left, right):
         return np.asarray((self.items[left] @ self.inverse) @ self.items[right].T)
+
+
+class BlendedWeights:
+    """Weights of users' rows and of items' features: a sum with shares that add up to 1.
+
+    Parameters
+    ----------
+    of_users, of_features : PrimalWeights or DualWeights
+    share : float
+        Share of the features, between 0 and 1.
+    """
+
+    def __init__(self, of_users, of_features, share):
+        self.of_users, self.of_features, self.share = of_users, of_features, share
+        self.dtype, self.method = of_users.dtype, of_users.method
+
+    @property
+    def coef(self):
+        items = np.arange(len(self.of_users.precision))
+        return self.between(items, items)
+
+    def scores(self, X):
+        return self._sum("scores", X)
+
+    def between(self, history, items):
+        return self._sum("between", history, items)
+
+    def partial_correlations(self, items):
+        return self._sum("partial_correlations", items)
+
+    def _sum(self, verb, *arguments):
+        of_users, of_features = (
+            getattr(weights, verb)(*arguments) for weights in (self.of_users, self.of_features)
+        )
+        blend = (1 - self.share) * of_users + self.share * of_features
+        return blend.astype(self.dtype, copy=False)

@@ -1,3 +1,5 @@
+from ._item_knn import ItemKNN
 from ._rp3beta import RP3beta
+from ._user_knn import UserKNN
 
-__all__ = ["RP3beta"]
+__all__ = ["ItemKNN", "RP3beta", "UserKNN"]

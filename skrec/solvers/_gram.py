@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.linalg.lapack import get_lapack_funcs
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, issparse
 
 from skrec.utils._blocks import map_blocks
 
@@ -42,6 +42,27 @@ def gram_upper(X, n_threads=1):
         strips = [slice(i, min(i + strip, stop)) for i in range(start, stop, strip)]
         map_blocks(fill, strips, n_threads)
     return gram
+
+
+def add_gram_upper(matrix, features, n_threads=1):
+    """Add ``features @ features.T`` to the upper triangle of a matrix, in place.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, n)
+        What stands below the diagonal is undefined afterwards.
+    features : {csr_array, ndarray} of shape (n, n_features)
+    n_threads : int, default=1
+    """
+    is_sparse = issparse(features)
+    features = features.astype(matrix.dtype)
+
+    def fill(start):
+        rows = slice(start, start + _TILE)
+        product = features[rows] @ features[start:].T
+        matrix[rows, start:] += product.toarray() if is_sparse else product
+
+    map_blocks(fill, range(0, len(matrix), _TILE), n_threads if is_sparse else 1)
 
 
 def _columns_from(X, start):

@@ -75,7 +75,7 @@ def _sort_best_first(values, columns, size):
 
 
 @compiled
-def largest_off_diagonal(first, last, k, left, right, names, scale, denominator):
+def largest_entries(first, last, k, left, right, names, diagonal, scale, denominator):
     n_columns = len(names)
     sums = np.zeros(n_columns, dtype=left[2].dtype)
     is_touched = np.zeros(n_columns, dtype=np.bool_)
@@ -99,7 +99,8 @@ def largest_off_diagonal(first, last, k, left, right, names, scale, denominator)
             sums[column] = value
             value = sums[column]  # in the precision in which it is kept and compared
             sums[column] = 0
-            if value > 0 and (size < k or value >= values[0]) and names[column] != row:
+            is_wanted = value > 0 and (size < k or value >= values[0])
+            if is_wanted and (diagonal or names[column] != row):
                 size = _offer(value, names[column], values, columns, size)
     return chosen, largest
 

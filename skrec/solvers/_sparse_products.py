@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 
 from skrec.solvers import _product_kernels as kernels
-from skrec.utils._blocks import map_blocks
+from skrec.utils._blocks import map_blocks, row_blocks
 
 # Enough rows for the interpreter's share to vanish; few enough for threads to end together.
 _BLOCK_ROWS = 256
@@ -32,8 +32,29 @@ class Denominator(NamedTuple):
     overlap: float
 
 
+def largest_entries(left, right, k, n_threads=1, *, denominator=None):
+    """The `k` largest positive entries of each row of ``left @ right``.
+
+    Parameters
+    ----------
+    left : csr_array of shape (n_rows, n_inner)
+    right : csr_array of shape (n_inner, n_columns)
+    k : int
+    n_threads : int, default=1
+    denominator : Denominator, default=None
+        What the products are divided by before.
+
+    Returns
+    -------
+    largest : csr_array of shape (n_rows, n_columns)
+        Sorted. Of equal entries those of lower index are kept.
+    """
+    names = np.arange(right.shape[1])
+    return _largest(left, right, k, n_threads, names, True, None, denominator)
+
+
 def largest_off_diagonal(left, right, k, n_threads=1, *, scale=None, denominator=None):
-    """The `k` largest positive entries of each row of ``left @ right``, its diagonal left out.
+    """As :func:`largest_entries` of a square product, with its diagonal left out.
 
     Parameters
     ----------
@@ -49,35 +70,41 @@ def largest_off_diagonal(left, right, k, n_threads=1, *, scale=None, denominator
     Returns
     -------
     largest : csr_array of shape (n_rows, n_rows)
-        Sorted. Of equal entries those of lower index are kept.
     """
-    left, right = _of_one_dtype(left, right)
-    n_rows = left.shape[0]
-    k = min(k, n_rows)
     # Sums of the columns that are met most stand side by side, in few lines of the cache.
-    order = np.argsort(-np.bincount(right.indices, minlength=n_rows), kind="stable")
-    right = right[:, order]
+    order = np.argsort(-np.bincount(right.indices, minlength=right.shape[1]), kind="stable")
     scale = None if scale is None else np.asarray(scale, dtype=np.float64)[order]
     if denominator is not None:
         denominator = denominator._replace(
             columns=denominator.columns[order], column_terms=denominator.column_terms[order]
         )
+    return _largest(left, right[:, order], k, n_threads, order, False, scale, denominator)
+
+
+def _largest(left, right, k, n_threads, names, diagonal, scale, denominator):
+    """The largest entries of each row; the columns of `right` go by `names`."""
+    left, right = _of_one_dtype(left, right)
+    shape = left.shape[0], right.shape[1]
+    k = min(k, shape[1])
 
     def choose(block):
-        columns, values = kernels.largest_off_diagonal(
-            block.start, block.stop, k, _parts(left), _parts(right), order, scale, denominator
+        columns, values = kernels.largest_entries(
+            *(block.start, block.stop, k, _parts(left), _parts(right)),
+            *(names, diagonal, scale, denominator),
         )
         kept = columns >= 0
         return kept.sum(axis=1), columns[kept], values[kept]
 
-    parts = map_blocks(choose, list(gen_batches(n_rows, _BLOCK_ROWS)), n_threads)
+    # A column of 32 bits, and a value, of each entry that may be kept.
+    blocks = row_blocks(shape[0], 12 * k, n_threads)
+    parts = map_blocks(choose, blocks, n_threads)
     lengths, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     if indptr[-1] <= np.iinfo(np.int32).max:
         indptr = indptr.astype(np.int32)
     else:
         columns = columns.astype(np.int64)
-    largest = sparse.csr_array((values, columns, indptr), shape=(n_rows, n_rows))
+    largest = sparse.csr_array((values, columns, indptr), shape=shape)
     largest.sort_indices()
     return largest
 

@@ -118,7 +118,7 @@ def on_terminal():
 def test_progress_on_a_terminal(write, on_terminal):
     process, leader = on_terminal("recommend", write(), "--k", 1, "--tune", "--json")
     shown = read_terminal(leader)
-    assert "reading" in shown and re.search(r"tuning on 32 users: .*\d+/15", shown)
+    assert "reading" in shown and re.search(r"tuning on 32 users: .*\d+/24", shown)
     assert json.loads(process.stdout.read())["recommendations"]
     assert process.wait() == 0
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from command_line import assert_refused, run, run_json
+from sklearn.model_selection import ParameterGrid
 
 from skrec import EASE
 from skrec._cli import _halving, _trials
@@ -31,7 +32,7 @@ def test_rungs_double_up_to_all_users():
 def test_the_grid_begins_with_the_model_as_it_is_and_keeps_what_is_set():
     names = [one.name for one in _halving.grid(settings("Popularity", "EASE", "RP3beta"))]
     assert names[:2] == ["Popularity", "EASE"]
-    n_ease = len(MODELS["EASE"].search["l2"]) * len(MODELS["EASE"].search["dropout"])
+    n_ease = len(ParameterGrid(MODELS["EASE"].search))
     assert sum(name.startswith("EASE") for name in names) == n_ease  # its own is among them
     assert names[1 + n_ease] == "RP3beta"
     assert len(set(names)) == len(names)
@@ -48,17 +49,18 @@ def test_the_better_half_goes_on(choices, monkeypatch):
         model = setting.make()
         tried.append((fold.train.shape[0], model.l2))
         assert fold.test.shape[0] == 8
-        score = -abs(model.l2 - 200) - model.dropout
+        score = -abs(model.l2 - 200) - model.dropout - model.relaxation - model.user_power
         return _trials.Trial({"ndcg@10": score}, {}, 0.0, 0.0)
 
     monkeypatch.setattr(_halving, "run_trial", run_trial)
     found = _halving.search(settings("EASE"), choices, SCORING, "ndcg@10", _trials.Clock(100))
     sizes = [size for size, _ in tried]
-    assert [sizes.count(size) for size in (8, 16, 32)] == [15, 8, 4]
-    assert (found.n_tried, found.n_settings) == (15, 15)
+    assert [sizes.count(size) for size in (8, 16, 32)] == [24, 12, 6]
+    assert (found.n_tried, found.n_settings) == (24, 24)
     (best,) = found.best
-    assert best.setting.name == "EASE(dropout=0, l2=200)" and best.n_users == 32
-    assert {l2 for size, l2 in tried if size == 32} == {100, 200}
+    assert best.setting.name == "EASE(dropout=0, l2=200, relaxation=0, user_power=0)"
+    assert best.n_users == 32
+    assert {l2 for size, l2 in tried if size == 16} == {100, 200}
 
 
 def test_users_who_judge_are_not_learned_from(choices, monkeypatch):
@@ -101,11 +103,11 @@ def test_what_takes_too_long_is_left_out(choices, monkeypatch):
     # One of the slow ones is tried; it is the best of its rung, but cannot go on.
     assert found.best[0].setting.row.name == "EASE" and found.best[0].n_users == 32
     assert found.best[1].setting.name == "RP3beta" and found.best[1].n_users == 8
-    assert found.n_tried == 16 and found.left_out == {}
+    assert found.n_tried == 25 and found.left_out == {}
 
 
 def test_a_slow_model_leaves_the_grids_of_quick_ones_alone(choices, monkeypatch):
-    left = iter([1.0] * 20 + [0.0] * 100)
+    left = iter([1.0] * 30 + [0.0] * 100)
     monkeypatch.setattr(_trials.Clock, "left", lambda self: next(left))
     monkeypatch.setattr(
         _halving, "run_trial", lambda *args: _trials.Trial({"ndcg@10": 0.0}, {}, 0.0, 0.0)
@@ -113,7 +115,7 @@ def test_a_slow_model_leaves_the_grids_of_quick_ones_alone(choices, monkeypatch)
     both = settings("EASE", "RP3beta")
     found = _halving.search(both, choices, SCORING, "ndcg@10", _trials.Clock(1))
     tried = [reached.setting.row.name for reached in found.best]
-    assert tried == ["EASE", "RP3beta"] and 15 < found.n_tried < found.n_settings
+    assert tried == ["EASE", "RP3beta"] and 24 < found.n_tried < found.n_settings
 
 
 def test_refusals_leave_a_model_out(choices, monkeypatch):
@@ -146,21 +148,21 @@ OPTIONS = ("--min-rating", 1, "--metric", "ndcg@10", "--model", "Popularity", "-
 
 def test_evaluate_compares_the_best_of_each_model_on_other_users(write):
     answer = run_json("evaluate", write(), *OPTIONS, "--tune")
-    assert answer["search"]["choices"]["n_settings"] == 16
+    assert answer["search"]["choices"]["n_settings"] == 25
     best = answer["search"]["choices"]["best"]
     assert {entry["model"].partition("(")[0] for entry in best} == {"Popularity", "EASE"}
     assert [row["n_users"] for row in answer["comparison"]] == [8, 8]
     assert {row["model"] for row in answer["comparison"]} == {entry["model"] for entry in best}
     assert "--param l2=" in answer["best"]["choices"]["command"]
     text = run("evaluate", write(), *OPTIONS, "--tune").stdout
-    assert "16 of 16 settings tried" in text
+    assert "25 of 25 settings tried" in text
 
 
 def test_evaluate_after_ctrl_c_names_the_best_so_far(write, monkeypatch):
     interrupt_after(monkeypatch, 5)
     result = run("evaluate", write(), *OPTIONS, "--tune")
     assert result.exit_code == 0
-    assert "Stopped by Ctrl-C" in result.stdout and "5 of 16 settings" in result.stdout
+    assert "Stopped by Ctrl-C" in result.stdout and "5 of 25 settings" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("Best for recommending is EASE")
     interrupt_after(monkeypatch, 5)
     answer = run_json("evaluate", write(), *OPTIONS, "--tune")
@@ -195,8 +197,10 @@ def test_recommend_after_ctrl_c_goes_on_with_the_best_so_far(write, monkeypatch)
 def test_wrong_use(write, tmp_path):
     result = run("recommend", write(), "--model", "popularity", "--tune")
     assert_refused(result, "Popularity has nothing left to tune", "--tune")
-    result = run("recommend", write(), "--tune", "--param", "l2=5", "--param", "dropout=0.5")
-    assert_refused(result, "EASE(l2=5, dropout=0.5) has nothing left to tune")
+    params = ["l2=5", "dropout=0.5", "relaxation=0.2", "user_power=1"]
+    options = [word for param in params for word in ("--param", param)]
+    result = run("recommend", write(), "--tune", *options)
+    assert_refused(result, f"EASE({', '.join(params)}) has nothing left to tune")
     assert_refused(run("recommend", write(), "--budget", 5), "--budget", "--tune")
     path = tmp_path / "r.csv"
     path.write_text("user,item\na,x\na,y\nb,x\nc,y\n")

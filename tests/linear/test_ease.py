@@ -221,6 +221,9 @@ def test_memory_error_says_what_is_needed_and_what_needs_less(X, monkeypatch):
     with pytest.raises(MemoryError, match=needed) as error:
         EASE(method="primal").fit(X[:10])
     assert "method='dual' needs 9.69e-07 GiB, or dtype='float32' needs half" in str(error.value)
+    # 1.3 * 9 ** 2 numbers of 8 bytes are fewer than 1000 bytes.
+    assert "keep the 9 items that fit, by Interactions.filter(" in str(error.value)
+    assert "SANSA or ELSA" in str(error.value)
     with pytest.raises(MemoryError, match="filter"):
         EASE(method="dual").fit(X)
     for verb in (model.fit, model.partial_fit):
@@ -517,7 +520,8 @@ def test_without_rows_there_is_no_partial_fit_and_no_dual(X):
 
 
 def test_a_fit_without_rows_that_does_not_fit_says_what_would(X, monkeypatch):
-    monkeypatch.setattr(_memory, "available_memory", lambda: 100)
+    memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=100))
+    monkeypatch.setattr(_memory, "psutil", memory)
     with pytest.raises(MemoryError, match="method='dual' with store_rows=True needs"):
         EASE(store_rows=False).fit(X[:5])
 

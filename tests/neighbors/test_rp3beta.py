@@ -47,6 +47,17 @@ def test_walks_of_p3alpha_are_distributions():
     np.testing.assert_allclose(expected, walks)
 
 
+def test_p3alpha_of_choices_is_a_filter_of_the_normalised_matrix():
+    X = (matrix(8) > 0).astype(float)
+    X = X[X.any(axis=1)]
+    of_users, of_items = X.sum(axis=1), X.sum(axis=0)
+    normalised = X / np.sqrt(of_users[:, None] * of_items)
+    filtered = normalised.T @ normalised * np.sqrt(of_items / of_items[:, None])
+    np.fill_diagonal(filtered, 0)
+    coef = RP3beta(15, alpha=1.0, beta=0).fit(X).coef_.toarray()
+    np.testing.assert_allclose(coef, filtered, atol=1e-15)
+
+
 @pytest.mark.parametrize("k", [1, 3, 14])
 def test_each_column_keeps_its_largest_weights(k):
     X = matrix(2)

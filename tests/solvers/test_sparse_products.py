@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import config_context
 
 from skrec.base import BaseRecommender, ItemWeightsMixin
 from skrec.solvers._sparse_products import (
     Denominator,
     dense_product,
+    largest_entries,
     largest_off_diagonal,
     recommend_products,
 )
@@ -96,6 +98,24 @@ def test_largest_off_diagonal(dtype):
             found = largest_off_diagonal(left, right, 4, n_threads, **options)
             assert found.dtype == dtype and found.has_sorted_indices
             np.testing.assert_array_equal(found.toarray(), kept)
+
+
+@pytest.mark.parametrize("working_memory", [0.001, 1024])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_largest_entries_of_a_product_of_any_shape(dtype, working_memory):
+    left, right = random_rows(14, (70, 30)).astype(dtype), random_rows(15, (30, 50)).astype(dtype)
+    parts = [np.random.default_rng(16).random(n) for n in (70, 50, 70, 50)]
+    expected = (left @ right).toarray()
+    expected = (expected / (np.outer(*parts[:2]) + parts[2][:, None] + parts[3])).astype(dtype)
+    order = np.argsort(-expected, axis=1, kind="stable")
+    for k in (1, 6, 50, 60):
+        kept = np.zeros_like(expected)
+        best = np.take_along_axis(expected, order[:, :k], axis=1)
+        np.put_along_axis(kept, order[:, :k], best, axis=1)
+        with config_context(working_memory=working_memory):
+            found = largest_entries(left, right, k, 2, denominator=Denominator(*parts, 0.0))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found.toarray(), kept)
 
 
 class Weighted(ItemWeightsMixin, BaseRecommender):

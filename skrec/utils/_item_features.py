@@ -1,0 +1,108 @@
+"""Features of the items, which stand beside the interactions: a row for each item."""
+
+import narwhals as nw
+import numpy as np
+from scipy import sparse
+
+from skrec.utils._sparse_structure import check_structure
+
+_FIX = "one-hot encode it, for example by sklearn.preprocessing.OneHotEncoder"
+
+
+def check_item_features(features, n_items, item_ids=None):
+    """Validate features of items.
+
+    Parameters
+    ----------
+    features : {array-like, sparse matrix, dataframe} of shape (n_items, n_features)
+    n_items : int
+        Number of columns of `X`.
+    item_ids : ndarray of shape (n_items,), default=None
+        Ids of the items, if they have any.
+
+    Returns
+    -------
+    features : {csr_array, ndarray} of shape (n_items, n_features)
+        Finite, in float64; may share memory with the input.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many rows as items, if the index of a pandas frame has the items' ids
+        in another order, or if anything is not a finite number.
+    """
+    frame = nw.from_native(features, eager_only=True, pass_through=True)
+    if sparse.issparse(features):
+        check_structure(features, "item_features")
+        found = sparse.csr_array(features, dtype=np.float64)
+    elif not isinstance(frame, nw.DataFrame):
+        found = _as_numbers(features)
+    else:
+        index = getattr(features, "index", None)  # pandas alone has one
+        if index is not None and item_ids is not None:
+            _check_order(np.asarray(index), item_ids)
+        found = _read_columns(frame)
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise ValueError(
+            "item_features must have a row for each item and a column for each feature, got shape "
+            f"{found.shape}."
+        )
+    if found.shape[0] != n_items:
+        raise ValueError(
+            f"item_features has {found.shape[0]} rows, X has {n_items} items: give a row for each "
+            "item, in the order of the columns of X"
+            + ("." if item_ids is None else ", such as features.loc[X.item_ids] of a frame.")
+        )
+    is_finite = np.isfinite(found.data if sparse.issparse(found) else found)
+    if not is_finite.all():
+        raise ValueError(
+            f"item_features must be finite, but {(~is_finite).sum()} of its numbers are not: fill "
+            "or leave out what is missing."
+        )
+    return found
+
+
+def _as_numbers(features):
+    array = np.asarray(features)
+    if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
+        try:
+            return array.astype(np.float64)
+        except (TypeError, ValueError):  # refused below, by an example
+            pass
+    if array.dtype.kind not in "biuf":
+        example = f" (the first is {array.item(0)!r})" if array.size else ""
+        raise ValueError(
+            f"item_features must be numbers, got dtype {array.dtype}{example}: if it holds words "
+            f"or categories, {_FIX}."
+        )
+    return array.astype(np.float64, copy=False)
+
+
+def _read_columns(frame):
+    columns = []
+    for column in frame.iter_columns():
+        if not column.dtype.is_numeric() and column.dtype != nw.Boolean:
+            raise ValueError(
+                f"Column {column.name!r} of item_features must hold numbers, got {column.dtype}: "
+                f"{_FIX}, or leave it out."
+            )
+        if column.null_count():
+            raise ValueError(
+                f"Column {column.name!r} of item_features has {column.null_count()} missing "
+                "values: fill them, or leave the column out."
+            )
+        columns.append(column.cast(nw.Float64).to_numpy())
+    return np.column_stack(columns) if columns else np.empty(frame.shape)
+
+
+def _check_order(index, item_ids):
+    """Refuse an index that has the items' ids in another order."""
+    if len(index) != len(item_ids) or np.array_equal(index, item_ids):
+        return
+    if set(index.tolist()) == set(item_ids.tolist()):
+        moved = np.argmax(index != item_ids)
+        raise ValueError(
+            "The index of item_features has the ids of the items of X in another order, such as "
+            f"{index[moved]!r} where X has {item_ids[moved]!r}: take "
+            "item_features.loc[X.item_ids]."
+        )
