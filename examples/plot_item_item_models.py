@@ -54,16 +54,15 @@ fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for family in families:
     names = [name for name in models if name.startswith(family)]
     x, y = [megabytes[name] for name in names], [quality[name] for name in names]
-    ax.plot(x, y, "o-")
-    ax.annotate(family, (x[-1], y[-1]), xytext=(6, 4), textcoords="offset points")
+    ax.plot(x, y, "o-", label=family)
 ax.set_xscale("log")
 ax.set_xlabel("size of the stored model (MB)")
 ax.set_ylabel("NDCG@100 of unseen users")
-ax.margins(x=0.25, y=0.15)
+ax.legend(loc="lower right")
 ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# SLIM ranks as well as EASE with a tenth of its size, and SANSA with an eighth; eighty components of
-# a graph filter take a twentieth. On little data, most of what the weight of a single pair says is
-# noise. Neighbours are below them at any size, and are fitted in a moment.
+# SLIM ranks as well as EASE with a tenth of its size, SANSA with an eighth, and eighty components
+# of a graph filter take a twentieth. On little data, most of what the weight of a single pair says
+# is noise. Neighbours are below them at any size, and are fitted in a moment.
