@@ -17,8 +17,8 @@ def update(model, old, new, *, sample_weight=None):
     - EASE, GraphFilter, Popularity, BiasBaseline, ItemKNN, UserKNN and RP3beta become what
       ``fit(new)`` makes of them.
     - PMF goes on with its sweeps, over all of `new`, from the factors that it has.
-    - MultVAE, MultDAE, RecVAE and EnhancedVAE make a pass over the changed and the new users, as
-      ``partial_fit`` does. For new items their networks get weights as at the start of a fit.
+    - MultVAE, MultDAE, RecVAE, EnhancedVAE and ELSA make a pass over the changed and the new
+      users, as ``partial_fit`` does. For new items they get weights as at the start of a fit.
       AutoRec with ``based_on="user"`` makes a pass over all users.
     - The others refuse, and say why.
 

@@ -105,14 +105,16 @@ def _too_long(setting, fold, scoring, clock):
     rows = np.sort(rng.permutation(n_train)[:N_PROBED])
     test_rows = np.sort(rng.permutation(n_test)[:N_PROBED_TEST])
     held_out = None if fold.held_out is None else fold.held_out[test_rows]
-    try:
-        trial = run_trial(setting, Fold(fold.train[rows], fold.test[test_rows], held_out), scoring)
-    except Refused as refused:
-        return str(refused)
-    seconds = trial.fit_time * n_train / len(rows) + trial.score_time * n_test / len(test_rows)
-    if seconds > clock.left():
-        return (
-            f"it would take about {seconds:.0f} s, and {clock.left():.0f} s were left; a larger "
-            "--budget gives it more"
-        )
-    return None
+    few = Fold(fold.train[rows], fold.test[test_rows], held_out)
+    for _ in range(2):  # what is imported or compiled for the first time is no measure
+        try:
+            trial = run_trial(setting, few, scoring)
+        except Refused as refused:
+            return str(refused)
+        seconds = trial.fit_time * n_train / len(rows) + trial.score_time * n_test / len(test_rows)
+        if seconds <= clock.left():
+            return None
+    return (
+        f"it would take about {seconds:.0f} s, and {clock.left():.0f} s were left; a larger "
+        "--budget gives it more"
+    )

@@ -49,7 +49,7 @@ class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
     >>> import numpy as np
     >>> from skrec import ELSA
     >>> X = np.kron(np.eye(2), np.ones((30, 5)))
-    >>> model = ELSA(8, random_state=0).fit(X)
+    >>> model = ELSA(8, early_stopping=False, random_state=0).fit(X)
     >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
     array([[4]])
     """

@@ -60,6 +60,8 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
 
     def _similarities(self, items):
         """Cosines of the items' factors; 0 where an item has none."""
-        norms = np.linalg.norm(self.item_embeddings_, axis=1, keepdims=True)
-        directions = self.item_embeddings_ / np.where(norms > 0, norms, 1)
-        return directions[items] @ directions.T
+        vectors = self.item_embeddings_
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        lengths[lengths == 0] = 1
+        cosines = (vectors[items] / lengths[items, None]) @ vectors.T
+        return np.divide(cosines, lengths, out=cosines)

@@ -94,6 +94,19 @@ class ItemWeightsMixin(ExplainMixin):
             return np.ascontiguousarray(X @ self.coef_)
         return super()._score_rows(X)
 
+    def _most_similar(self, items, k, n_threads):
+        is_its_own = type(self)._similarities is not ItemWeightsMixin._similarities
+        if is_its_own or self._sparse_right is None:
+            return super()._most_similar(items, k, n_threads)
+        from skrec.solvers._sparse_products import recommend_products
+
+        # An item's weights are the scores of a user who has chosen nothing else.
+        entries = np.ones(len(items), dtype=self.coef_.dtype), items, np.arange(len(items) + 1)
+        users = sparse.csr_array(entries, shape=(len(items), self.n_features_in_))
+        return recommend_products(
+            lambda rows: rows, self.coef_, users, k, return_scores=True, n_threads=n_threads
+        )
+
     def _weights_between(self, history, items):
         return _as_dense(self.coef_[history][:, items])
 

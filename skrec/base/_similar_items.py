@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skrec.utils._blocks import effective_n_threads, map_blocks, row_blocks, top_k
+from skrec.utils._blocks import effective_n_threads, map_blocks, score_blocks, top_k
 from skrec.utils._mistaken_input import warn_of_ids
 from skrec.utils._validation import check_flag, check_item_indices, check_k
 
@@ -43,14 +43,16 @@ class SimilarItemsMixin:
         k = check_k(k, n_items=self.n_features_in_)
         warn_of_ids(items, self, "items")
         items = check_item_indices(items, self.n_features_in_)
+        n_threads = effective_n_threads(getattr(self, "n_jobs", None))
+        indices, scores = self._most_similar(items, k, n_threads)
+        return (indices, scores) if return_scores else indices
 
+    def _most_similar(self, items, k, n_threads):
         def most_similar(block):
             similarities = self._similarities(items[block])
             similarities[np.arange(len(similarities)), items[block]] = -np.inf
             return top_k(similarities, k)
 
-        n_threads = effective_n_threads(getattr(self, "n_jobs", None))
-        blocks = row_blocks(len(items), 4 * 8 * self.n_features_in_, n_threads)
+        blocks = score_blocks(len(items), self.n_features_in_, n_threads)
         found = map_blocks(most_similar, blocks, n_threads)
-        indices, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return (indices, scores) if return_scores else indices
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))

@@ -60,6 +60,23 @@ def row_blocks(n_rows, row_bytes, n_threads=1, max_rows=MAX_BLOCK_ROWS):
     return list(gen_batches(n_rows, max(1, min(affordable, max_rows))))
 
 
+def score_blocks(n_rows, n_items, n_threads=1):
+    """Blocks of rows whose scores of all items are computed and ranked at a time.
+
+    Parameters
+    ----------
+    n_rows, n_items : int
+    n_threads : int, default=1
+
+    Returns
+    -------
+    blocks : list of slice
+    """
+    max_rows = min(MAX_BLOCK_ROWS, max(1, _BLOCK_SCORES // n_items))
+    # Scores, and of those that are ranked at a time a partitioned copy and the comparison.
+    return row_blocks(n_rows, 3 * 8 * n_items, n_threads, max_rows)
+
+
 def map_blocks(function, blocks, n_threads=1):
     """Apply `function` to each block on a pool of threads and list the results in order.
 
@@ -287,9 +304,7 @@ def recommend_rows(
         indices[users, :n_kept] = columns
         return users, values if return_scores else None
 
-    # scores, and of those that are ranked at a time a partitioned copy and the comparison
-    max_rows = min(MAX_BLOCK_ROWS, max(1, _BLOCK_SCORES // n_items))
-    blocks = row_blocks(X.shape[0], 3 * 8 * n_items, n_threads, max_rows)
+    blocks = score_blocks(X.shape[0], n_items, n_threads)
     chosen = [part for parts in map_blocks(best, blocks, n_threads) for part in parts]
     answers = [indices]
     if return_scores:

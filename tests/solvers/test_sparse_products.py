@@ -141,3 +141,23 @@ def test_scores_that_overflow_are_refused():
         assert answer.shape == (1, 3)
     with pytest.raises(ValueError, match="Scores of Weighted must be finite"):
         model.recommend(X, k=3, exclude_seen=False)
+
+
+class GivenWeights(ItemWeightsMixin, BaseRecommender):
+    def __init__(self, weights):
+        self.weights = weights
+
+    def _fit(self, X):
+        self.coef_ = self.weights
+
+
+@pytest.mark.parametrize("k", [3, 45])
+def test_similar_items_by_sparse_weights_are_those_by_dense_ones(k):
+    weights = random_rows(8, (N_ITEMS, N_ITEMS), 0.2, signed=True)
+    items = [7, 3, 3, 39]
+    dense = GivenWeights(weights.toarray()).fit(random_rows(9))
+    sparse_ = GivenWeights(weights).fit(random_rows(9))
+    found = sparse_.similar_items(items, k, return_scores=True)
+    expected = dense.similar_items(items, k, return_scores=True)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
