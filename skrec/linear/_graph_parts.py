@@ -51,7 +51,7 @@ class GraphPartsMixin:
             n_components = min(MOST_COMPONENTS, max(1, X.shape[0] // 5))
         self.singular_values_, vectors = leading_vectors(R, n_components)
         shares = self.singular_values_ / self.singular_values_.max(initial=0)
-        self._half_powers = (shares ** (self.spectral_power)).astype(X.dtype)
+        self._half_powers = (shares ** (self.spectral_power / 2)).astype(X.dtype)
         self.item_embeddings_ = vectors.astype(X.dtype) * self._half_powers
         self._answers = self.item_embeddings_
         if self.filter == "gf-cf":
