@@ -180,7 +180,7 @@ def test_the_unit_of_the_entries_is_of_no_importance():
 def test_odd_rows_are_divided_by_no_less_than_their_norm():
     rng = np.random.default_rng(13)
     X = (rng.random((60, 30)) < rng.random(30) ** 3).astype(float)
-    model = GraphFilter(6, spectral_power=0, linear_weight=0).fit(X)
+    model = GraphFilter(6, spectral_power=0.3, linear_weight=0).fit(X)
     scores = model.predict(np.eye(30))
     raw = model.item_embeddings_ @ model.item_embeddings_.T
     raw *= inverse_power(X.sum(axis=0), 0.3)[:, None]
