@@ -115,7 +115,7 @@ _ROWS = [
         small={"l1": 0.5, "l2": 20.0, "tol": 1e-14},
         variants={
             "signed": {"positive": False, "n_neighbors": 6},
-            "admm": {"solver": "admm", "positive": False},
+            "admm": {"solver": "admm", "user_power": 0.0, "tol": 1e-9},
         },
         search={"l1": [1, 2, 5], "l2": [50, 100, 200, 500]},
     ),

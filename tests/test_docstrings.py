@@ -91,7 +91,7 @@ def test_every_public_callable_is_documented():
 # with its type, the directive of a formula, and the imports of an example.
 FORMAL_LINE = re.compile(
     r"(Parameters|Attributes|Returns|Raises|See Also|Notes|References|Examples|-+)?"
-    r"|[a-z]\w*(, [a-z]\w*)* : .+|\.\. math::|>>> (import|from) .+"
+    r"|[a-z]\w*(, [a-z]\w*)* : .+|\.\. math::|>>> (import|from|X =) .+"
 )
 
 

@@ -120,6 +120,7 @@ def attempt(call):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", LinAlgWarning)
+        warnings.filterwarnings("ignore", "l1=.* leaves no weight")
         warnings.filterwarnings("ignore", "X has feature names|X does not have valid feature")
         try:
             return call()

@@ -13,6 +13,12 @@ class ExplainMixin(SimilarItemsMixin):
 
     The estimator writes ``_weights_between(history, items)``: weights of some items for others, a
     new array of shape (n_history, n_items_asked).
+
+    Parameters
+    ----------
+    n_jobs : int
+        Number of threads of the fit, where it has any, of sparse products and of scoring. None
+        means all cores, less where ``OMP_NUM_THREADS`` or a joblib worker says so.
     """
 
     def explain(self, X, items):

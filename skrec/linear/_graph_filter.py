@@ -45,9 +45,6 @@ class GraphFilter(GraphPartsMixin, ItemWeightsMixin, FactorMixin, BaseRecommende
         2 and 3 put :math:`2P - P^2` and :math:`P + 0.01 (-P^3 + 10 P^2 - 29 P)` in place of
         :math:`P`; they need ``filter="gf-cf"``. Turbo-CF is that without components, with powers
         that sum to 1, and all neighbours.
-    n_jobs : int
-        Number of threads of the linear filter and of scoring. None means all cores, less where
-        ``OMP_NUM_THREADS`` or a joblib worker says so.
 
     Attributes
     ----------

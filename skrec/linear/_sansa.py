@@ -31,9 +31,6 @@ class SANSA(ItemWeightsMixin, BaseRecommender):
         Share of the items that a row of `W` has entries for, its diagonal included: size of the
         model, time of a fit and of scoring grow with it. None: those of 50 other items, or of all
         if there are fewer.
-    n_jobs : int
-        Number of threads of the fit and of scoring. None means all cores, less where
-        ``OMP_NUM_THREADS`` or a joblib worker says so.
 
     Attributes
     ----------

@@ -2,55 +2,53 @@
 
 from numbers import Integral, Real
 
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-
 from skrec.base import BaseRecommender, ItemWeightsMixin, SampleWeightMixin
+from skrec.linear._ease_rows import weighted_rows
 from skrec.linear._slim_solver import slim_weights
-from skrec.solvers._offsets import with_data
 from skrec.utils._blocks import effective_n_threads
 from skrec.utils._compat import Interval, StrOptions
-from skrec.utils._warnings import warn
 
 
 class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
     r"""Sparse linear method: each item is predicted from few others, by an elastic net.
 
-    The weights minimise, for the (weighted) users' matrix :math:`X`,
+    The weights minimise
 
     .. math::
-        \tfrac12 \|X - XB\|_F^2 + \tfrac{l_2}{2} \|B\|_F^2 + l_1 \sum_{ij} |B_{ij}|
+        \tfrac12 \|\sqrt{W}(X - XB)\|_F^2 + \tfrac{l_2}{2} \|B\|_F^2 + l_1 \sum_{ij} |B_{ij}|
         \quad\text{subject to}\quad \operatorname{diag}(B) = 0,\; B \ge 0
 
-    and the score of item `j` for a user with row `x` is :math:`\sum_i x_i B_{ij}`, so users seen
-    in training and new ones are treated alike. Without `l1` and the sign this is :class:`EASE`.
+    with the users' weights :math:`W`, and the score of item `j` for a user with row `x` is
+    :math:`\sum_i x_i B_{ij}`. Without `l1` and the sign this is :class:`EASE`.
 
     Parameters
     ----------
     l1 : float
         Penalty on the size of weights, in units of users: an item that has fewer users than this
-        in common with another, over what its other weights explain, has no weight for it. The
-        larger, the fewer weights are stored.
+        in common with another, beyond those whom other weights explain, has no weight for it.
+        The larger, the fewer weights are stored.
     l2 : float
-        Penalty on the squared weights, in units of users, as that of EASE.
+        Penalty on the squared weights, in units of users, like that of EASE.
+    user_power : float
+        Users with `n` entries count ``n ** -user_power`` times, beside their `sample_weight`;
+        `l1` and `l2` are multiplied by the mean of that over all entries. 0 is the published
+        model, where long histories decide.
     positive : bool
-        Whether weights must not be negative. False ranks better where negative evidence counts,
-        and keeps several times as many weights.
+        Whether weights must not be negative. Without that there are several times as many.
     n_neighbors : int
-        Number of items by cosine, among those with a positive one, that may have a weight for an
-        item. No items x items matrix is made then, so that it is for large catalogues. None: all.
+        Number of items that may have a weight for an item: those of largest cosine, if that is
+        above 0. There is no items x items matrix then, which is for large catalogues; with a few
+        thousand items, all of them take less time. None means all.
     solver : {"cd", "admm"}
-        "cd": coordinate descent, column by column on threads; fast where weights are few. "admm":
-        alternating directions, products of dense matrices in LAPACK's threads; takes the same time
-        however many weights there are, and twice the memory. Not with `n_neighbors`.
+        "cd": coordinate descent, column by column on threads, fast where weights are few.
+        "admm": alternating directions, products of dense matrices on LAPACK's threads. It takes
+        the same time however many weights there are, and is for those without sign or with a
+        small `l1`. Not with `n_neighbors`.
     max_iter : int
         Most iterations of a column: sweeps over its weights, or products with the inverse.
     tol : float
         A column is finished where no single weight can lower its objective by more than this share
         of what the objective is without weights.
-    n_jobs : int
-        Number of threads over columns, of the sparse products and of scoring. None means all
-        cores, less where ``OMP_NUM_THREADS`` or a joblib worker says so.
 
     Attributes
     ----------
@@ -61,15 +59,14 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
 
     See Also
     --------
-    EASE : All weights of all signs, in closed form.
+    EASE : All weights, of both signs, in closed form.
     RP3beta : Weights from random walks, in a moment.
 
     Notes
     -----
-    There is no ``partial_fit``; :func:`skrec.update` fits again. A
-    :class:`~sklearn.exceptions.ConvergenceWarning` names the columns that are not finished after
-    `max_iter` iterations. ``fit`` raises a MemoryError if the Gram matrix does not fit in the
-    available memory.
+    ``fit`` says with a :class:`~sklearn.exceptions.ConvergenceWarning` if columns are not finished
+    after `max_iter` iterations, and raises a MemoryError if the Gram matrix does not fit in the
+    available memory. There is no ``partial_fit``; :func:`skrec.update` fits again.
 
     References
     ----------
@@ -82,7 +79,7 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
     --------
     >>> from skrec import SLIM
     >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
-    >>> model = SLIM(l1=0.1, l2=1.0).fit(X)
+    >>> model = SLIM(l1=0.1, l2=1.0, user_power=0).fit(X)
     >>> model.coef_.toarray().round(2)
     array([[0.  , 0.44, 0.11, 0.  ],
            [0.6 , 0.  , 0.22, 0.  ],
@@ -93,6 +90,7 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
     _parameter_constraints: dict = {
         "l1": [Interval(Real, 0, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
+        "user_power": [Interval(Real, 0, None, closed="left")],
         "positive": ["boolean"],
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
         "solver": [StrOptions({"cd", "admm"})],
@@ -108,6 +106,7 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
         l1=1.0,
         l2=100.0,
         *,
+        user_power=0.5,
         positive=True,
         n_neighbors=None,
         solver="cd",
@@ -117,6 +116,7 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
     ):
         self.l1 = l1
         self.l2 = l2
+        self.user_power = user_power
         self.positive = positive
         self.n_neighbors = n_neighbors
         self.solver = solver
@@ -125,30 +125,19 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
         self.n_jobs = n_jobs
 
     def _fit(self, X, sample_weight):
-        if self.solver == "admm" and self.n_neighbors is not None:
-            raise ValueError(
-                f"n_neighbors={self.n_neighbors} needs solver='cd': solver='admm' computes with "
-                "all items at once. Leave one of them out."
-            )
-        rows = X
-        if sample_weight is not None:
-            scale = np.sqrt(sample_weight).astype(X.dtype)
-            rows = with_data(X, X.data * np.repeat(scale, np.diff(X.indptr)))
-        weights = slim_weights(
+        rows, sums = weighted_rows(X, sample_weight, self.user_power)
+        self.coef_, self.n_iter_ = slim_weights(
             rows,
-            (self.l1, self.l2, self.positive, self.tol, self.max_iter),
-            self.n_neighbors,
-            self.solver,
-            effective_n_threads(self.n_jobs),
+            self.l1,
+            self.l2,
+            unit=sums[0] / sums[1] if sums[1] > 0 else 1.0,
+            n_neighbors=self.n_neighbors,
+            solver=self.solver,
+            n_threads=effective_n_threads(self.n_jobs),
+            positive=self.positive,
+            tol=self.tol,
+            max_iter=self.max_iter,
         )
-        self.coef_, n_iter, unfinished = weights
-        self.n_iter_ = int(n_iter.max())
-        if unfinished.any():
-            warn(
-                f"{unfinished.sum()} of {len(unfinished)} items are not finished after "
-                f"max_iter={self.max_iter} iterations: raise it, or tol={self.tol:g}.",
-                ConvergenceWarning,
-            )
 
     def _update(self, change):
         self.fit(change.rows, sample_weight=change.sample_weight)

@@ -21,7 +21,7 @@ class ItemKNN(SimilarityMixin, ItemWeightsMixin, BaseRecommender):
     See Also
     --------
     RP3beta : Similarities by random walks.
-    EASE : Weights that account for all other items at once.
+    EASE : Weights that know of all other items.
     UserKNN : Neighbours among users.
 
     Notes

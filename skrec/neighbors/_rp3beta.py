@@ -36,9 +36,6 @@ class RP3beta(ItemWeightsMixin, BaseRecommender):
     beta : float
         Exponent of the popularity that weights are divided by. 0: P3alpha, which recommends
         popular items.
-    n_jobs : int
-        Number of threads of the sparse products and of scoring. None means all cores, less where
-        ``OMP_NUM_THREADS`` or a joblib worker says so.
 
     See Also
     --------

@@ -10,8 +10,8 @@ from skrec.solvers._product_kernels import _offer
 def _products_before(i, rows, columns, head, sums, met, touched):
     """Inner products of column `i` with those before it; return how many `touched` lists."""
     if i < len(head):
-        touched[:i] = np.arange(i)
-        sums[:i] = head[:i, i]
+        for column in range(i):
+            touched[column], sums[column] = column, head[column, i]
         return i
     row_indptr, row_indices, row_data = rows
     column_indptr, column_indices, column_data = columns
@@ -32,6 +32,16 @@ def _products_before(i, rows, columns, head, sums, met, touched):
 
 
 @compiled
+def _sort(values):
+    for end in range(1, len(values)):
+        value, place = values[end], end
+        while place > 0 and values[place - 1] > value:
+            values[place] = values[place - 1]
+            place -= 1
+        values[place] = value
+
+
+@compiled
 def _fill_gram(names, columns, head, latest, chain, gram):
     """Inner products of some columns, below the diagonal of `gram`.
 
@@ -40,13 +50,16 @@ def _fill_gram(names, columns, head, latest, chain, gram):
     """
     indptr, indices, data = columns
     earlier, places, values = chain
-    n_head = np.searchsorted(names, len(head))
+    n_head = 0
+    while n_head < len(names) and names[n_head] < len(head):
+        n_head += 1
     for place in range(n_head):
         for other in range(place):
             gram[place, other] = head[names[other], names[place]]
-    gram[n_head : len(names), : len(names)] = 0
     n_entries = 0
     for place in range(n_head, len(names)):
+        for other in range(place):
+            gram[place, other] = 0
         for entry in range(indptr[names[place]], indptr[names[place] + 1]):
             row, value = indices[entry], data[entry]
             link = latest[row]
@@ -107,14 +120,14 @@ def _keep_strongest(size, n_kept, near, gram, diagonal, weights, strength, order
     """Keep the columns whose weight tells most, in their order, with their inner products."""
     n_chosen = 0
     for place in range(size):
-        value = weights[place] ** 2 * diagonal[place]
-        n_chosen = _offer(value, place, strength[:n_kept], order[:n_kept], n_chosen)
+        value = weights[place] * weights[place] * diagonal[place]
+        n_chosen = _offer(value, np.int32(place), strength[:n_kept], order[:n_kept], n_chosen)
     order[n_kept] = size
-    chosen = np.sort(order[: n_kept + 1])
-    for place, old in enumerate(chosen):
-        near[place], diagonal[place] = near[old], diagonal[old]
+    _sort(order[: n_kept + 1])
+    for place in range(n_kept + 1):
+        near[place], diagonal[place] = near[order[place]], diagonal[order[place]]
         for other in range(place):
-            gram[place, other] = gram[old, chosen[other]]
+            gram[place, other] = gram[order[place], order[other]]
 
 
 @compiled
@@ -138,7 +151,7 @@ def inverse_rows(first, last, n_kept, n_tried, rows, columns, squares, head, pen
             if sums[column] != 0:
                 value = abs(sums[column]) / np.sqrt(squares[column])
                 size = _offer(value, column, strength[:n_tried], near[:n_tried], size)
-        near[:size] = np.sort(near[:size])
+        _sort(near[:size])
         needed = 0
         for place in range(size):
             gram[size, place] = sums[near[place]]

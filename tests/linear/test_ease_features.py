@@ -16,7 +16,7 @@ from sklearn.preprocessing import MaxAbsScaler
 
 import skrec
 from skrec import EASE, Interactions
-from skrec.linear import _ease_solver
+from skrec.linear import _ease, _ease_solver
 
 N_USERS, N_ITEMS, N_FEATURES = 50, 30, 6
 METHODS = pytest.mark.parametrize("method", ["primal", "dual"])
@@ -137,6 +137,7 @@ def test_containers_agree(X, features, way):
         features.astype(object),
         frame,
         frame.astype({"genre 0": "Int64", "genre 1": "float32"}),
+        frame.astype(pd.SparseDtype(float, 0)),
         pl.from_pandas(frame),
         pl.from_pandas(frame).to_arrow(),
     ]
@@ -211,6 +212,7 @@ CONTAINERS = {
     "sparse": sparse.csr_array,
     "pandas": pd.DataFrame,
     "polars": pl.DataFrame,
+    "pyarrow": lambda features: pl.DataFrame(features).to_arrow(),
 }
 
 
@@ -226,12 +228,21 @@ def test_features_survive_copies_and_searches(X, features, container, tmp_path):
     grid = {"ease__feature_weight": [0.0, 0.5], "ease__feature_method": ["collective", "additive"]}
     search = GridSearchCV(make_pipeline(MaxAbsScaler(), clone(model)), grid, cv=2).fit(X)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    if container in ("array", "sparse"):
-        skops.io.dump(model, tmp_path / "model.skops")
-        trusted = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
-        loaded = skops.io.load(tmp_path / "model.skops", trusted=trusted)
-        np.testing.assert_array_equal(loaded.predict(X), expected)
-        np.testing.assert_array_equal(loaded.fit(X).predict(X), expected)
+    skops.io.dump(model, tmp_path / "model.skops")
+    trusted = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
+    assert not any(name.startswith(("pandas", "polars", "pyarrow")) for name in trusted)
+    loaded = skops.io.load(tmp_path / "model.skops", trusted=trusted)
+    np.testing.assert_array_equal(loaded.predict(X), expected)
+    np.testing.assert_array_equal(loaded.fit(X).predict(X), expected)
+    assert model.item_features is given
+    assert type(pickle.loads(pickle.dumps(clone(model))).item_features) is type(given)
+
+
+def test_a_model_with_features_that_the_next_fit_refuses_is_pickled(X, features):
+    model = EASE(item_features=features).fit(X).set_params(item_features=WORDS)
+    loaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.item_features.equals(WORDS)
 
 
 def test_rows_are_in_the_order_of_the_items(X, features):
@@ -276,9 +287,10 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_wrong_features_are_refused_before_any_work(X, name, monkeypatch):
     given, message = REFUSED[name]
-    model = EASE(3.0).fit(X)
+    model = EASE(3.0, method="primal").fit(X).partial_fit(X)
     expected = model.predict(X)
     monkeypatch.setattr(_ease_solver, "gram_upper", None)
+    monkeypatch.setattr(_ease, "gram_upper", None)
     for verb in ("fit", "partial_fit"):
         with pytest.raises(ValueError, match=message):
             getattr(model.set_params(item_features=given), verb)(X)
@@ -309,3 +321,9 @@ def test_digits_that_features_lose_are_reported(X, features):
         model = EASE(item_features=1e30 * features, feature_method=way, dtype="float32")
         with pytest.raises(ValueError, match="squares of item_features overflow in float32"):
             model.fit(X)
+
+
+def test_no_warning_where_there_are_digits_enough(X, features):
+    """Few enough, so that they are looked at."""
+    params = {"feature_method": "collective", "feature_weight": 1.0, "method": "primal"}
+    EASE(1e-2, item_features=features, **params).fit(X.astype(np.float32))
