@@ -55,7 +55,7 @@ def test_orthogonal_vectors_reconstruct_nothing(n_users):
     assert torch.isfinite(torch.autograd.grad(losses.sum(), A)[0]).all()
 
 
-@pytest.mark.parametrize(("n_users", "n_products"), [(10, 3 * 10), (20, 2 * 30)])
+@pytest.mark.parametrize(("n_users", "n_products"), [(10, 3 * 10), (25, 2 * 30)])
 def test_the_cheaper_of_two_forms_is_computed(n_users, n_products):
     """Counted in multiplications by all vectors, of which the codes take next to none."""
     A = embeddings(30)
