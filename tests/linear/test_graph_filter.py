@@ -226,7 +226,8 @@ def test_rows_and_items_of_which_nothing_is_known():
     X = matrix(15)
     X[:, 3] = 0
     X[2] = 0
-    for parameters in ({}, {"filter": "gf-cf"}, {"n_components": 0}):
+    of_gf_cf = {"filter": "gf-cf", "linear_power": 0}
+    for parameters in ({}, of_gf_cf, {"n_components": 0}):
         model = GraphFilter(**{"n_components": 4, **parameters}).fit(X)
         rows = np.zeros((3, 15))
         rows[1, 3] = 1
