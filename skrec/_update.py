@@ -14,7 +14,7 @@ def update(model, old, new, *, sample_weight=None):
     new items widen the model. What that costs, and how near it comes to ``model.fit(new)``,
     depends on the model:
 
-    - EASE, GraphFilter, Popularity, BiasBaseline, ItemKNN, UserKNN and RP3beta become what
+    - EASE, SLIM, GraphFilter, Popularity, BiasBaseline, ItemKNN, UserKNN and RP3beta become what
       ``fit(new)`` makes of them.
     - PMF goes on with its sweeps, over all of `new`, from the factors that it has.
     - MultVAE, MultDAE, RecVAE, EnhancedVAE and ELSA make a pass over the changed and the new

@@ -106,7 +106,8 @@ def _columns(gram, start, stop, l1, l2, positive, tol, max_iter):
         found, n_sweeps[row], unfinished[row] = elastic_net(
             gram, start + row, l1, l2, positive, tol, max_iter
         )
-        weights[row] = found
+        for item in range(len(gram)):
+            weights[row, item] = found[item]
     return weights, n_sweeps, unfinished
 
 
@@ -121,14 +122,15 @@ def _columns_of_neighbors(
     latest = np.full(n_rows, -1)
     for column in range(len(bounds) - 1):
         first, last = bounds[column], bounds[column + 1]
-        items = np.empty(last - first + 1, dtype=np.int64)
-        items[0] = start + column
-        items[1:] = neighbors[first:last]
+        items = np.full(last - first + 1, start + column)
+        for place in range(first, last):
+            items[1 + place - first] = neighbors[place]
         gram = gram_of_items(indptr, indices, data, items, latest)
         found, n_sweeps[column], unfinished[column] = elastic_net(
             gram, 0, l1, l2, positive, tol, max_iter
         )
-        weights[first:last] = found[1:]
+        for place in range(first, last):
+            weights[place] = found[1 + place - first]
     return weights, n_sweeps, unfinished
 
 
@@ -170,9 +172,11 @@ def gram_of_items(indptr, indices, data, items, latest):
                 other = before[other]
             end += 1
     for item in items:
-        latest[indices[indptr[item] : indptr[item + 1]]] = -1
+        for entry in range(indptr[item], indptr[item + 1]):
+            latest[indices[entry]] = -1
     for a in range(n):
-        gram[:a, a] = gram[a, :a]
+        for b in range(a):
+            gram[b, a] = gram[a, b]
     return gram
 
 
@@ -231,9 +235,12 @@ def _least(gains, bound, n_gains, n_weights):
     n_joining = max(_AT_LEAST, n_weights)
     if n_gains <= n_joining:
         return bound
-    least = gains.max() / 2
-    while least > bound and np.sum(gains > least) < n_joining:
+    least, n_above = gains.max(), 0
+    while n_above < n_joining:
         least /= 2
+        n_above = 0
+        for gain in gains:
+            n_above += gain > least
     return max(least, bound)
 
 

@@ -100,7 +100,7 @@ def _as_numbers(features):
 
 def _read_columns(frame):
     native = frame.to_native()
-    if hasattr(native, "sparse"):  # of pandas, where all columns are
+    if frame.columns and hasattr(native, "sparse"):  # of pandas, where all columns are
         return sparse.csr_array(native.sparse.to_coo(), dtype=np.float64)
     columns = []
     for column in frame.iter_columns():
