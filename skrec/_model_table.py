@@ -150,7 +150,7 @@ _ROWS = [
         "linear._sansa",
         "EASE by a sparse approximate inverse, for catalogues of any size",
         "choices",
-        floor=1.6,
+        floor=1.665,
         small={"l2": 2.0, "density": 1.0},
         variants={"sparse": {"density": 0.5}},
         search={"l2": [50, 100, 200, 500, 1000]},

@@ -165,7 +165,7 @@ def test_default_density_is_50_other_items():
 def test_explain_and_similar_items():
     X = matrix(11)
     model = SANSA(2.0, density=0.2).fit(X)
-    items = model.recommend(X[:4], k=3)
+    items = np.hstack([model.recommend(X[:4], k=3), np.arange(160).reshape(4, 40) % 40])
     for user, contributions in enumerate(model.explain(X[:4], items)):
         np.testing.assert_allclose(
             contributions.sum(axis=1), model.predict(X[:4])[user][items[user]], atol=1e-12
