@@ -107,11 +107,11 @@ def authors(X, l2, size, method, scaled):
 
 
 def _answer_for_suitesparse():
-    """Stand in for ``sksparse.cholmod``: rare items first, and LAPACK's factor."""
+    """Stand in for ``sksparse.cholmod``: popular items first, and LAPACK's factor."""
 
     class Factor:
         def __init__(self, columns, **_):
-            self.order = np.argsort(np.diff(columns.tocsr().indptr), kind="stable")
+            self.order = np.argsort(-np.diff(columns.tocsr().indptr), kind="stable")
 
         def P(self):
             return self.order
@@ -189,7 +189,7 @@ def compare(parts, l2, sizes, scaled_l2):
 @click.command()
 @click.option("--data", type=click.Choice(["toy", "ml-1m"]), default="toy", show_default=True)
 @click.option("--l2", default=500.0, show_default=True)
-@click.option("--scaled-l2", default=10.0, show_default=True, help="Of columns that are scaled.")
+@click.option("--scaled-l2", default=3.0, show_default=True, help="Of columns that are scaled.")
 @click.option("--size", "sizes", multiple=True, type=int, default=SIZES)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the report here.")
 def main(data, l2, scaled_l2, sizes, out):
