@@ -36,6 +36,9 @@ EPOCH = {"max_iter": 1, "early_stopping": False, "random_state": 0}
 MODELS = {
     "Popularity": {},
     "RP3beta": {},
+    "ItemKNN": {},
+    "GraphFilter": {},
+    "SANSA": {},
     "ELSA": {"batch_size": 1024, **EPOCH},
     "MultVAE": EPOCH,
     "EASE": {},

@@ -13,7 +13,7 @@ import pickle
 import matplotlib.pyplot as plt
 from sklearn.base import clone
 
-from skrec import EASE, GraphFilter, Popularity, RP3beta
+from skrec import EASE, SANSA, SLIM, GraphFilter, ItemKNN, Popularity, RP3beta
 from skrec.datasets import load_movielens_small
 from skrec.metrics import ranking_scorer
 from skrec.model_selection import compare_recommenders
@@ -27,7 +27,10 @@ likes = load_movielens_small().binarize(3.5).filter(min_items_per_user=5, min_us
 X = likes.X
 families = {
     "Popularity": {"": Popularity()},
+    "ItemKNN": {f"{n} neighbours": ItemKNN(n) for n in (5, 20, 100)},
     "RP3beta": {f"{n} neighbours": RP3beta(n) for n in (5, 20, 100)},
+    "SLIM": {f"l1={l1}": SLIM(l1, 50) for l1 in (4, 2, 1)},
+    "SANSA": {f"density {d:g}": SANSA(150, density=d) for d in (0.005, 0.01, 0.02)},
     "GraphFilter": {f"{n} components": GraphFilter(n, linear_weight=0) for n in (5, 20, 80)},
     "EASE": {"": EASE(l2=150, method="primal", store_rows=False)},
 }
@@ -51,16 +54,15 @@ fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for family in families:
     names = [name for name in models if name.startswith(family)]
     x, y = [megabytes[name] for name in names], [quality[name] for name in names]
-    ax.plot(x, y, "o-")
-    ax.annotate(family, (x[-1], y[-1]), xytext=(6, 4), textcoords="offset points")
+    ax.plot(x, y, "o-", label=family)
 ax.set_xscale("log")
 ax.set_xlabel("size of the stored model (MB)")
 ax.set_ylabel("NDCG@100 of unseen users")
-ax.margins(x=0.25, y=0.15)
+ax.legend(loc="lower right")
 ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# Eighty components rank about as well as all pairs of items, in a twentieth of the room: on little
-# data, most of what the weight of a single pair says is noise. Neighbours take up as little, and
-# are looked up rather than computed: that counts where items are too many for all their pairs.
+# SLIM ranks as well as EASE with a tenth of its size, SANSA with an eighth, and eighty components
+# of a graph filter take a twentieth. On little data, most of what the weight of a single pair says
+# is noise. Neighbours are below them at any size, and are fitted in a moment.

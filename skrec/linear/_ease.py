@@ -16,7 +16,7 @@ from skrec.solvers._gram import gram_upper
 from skrec.utils._blocks import effective_n_threads
 from skrec.utils._changes import check_learned, padded
 from skrec.utils._compat import Interval, Options, StrOptions
-from skrec.utils._item_features import check_item_features
+from skrec.utils._item_features import check_item_features, without_frame
 
 
 def _stores_rows(model):
@@ -127,7 +127,7 @@ class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
 
     Neither `dropout` nor `relaxation` changes what the features are; `dropout` adds to the penalty
     what users have in common alone. The features are read at every fit, ``partial_fit`` and
-    update, and are part of the pickled model as any parameter is.
+    update, and are part of the pickled model as any parameter is, a data frame as an array.
 
     ``fit`` raises a MemoryError if the matrix to invert does not fit in the available memory; for
     catalogues of that size there are ``SANSA`` and ``ELSA``. It raises a LinAlgError
@@ -230,6 +230,12 @@ class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
             The fitted estimator. If this fails, it is as it was before.
         """
         return super().partial_fit(X, y, reviews=reviews, sample_weight=sample_weight)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if not hasattr(self, "method_"):  # a copy that is to be fitted elsewhere
+            return state
+        return {**state, "item_features": without_frame(self.item_features)}
 
     def _check_training(self, X, reset):
         X = super()._check_training(X, reset)

@@ -2,14 +2,14 @@
 
 from numbers import Integral, Real
 
-from skrec.base import BaseRecommender, FactorMixin, ItemWeightsMixin
+from skrec.base import BaseRecommender, ExplainMixin, FactorMixin
 from skrec.linear._graph_parts import GraphPartsMixin
 from skrec.utils._compat import Interval, StrOptions
 
 _POWER = Interval(Real, 0, None, closed="left")
 
 
-class GraphFilter(GraphPartsMixin, ItemWeightsMixin, FactorMixin, BaseRecommender):
+class GraphFilter(GraphPartsMixin, ExplainMixin, FactorMixin, BaseRecommender):
     r"""Graph filters in closed form: SGFCF, and with other settings GF-CF and Turbo-CF.
 
     With the sums of rows and columns in :math:`D_U` and :math:`D_I`, the matrix is normalised to

@@ -98,7 +98,9 @@ class GraphPartsMixin:
     def _score_rows(self, X):
         factors, left = self._scaled_parts(X)
         scores = factors @ self._answers.T
-        return scores + dense_product(left, self.coef_) if self.coef_.nnz else scores
+        if self.coef_.nnz:
+            scores += dense_product(left, self.coef_)
+        return scores
 
     def _weights_of(self, row, items):
         units = unit_rows(row.indices, row)

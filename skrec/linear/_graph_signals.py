@@ -90,7 +90,6 @@ def item_graph(R, n_neighbors, power, n_threads):
     k = R.shape[1] if n_neighbors is None else n_neighbors
     squares = np.asarray(R.power(2).sum(axis=0))
     P = sparse.csr_array(nearest_columns(R, R, k, n_threads) + sparse.diags_array(squares))
-    P.eliminate_zeros()
     P.data **= power
     return P
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skrec.base import AdditiveMixin, BaseRecommender
+from skrec.utils._blocks import recommend_rows
 from skrec.utils._changes import check_learned, padded
 
 
@@ -59,6 +60,21 @@ class Popularity(AdditiveMixin, BaseRecommender):
 
     def _score_rows(self, X):
         return np.tile(self.popularity_, (X.shape[0], 1))
+
+    def _recommend(self, X, k, read, **options):
+        # Without further rules no list goes below its length and the items that a user has.
+        reach = k + np.diff(X.indptr).max(initial=0)
+        has_rules = options["items"] is not None or options["exclude"] is not None
+        if has_rules or reach >= X.shape[1]:
+            return super()._recommend(X, k, read, **options)
+        top = np.sort(np.argsort(-self.popularity_, kind="stable")[:reach])
+        counts = self.popularity_[top]
+        answer = recommend_rows(
+            lambda rows: np.tile(counts, (rows.shape[0], 1)), X[:, top], k, **options
+        )
+        indices = answer[0] if options["return_scores"] else answer
+        indices[:] = np.where(indices < 0, -1, top[indices])
+        return answer
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

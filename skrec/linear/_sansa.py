@@ -91,7 +91,7 @@ class SANSA(ItemWeightsMixin, BaseRecommender):
         X = super()._check_training(X, reset)
         n_entries = X.shape[1] * (1 + n_neighbors(X.shape[1], self.density))
         check_memory(
-            n_entries * (28 + 2 * X.dtype.itemsize),
+            64 * n_entries,
             f"SANSA(density={self.density}) on {X.shape[1]} items",
             "use a lower density or drop rare items (Interactions.filter(min_users_per_item=...))",
         )

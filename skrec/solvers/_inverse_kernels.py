@@ -148,7 +148,7 @@ def inverse_rows(first, last, n_kept, n_tried, rows, columns, squares, head, pen
         n_touched = _products_before(i, rows, columns, head, sums, met, touched)
         size = 0
         for column in touched[:n_touched]:
-            if sums[column] != 0:
+            if sums[column] != 0 and squares[column] > 0:
                 value = abs(sums[column]) / np.sqrt(squares[column])
                 size = _offer(value, column, strength[:n_tried], near[:n_tried], size)
         _sort(near[:size])

@@ -57,10 +57,13 @@ def sparse_inverse(X, penalty, n_kept, n_threads=1):
     Raises
     ------
     LinAlgError
-        If rounding errors leave nothing of a residual.
+        If rounding errors leave nothing of a residual, which is at least the penalty.
     """
     n_columns = X.shape[1]
-    squares = np.bincount(X.indices, X.data.astype(np.float64) ** 2, minlength=n_columns)
+    with np.errstate(over="ignore"):
+        squares = np.bincount(X.indices, np.square(X.data, dtype=np.float64), minlength=n_columns)
+    if not np.isfinite(squares).all():
+        raise ValueError("The squares of X overflow: scale X down.")
     order = np.lexsort((np.arange(n_columns), -squares))
     rows = sparse.csr_array(X, dtype=np.float64)[:, order]
     rows.sort_indices()

@@ -62,6 +62,26 @@ def check_item_features(features, n_items, item_ids=None):
     return found
 
 
+def without_frame(features):
+    """Return the numbers of a data frame as a matrix, and anything else as it is.
+
+    A fitted model is then read without the library of the frame, and by skops, which knows no
+    frames.
+
+    Parameters
+    ----------
+    features : object
+        As of :func:`check_item_features`.
+    """
+    frame = nw.from_native(features, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return features
+    try:
+        return _read_columns(frame)
+    except ValueError:  # set after the fit, and refused in the next one
+        return features
+
+
 def _as_numbers(features):
     array = np.asarray(features)
     if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
@@ -79,6 +99,9 @@ def _as_numbers(features):
 
 
 def _read_columns(frame):
+    native = frame.to_native()
+    if frame.columns and hasattr(native, "sparse"):  # of pandas, where all columns are
+        return sparse.csr_array(native.sparse.to_coo(), dtype=np.float64)
     columns = []
     for column in frame.iter_columns():
         if not column.dtype.is_numeric() and column.dtype != nw.Boolean:

@@ -66,3 +66,15 @@ def test_nobody_has_rated_anything():
 def test_penalties_are_positive(ratings, parameter):
     with pytest.raises(ValueError, match=f"'{parameter}' parameter of BiasBaseline must be"):
         BiasBaseline(**{parameter: 0}).fit(ratings)
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_popular_items_are_ranked_without_the_others(exclude_seen, monkeypatch):
+    X = sparse.random_array((40, 300), density=0.03, rng=np.random.default_rng(0)).tocsr()
+    model = Popularity().fit(X)  # with many ties, also at the end of what is ranked
+    options = {"k": 7, "exclude_seen": exclude_seen, "return_scores": True}
+    expected = model.recommend(X, items=np.arange(300), **options)
+    monkeypatch.setattr(Popularity, "_score_rows", None)
+    for ours, theirs in zip(model.recommend(X, **options), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(model.recommend(X, 7, exclude_seen=exclude_seen), expected[0])

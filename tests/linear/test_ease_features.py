@@ -137,6 +137,7 @@ def test_containers_agree(X, features, way):
         features.astype(object),
         frame,
         frame.astype({"genre 0": "Int64", "genre 1": "float32"}),
+        frame.astype(pd.SparseDtype(float, 0)),
         pl.from_pandas(frame),
         pl.from_pandas(frame).to_arrow(),
     ]
@@ -211,6 +212,7 @@ CONTAINERS = {
     "sparse": sparse.csr_array,
     "pandas": pd.DataFrame,
     "polars": pl.DataFrame,
+    "pyarrow": lambda features: pl.DataFrame(features).to_arrow(),
 }
 
 
@@ -226,12 +228,21 @@ def test_features_survive_copies_and_searches(X, features, container, tmp_path):
     grid = {"ease__feature_weight": [0.0, 0.5], "ease__feature_method": ["collective", "additive"]}
     search = GridSearchCV(make_pipeline(MaxAbsScaler(), clone(model)), grid, cv=2).fit(X)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    if container in ("array", "sparse"):
-        skops.io.dump(model, tmp_path / "model.skops")
-        trusted = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
-        loaded = skops.io.load(tmp_path / "model.skops", trusted=trusted)
-        np.testing.assert_array_equal(loaded.predict(X), expected)
-        np.testing.assert_array_equal(loaded.fit(X).predict(X), expected)
+    skops.io.dump(model, tmp_path / "model.skops")
+    trusted = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
+    assert not any(name.startswith(("pandas", "polars", "pyarrow")) for name in trusted)
+    loaded = skops.io.load(tmp_path / "model.skops", trusted=trusted)
+    np.testing.assert_array_equal(loaded.predict(X), expected)
+    np.testing.assert_array_equal(loaded.fit(X).predict(X), expected)
+    assert model.item_features is given
+    assert type(pickle.loads(pickle.dumps(clone(model))).item_features) is type(given)
+
+
+def test_a_model_with_features_that_the_next_fit_refuses_is_pickled(X, features):
+    model = EASE(item_features=features).fit(X).set_params(item_features=WORDS)
+    loaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.item_features.equals(WORDS)
 
 
 def test_rows_are_in_the_order_of_the_items(X, features):

@@ -180,7 +180,7 @@ def test_the_unit_of_the_entries_is_of_no_importance():
 def test_odd_rows_are_divided_by_no_less_than_their_norm():
     rng = np.random.default_rng(13)
     X = (rng.random((60, 30)) < rng.random(30) ** 3).astype(float)
-    model = GraphFilter(6, spectral_power=0, linear_weight=0).fit(X)
+    model = GraphFilter(6, spectral_power=0.3, linear_weight=0).fit(X)
     scores = model.predict(np.eye(30))
     raw = model.item_embeddings_ @ model.item_embeddings_.T
     raw *= inverse_power(X.sum(axis=0), 0.3)[:, None]
@@ -226,7 +226,8 @@ def test_rows_and_items_of_which_nothing_is_known():
     X = matrix(15)
     X[:, 3] = 0
     X[2] = 0
-    for parameters in ({}, {"filter": "gf-cf"}, {"n_components": 0}):
+    of_gf_cf = {"filter": "gf-cf", "linear_power": 0}
+    for parameters in ({}, of_gf_cf, {"n_components": 0}):
         model = GraphFilter(**{"n_components": 4, **parameters}).fit(X)
         rows = np.zeros((3, 15))
         rows[1, 3] = 1

@@ -231,6 +231,14 @@ def test_rounding_errors_that_leave_nothing_are_reported():
             SANSA(1e-16, density=density).fit(X)
 
 
+def test_entries_of_very_different_size():
+    X = matrix(14).toarray()
+    X[:, 0] *= 1e-200  # its squares are 0
+    assert np.isfinite(SANSA(1.0, density=0.2).fit(X).predict(X)).all()
+    with pytest.raises(ValueError, match="squares of X overflow: scale X down"):
+        SANSA().fit(1e300 * X)
+
+
 def test_memory_error_says_what_is_needed_and_what_needs_less(monkeypatch):
     X = matrix()
     monkeypatch.setattr(_memory, "available_memory", lambda: 1000)

@@ -5,7 +5,15 @@ import pytest
 from scipy import sparse
 from sklearn import config_context
 
-from skrec.utils._blocks import distinct_rows, effective_n_threads, map_blocks, row_blocks, top_k
+from skrec.utils import _blocks
+from skrec.utils._blocks import (
+    distinct_rows,
+    effective_n_threads,
+    map_blocks,
+    row_blocks,
+    score_blocks,
+    top_k,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -26,6 +34,26 @@ def test_top_k_is_a_stable_sort(dtype, n_values, k):
         padding = k - len(expected)
         np.testing.assert_array_equal(found, expected + [-1] * padding)
         np.testing.assert_array_equal(found_values, [*row[expected], *[-np.inf] * padding])
+
+
+@pytest.mark.parametrize("n_ranked", [1, 30, 70, 999])
+def test_rows_that_are_ranked_in_parts_are_ranked_as_one(n_ranked, monkeypatch):
+    scores = np.random.default_rng(0).integers(0, 9, (50, 20)).astype(float)
+    expected = top_k(scores, 6)
+    monkeypatch.setattr(_blocks, "_RANKED", n_ranked)
+    for ours, theirs in zip(top_k(scores, 6), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="NaN, which has no rank"):
+        top_k(np.where(scores == 8, np.nan, scores), 6)
+
+
+def test_blocks_of_scores_shrink_as_the_catalogue_grows():
+    sizes = [max(b.stop - b.start for b in score_blocks(5000, n)) for n in (500, 150_000, 10**8)]
+    assert sizes[0] == 256
+    assert sizes[1] * 150_000 <= 2**23 < (sizes[1] + 1) * 150_000
+    assert sizes[2] == 1
+    with config_context(working_memory=1):
+        assert max(b.stop - b.start for b in score_blocks(5000, 500, 4)) * 500 * 24 * 4 <= 2**20
 
 
 def test_row_blocks_cover_the_rows_within_working_memory():
