@@ -104,8 +104,8 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
 
     def __init__(
         self,
-        l1=1.0,
-        l2=100.0,
+        l1=0.5,
+        l2=150.0,
         *,
         user_power=0.5,
         positive=True,
