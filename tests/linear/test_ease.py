@@ -109,7 +109,7 @@ def test_auto_takes_what_fits_in_memory(monkeypatch):
     model.partial_fit(X[:1])
     assert model.method_ == "dual"
     memory_left.available = needed["dual"] / 2
-    with pytest.raises(MemoryError, match="method='dual' needs"):
+    with pytest.raises(MemoryError, match="keep the 49 items that fit"):
         model.fit(X)
 
 
@@ -525,7 +525,7 @@ def test_without_rows_there_is_no_partial_fit_and_no_dual(X):
 
 
 def test_a_fit_without_rows_that_does_not_fit_says_what_would(X, monkeypatch):
-    memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=100))
+    memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1000))
     monkeypatch.setattr(_memory, "psutil", memory)
     with pytest.raises(MemoryError, match="method='dual' with store_rows=True needs"):
         EASE(store_rows=False).fit(X[:5])
