@@ -42,12 +42,15 @@ _PLAIN = {"store_rows": False}
 ROWS = {
     "Popularity": Row("Popularity"),
     "ItemKNN": Row("ItemKNN"),
+    "ItemKNN, conditional": Row("ItemKNN", {"similarity": "conditional", "shrinkage": 400}),
     "UserKNN": Row("UserKNN"),
     "RP3beta": Row(
         "RP3beta",
         grid={"n_neighbors": [50, 100, 200], "alpha": [0.6, 1.0], "beta": [0.4, 0.6, 0.8]},
     ),
     "SLIM": Row("SLIM"),
+    "SLIM, equal users": Row("SLIM", {"user_power": 0.0}),
+    "SLIM, fewer weights": Row("SLIM", {"l1": 5.0}),
     "SANSA": Row("SANSA"),
     "ELSA": Row("ELSA", {"random_state": 0}),
     "EASE": Row("EASE", {**_PLAIN, "l2": 500}, {"l2": [200, 300, 500, 700, 1000]}),
@@ -197,7 +200,7 @@ def tune(name, data):
     """NDCG@100 of the first split's validation users over a row's grid, best first."""
     parts = next(partitions(data, 1))
     tried = []
-    for values in ParameterGrid(ROWS[name].grid):
+    for values in ParameterGrid(ROWS[name].grid or MODELS[ROWS[name].model].search):
         model = estimator(name, "tuned", **values).fit(parts.train)
         lists = model.recommend(parts.validation_fold_in, k=100)
         tried.append((float(ndcg(lists, parts.validation_held_out, k=100)), values))

@@ -225,7 +225,7 @@ ITEM_ITEM = {
         "irspack",
         irspack_item_item("RP3betaRecommender", **IRSPACK_NEIGHBORS, **WALKS),
     ),
-    "skrec SLIM": Peer("skrec", "skrec", skrec_item_item("SLIM", **PENALTIES)),
+    "skrec SLIM": Peer("skrec", "skrec", skrec_item_item("SLIM", user_power=0.0, **PENALTIES)),
     "irspack SLIM": Peer("irspack", "irspack", irspack_slim(**PENALTIES)),
 }
 PEERS = {

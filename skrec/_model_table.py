@@ -111,13 +111,13 @@ _ROWS = [
         "linear._slim",
         "sparse linear item-item model: an elastic net for each item, non-negative by default",
         "choices",
-        floor=1.6,
+        floor=1.75,
         small={"l1": 0.5, "l2": 20.0, "tol": 1e-14},
         variants={
             "signed": {"positive": False, "n_neighbors": 6},
             "admm": {"solver": "admm", "user_power": 0.0, "tol": 1e-9},
         },
-        search={"l1": [1, 2, 5], "l2": [50, 100, 200, 500]},
+        search={"l1": [0.3, 0.5, 1, 2], "l2": [50, 100, 150, 200, 300]},
     ),
     ModelRow(
         "GraphFilter",

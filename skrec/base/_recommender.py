@@ -101,8 +101,9 @@ class BaseRecommender(BaseEstimator):
     makes of those something that is cut by rows, such as a sparse matrix; the block's part of it
     is the second argument of ``_score_rows``, if there are reviews.
 
-    A model for :func:`skrec.update` sets ``_no_update = None`` and writes ``_update(change)``. The
-    change has the rows that it was fitted on, ``change.old``, those that it is to be fitted on,
+    A model for :func:`skrec.update` sets ``_no_update = None``, and writes
+    ``_update(change)`` if it can do better than to fit again. The change has the rows that it was
+    fitted on, ``change.old``, those that it is to be fitted on,
     ``change.new``, and which differ: ``change.removed`` and ``change.added``. All have as many
     columns as there are items now, which may be more than before.
 
@@ -119,6 +120,9 @@ class BaseRecommender(BaseEstimator):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         complete_docstrings(cls)
+
+    def _update(self, change):
+        self.fit(change.rows)
 
     def _check_learned(self, change):
         """Refuse an update if the model can tell that it was not fitted on ``change.old``."""

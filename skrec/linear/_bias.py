@@ -79,6 +79,7 @@ class BiasBaseline(RatingMixin, SampleWeightMixin, BaseRecommender):
 
     def _fit(self, X, sample_weight):
         self._mean, self._item_offsets = fit_offsets(X, self.l2_user, self.l2_item, sample_weight)
+        self._user_penalty = float(self.l2_user)
         self.mean_ = self._in_ratings(self._mean)
         self.item_offsets_ = self._in_ratings(self._item_offsets)
 
@@ -91,7 +92,7 @@ class BiasBaseline(RatingMixin, SampleWeightMixin, BaseRecommender):
     def _user_states(self, X):
         """Offset of each user."""
         residual = X.data - self._mean - self._item_offsets[X.indices]
-        return with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + float(self.l2_user))
+        return with_data(X, residual).sum(axis=1) / (np.diff(X.indptr) + self._user_penalty)
 
     def _score_pairs(self, states, users, items):
         return states[users] + (self._mean + self._item_offsets)[items]

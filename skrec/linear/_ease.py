@@ -48,9 +48,9 @@ class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
     Parameters
     ----------
     l2 : float, default=500.0
-        Penalty on the squared weights, in units of users: an item that far fewer users than this
-        have chosen is hardly used as evidence. Good values mostly lie between 50 and 2000; tune
-        it on a logarithmic grid.
+        Penalty on the squared weights, in units of users (with other entries than 1, of their
+        squares): an item that far fewer users than this have chosen is hardly used as evidence.
+        Good values mostly lie between 50 and 2000; tune it on a logarithmic grid.
     dropout : float, default=0.0
         Probability `p` of dropping an entry from the input while the full row is predicted. 0 is
         EASE; ``p > 0`` is the full-rank EDLAE, whose expectation over all masks is taken in closed
@@ -75,7 +75,8 @@ class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
         "collective" (CEASE): the features, times `feature_weight`, are further rows of `X`, as if
         each were a user who has chosen the items that have it.
     feature_weight : float, default=0.5
-        How much the features count; 0 leaves them out. At most 1 if they are additive.
+        Only with `item_features`: how much they count; 0 leaves them out. At most 1 if they are
+        additive.
     dtype : {"float32", "float64"}, default=None
         Precision of the fit and of the scores. None keeps that of `X`. float32 halves time and
         memory, and suffices unless `l2` is small.
@@ -253,12 +254,8 @@ class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
         self._solve(*self._weighted(X, sample_weight, self.dtype or X.dtype))
 
     def _add(self, X, sample_weight):
+        self._check_user_power()
         rows, sums = self._weighted(X, sample_weight, self.dtype or self._dtype)
-        if self.user_power != self._user_power:
-            raise ValueError(
-                f"user_power is {self.user_power:g}, but this EASE was fitted with "
-                f"{self._user_power:g}, by which its users are weighted: fit again on all users."
-            )
         sums += self._sums
         if self._gram is not None:
             check_fits("primal", *rows.shape, rows.dtype.itemsize, 2)
@@ -274,6 +271,13 @@ class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
                 "store_rows=False: fit again on all users."
             )
 
+    def _check_user_power(self):
+        if self.user_power != self._user_power:
+            raise ValueError(
+                f"user_power is {self.user_power:g}, but this EASE was fitted with "
+                f"{self._user_power:g}, by which its users are weighted: fit again on all users."
+            )
+
     def _check_learned(self, change):
         if self._gram is not None:
             squares = self._gram.diagonal()
@@ -281,6 +285,7 @@ class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
             squares = sums_of_squares(self._rows)
         else:
             return
+        self._check_user_power()
         old, _ = self._weighted(change.old, change.old_weight, self.dtype or self._dtype)
         check_learned(self, padded(squares, change.new.shape[1]), sums_of_squares(old))
 
@@ -361,7 +366,8 @@ class EASE(ExplainMixin, AdditiveMixin, BaseRecommender):
         solution = solve_best(regressions, self.method, **options)
         weights = solution.weights
         if is_additive:
-            as_rows = Regressions(sparse.csr_array(features.T), self.l2, judges=rows)
+            of_items = sparse.csr_array(features.T)
+            as_rows = Regressions(of_items, self.l2, judges=rows, name="item_features")
             of_features = solve_best(as_rows, **threads)
             weights = BlendedWeights(weights, of_features.weights, self.feature_weight)
         self._rows = None

@@ -100,9 +100,9 @@ def check_fits(method, n_users, n_items, itemsize=8, n_matrices=1, store_rows=Tr
         f"keep the {n_fitting:,} items that fit, by Interactions.filter(min_users_per_item=...)",
         "take SANSA or ELSA, which make no items x items matrix",
     ]
-    if method == "primal" and itemsize == 8:
+    if method == "primal" and itemsize == 8 and n_matrices * needed[method] <= 2 * available:
         fixes.insert(0, "dtype='float32' needs half")
-    if needed[other] < needed[method]:
+    if needed[other] <= available:
         storing = "" if store_rows else " with store_rows=True"
         fixes.insert(0, f"method='{other}'{storing} needs {needed[other] / 2**30:.3g} GiB")
     check_memory(

@@ -29,6 +29,8 @@ class Regressions(NamedTuple):
         Columns that count as more users, but for the dropout.
     judges : csr_array of shape (n_judges, n_items), default=None
         Users whose scores have to be exact. None means `rows`.
+    name : str, default="X"
+        What messages call the rows.
     """
 
     rows: sparse.csr_array
@@ -38,6 +40,7 @@ class Regressions(NamedTuple):
     gram: np.ndarray | None = None
     features: sparse.csr_array | np.ndarray | None = None
     judges: sparse.csr_array | None = None
+    name: str = "X"
 
     @property
     def all_rows(self):
@@ -53,15 +56,16 @@ class Regressions(NamedTuple):
         largest = gram_diagonal.max()
         if not np.isfinite(largest):
             raise ValueError(
-                f"The squares of X overflow in {dtype}: scale X down, or use dtype='float64'."
+                f"The squares of {self.name} overflow in {dtype}: scale {self.name} down, or use "
+                "dtype='float64'."
             )
         # No weight is larger than the largest entry of the Gram matrix over the penalty.
         smallest_normal = float(np.finfo(dtype).tiny)
         if 0 < largest < self.l2 * smallest_normal:
             fix = " or dtype='float64'" if dtype == np.float32 else ""
             raise ValueError(
-                f"l2={self.l2:g} makes every weight smaller than {dtype} can hold beside this X: "
-                f"use an l2 of at most {largest / smallest_normal:.1g}{fix}."
+                f"l2={self.l2:g} makes every weight smaller than {dtype} can hold beside "
+                f"{self.name}: use an l2 of at most {largest / smallest_normal:.1g}{fix}."
             )
         return self.l2 + self.dropout / (1 - self.dropout) * gram_diagonal
 

@@ -67,7 +67,7 @@ class GraphFilter(GraphPartsMixin, ExplainMixin, FactorMixin, BaseRecommender):
     what is recommended to a user of that item alone. The sum of a spectral part, which is near 0
     or negative for odd rows, counts as no less than its Euclidean norm. SGFCF's sigmoid, which
     keeps the order, is left out; so are its powers by a node's homophily (IGF), which on
-    MovieLens 1M gain 0.0002. There is no ``partial_fit``; :func:`skrec.update` fits again.
+    MovieLens 1M gained nothing. There is no ``partial_fit``; :func:`skrec.update` fits again.
 
     References
     ----------

@@ -8,6 +8,7 @@ from skrec.linear._graph_signals import (
     item_graph,
     leading_vectors,
     normalized,
+    norms,
     row_scale,
     scale_columns,
     scale_rows,
@@ -15,6 +16,7 @@ from skrec.linear._graph_signals import (
 )
 from skrec.solvers._sparse_products import dense_product
 from skrec.utils._blocks import effective_n_threads
+from skrec.utils._validation import check_non_negative
 
 MOST_COMPONENTS = 150  # of "auto"
 
@@ -30,19 +32,18 @@ class GraphPartsMixin:
                 f"order={self.order} needs filter='gf-cf': the sums that SGFCF divides by may be "
                 "negative with it."
             )
+        if self.order > 1 and not self.linear_weight:
+            raise ValueError(
+                f"order={self.order} has no meaning with linear_weight=0, which leaves the linear "
+                "filter out: use order=1, or a positive linear_weight."
+            )
         if not self.n_components and not self.linear_weight:
             raise ValueError(
                 "n_components=0 and linear_weight=0 leave nothing to score by: one of them has to "
                 "be positive."
             )
         X = super()._check_training(X, reset)
-        if X.nnz and X.data.min() < 0:
-            raise ValueError(
-                "Negative values in data passed to X: the degrees of GraphFilter need "
-                f"non-negative entries, got {X.data.min()}. Leave dislikes out, for example with "
-                "Interactions.binarize(threshold)."
-            )
-        return X
+        return check_non_negative(X, "the degrees of GraphFilter need")
 
     def _fit(self, X):
         R, self._item_scale = normalized(X, self.user_power, self.item_power)
@@ -63,30 +64,32 @@ class GraphPartsMixin:
             graph = item_graph(R, self.n_neighbors, self.linear_power, n_threads)
             self.coef_ = graph.astype(X.dtype)
         self._sums = self._answers.sum(axis=0), self.coef_.sum(axis=1)
-
-    def _update(self, change):
-        self.fit(change.rows)
+        # As they were in this fit: a parameter that is set later waits for the next one.
+        self._fitted_filter, self._fitted_order = self.filter, self.order
+        self._fitted_weight, self._fitted_power = self.linear_weight, self.user_power
 
     def _fold_in(self, X):
-        factors = row_scale(X, self.user_power)[:, None] * self._parts(X)[0]
+        factors = row_scale(X, self._fitted_power)[:, None] * self._parts(X)[0]
         return factors.astype(self.item_embeddings_.dtype), np.zeros(X.shape[0])
 
     def _parts(self, X):
         """Spectral embeddings of rows, and what is left before a last product with ``coef_``."""
         scaled = scale_columns(X, self._item_scale)
-        rows = scaled if self.filter == "sgfcf" else X
-        return scaled @ self.item_embeddings_, before_last_product(rows, self.coef_, self.order)
+        rows = scaled if self._fitted_filter == "sgfcf" else X
+        return scaled @ self.item_embeddings_, before_last_product(
+            rows, self.coef_, self._fitted_order
+        )
 
     def _scaled_parts(self, X, like=None):
         """The parts, scaled as they stand in the scores of these rows, or of another one."""
         factors, left = self._parts(X)
-        if self.filter == "gf-cf":
-            return factors, self.linear_weight * left
+        if self._fitted_filter == "gf-cf":
+            return factors, self._fitted_weight * left
         whole = (factors, left) if like is None else self._parts(like)
         spectral, linear = (part @ sums for part, sums in zip(whole, self._sums, strict=True))
-        spectral = np.maximum(spectral, np.linalg.norm(whole[0] * self._half_powers, axis=1))
+        spectral = np.maximum(spectral, norms(whole[0] * self._half_powers))
         spectral, linear = (np.where(sums > 0, sums, 1) for sums in (spectral, linear))
-        return factors / spectral[:, None], scale_rows(left, self.linear_weight / linear)
+        return factors / spectral[:, None], scale_rows(left, self._fitted_weight / linear)
 
     @property
     def _sparse_right(self):

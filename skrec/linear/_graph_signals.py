@@ -119,3 +119,19 @@ def unit_rows(columns, like):
     """A row for each column, with 1 there; as wide as another array, in its precision."""
     entries = np.ones(len(columns), like.dtype), columns, np.arange(len(columns) + 1)
     return sparse.csr_array(entries, shape=(len(columns), like.shape[1]))
+
+
+def norms(signals):
+    """Euclidean norms of rows, whose squares may overflow.
+
+    Parameters
+    ----------
+    signals : ndarray of shape (n_rows, n_signals)
+
+    Returns
+    -------
+    norms : ndarray of shape (n_rows,)
+    """
+    largest = np.abs(signals).max(axis=1, initial=0)
+    units = signals / np.where(largest > 0, largest, 1)[:, None]
+    return largest * np.linalg.norm(units, axis=1)

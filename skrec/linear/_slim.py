@@ -24,7 +24,8 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
     Parameters
     ----------
     l1 : float
-        Penalty on the size of weights, in units of users: an item that has fewer users than this
+        Penalty on the size of weights, in units of users (with other entries than 1, of their
+        squares): an item that has fewer users than this
         in common with another, beyond those whom other weights explain, has no weight for it.
         The larger, the fewer weights are stored.
     l2 : float
@@ -38,7 +39,7 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
     n_neighbors : int
         Number of items that may have a weight for an item: those of largest cosine, if that is
         above 0. There is no items x items matrix then, which is for large catalogues; with a few
-        thousand items, all of them take less time. None means all.
+        thousand items, all of them take less time. None means all, as do all but one.
     solver : {"cd", "admm"}
         "cd": coordinate descent, column by column on threads, fast where weights are few.
         "admm": alternating directions, products of dense matrices on LAPACK's threads. It takes
@@ -103,8 +104,8 @@ class SLIM(ItemWeightsMixin, SampleWeightMixin, BaseRecommender):
 
     def __init__(
         self,
-        l1=1.0,
-        l2=100.0,
+        l1=0.5,
+        l2=150.0,
         *,
         user_power=0.5,
         positive=True,

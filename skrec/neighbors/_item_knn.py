@@ -1,7 +1,13 @@
 """ItemKNN: an item is predicted from its nearest items."""
 
 from skrec.base import BaseRecommender, ItemWeightsMixin
-from skrec.neighbors._similarity import SimilarityMixin, Weights, in_unit, squared_norms
+from skrec.neighbors._similarity import (
+    SimilarityMixin,
+    Weights,
+    denominator,
+    in_unit,
+    squared_norms,
+)
 from skrec.solvers._similarities import nearest_columns
 from skrec.utils._blocks import effective_n_threads
 
@@ -100,8 +106,5 @@ class ItemKNN(SimilarityMixin, ItemWeightsMixin, BaseRecommender):
             items.T,
             self.n_neighbors,
             effective_n_threads(self.n_jobs),
-            denominator=self._denominator(squares, squares, unit),
+            denominator=denominator(squares, squares, *self._comparison(unit)),
         ).tocsr()
-
-    def _update(self, change):
-        self.fit(change.rows)

@@ -9,6 +9,7 @@ from skrec.base import BaseRecommender, ItemWeightsMixin
 from skrec.solvers._similarities import nearest_columns
 from skrec.utils._blocks import effective_n_threads
 from skrec.utils._compat import Interval
+from skrec.utils._validation import check_non_negative
 
 
 class RP3beta(ItemWeightsMixin, BaseRecommender):
@@ -84,13 +85,7 @@ class RP3beta(ItemWeightsMixin, BaseRecommender):
 
     def _check_training(self, X, reset):
         X = super()._check_training(X, reset)
-        if X.nnz and X.data.min() < 0:
-            raise ValueError(
-                "Negative values in data passed to X: the probabilities of RP3beta need "
-                f"non-negative entries, got {X.data.min()}. Leave dislikes out, for example with "
-                "Interactions.binarize(threshold)."
-            )
-        return X
+        return check_non_negative(X, "the probabilities of RP3beta need")
 
     def _fit(self, X):
         n_users = np.bincount(X.indices[X.data > 0], minlength=X.shape[1])
@@ -100,9 +95,6 @@ class RP3beta(ItemWeightsMixin, BaseRecommender):
         to_items.data *= rarity[to_items.indices].astype(X.dtype)
         n_threads = effective_n_threads(self.n_jobs)
         self.coef_ = nearest_columns(to_users, to_items, self.n_neighbors, n_threads).tocsr()
-
-    def _update(self, change):
-        self.fit(change.rows)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,7 +7,9 @@ import numpy as np
 from skrec.solvers._offsets import with_data
 from skrec.solvers._sparse_products import Denominator
 from skrec.utils._compat import Interval, StrOptions
+from skrec.utils._validation import check_non_negative
 
+_OTHERWISE = ", or use similarity='cosine' without a weighting"
 _K1, _B = 1.2, 0.75  # of BM25, as they are usually set
 
 
@@ -48,33 +50,29 @@ class SimilarityMixin:
                 f"asymmetry={self.asymmetry} has no meaning with similarity={self.similarity!r}: "
                 "leave it None, or use similarity='asymmetric'."
             )
-        return self._check_signs(super()._check_training(X, reset))
-
-    def _check_signs(self, X):
-        reason = self._why_non_negative()
-        if reason and X.nnz and X.data.min() < 0:
-            raise ValueError(
-                f"Negative values in data passed to X: {reason} needs non-negative entries, got "
-                f"{X.data.min()}. Leave dislikes out, for example with "
-                "Interactions.binarize(threshold), or use similarity='cosine' without a weighting."
-            )
-        return X
+        X = super()._check_training(X, reset)
+        return check_signs(X, self._why_non_negative())
 
     def _why_non_negative(self):
         if self.weighting is not None:
-            return f"weighting={self.weighting!r}"
-        return "similarity='jaccard'" if self.similarity == "jaccard" else None
+            return f"weighting={self.weighting!r} needs"
+        return "similarity='jaccard' needs" if self.similarity == "jaccard" else None
 
-    def _denominator(self, squares, candidates, unit):
+    def _comparison(self, unit):
+        """Exponent and shrinkage of the denominator, for entries that are divided by a unit."""
         given = 0.6 if self.asymmetry is None else self.asymmetry
         exponents = {"cosine": 0.5, "asymmetric": given, "conditional": 1.0, "jaccard": None}
-        shrinkage = self.shrinkage / unit / unit
-        return denominator(squares, candidates, exponents[self.similarity], shrinkage)
+        return exponents[self.similarity], self.shrinkage / unit / unit
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = self._why_non_negative() is not None
         return tags
+
+
+def check_signs(X, reason):
+    """Refuse negative entries if there is a reason to, which names what does not bear them."""
+    return X if reason is None else check_non_negative(X, reason, _OTHERWISE)
 
 
 def denominator(squares, candidates, asymmetry, shrinkage):

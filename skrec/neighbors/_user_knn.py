@@ -3,7 +3,14 @@
 from scipy import sparse
 
 from skrec.base import BaseRecommender
-from skrec.neighbors._similarity import SimilarityMixin, Weights, in_unit, squared_norms
+from skrec.neighbors._similarity import (
+    SimilarityMixin,
+    Weights,
+    check_signs,
+    denominator,
+    in_unit,
+    squared_norms,
+)
 from skrec.solvers._offsets import with_data
 from skrec.solvers._sparse_products import largest_entries
 from skrec.utils._compat import fit_context
@@ -99,15 +106,15 @@ class UserKNN(SimilarityMixin, BaseRecommender):
         rows, self._unit = in_unit(self._weights(X))
         self._squares = squared_norms(rows)
         self._by_item = rows.T.tocsr()
+        # As they were in this fit: a parameter that is set later waits for the next one.
+        self._n_kept, self._compared = self.n_neighbors, self._comparison(self._unit)
+        self._why_signs_matter = self._why_non_negative()
 
     def _add(self, X):
         self._fit(sparse.vstack([self.rows_, X], format="csr"))
 
-    def _update(self, change):
-        self.fit(change.rows)
-
     def _check_rows(self, X):
-        return self._check_signs(super()._check_rows(X))
+        return check_signs(super()._check_rows(X), self._why_signs_matter)
 
     @property
     def _sparse_right(self):
@@ -118,5 +125,5 @@ class UserKNN(SimilarityMixin, BaseRecommender):
         rows = with_data(rows, rows.data / X.dtype.type(self._unit))
         squares = squared_norms(rows)
         check_finite_answers(self, squares)
-        divisors = self._denominator(squares, self._squares, self._unit)
-        return largest_entries(rows, self._by_item, self.n_neighbors, denominator=divisors)
+        divisors = denominator(squares, self._squares, *self._compared)
+        return largest_entries(rows, self._by_item, self._n_kept, denominator=divisors)

@@ -16,7 +16,8 @@ from scipy import sparse
 from skrec.solvers._compiled import compiled
 from skrec.utils._blocks import map_blocks, row_blocks
 
-_AT_LEAST = 64  # may join a working set at a time, or as many as have weights
+_AT_LEAST = 32  # may join a working set at a time, or as many as have weights
+_SHARE = 0.1  # of the bound: what is left of a working set needs no more sweeps in most columns
 _MAX_COLUMNS = 32  # of a block: few, as columns take very different times
 
 
@@ -223,10 +224,7 @@ def elastic_net(gram, target, l1, l2, positive, tol, max_iter):
         n_sweeps += _sweep(
             gram, working, weights, residual[working], l1, l2, positive, bound, max_iter - n_sweeps
         )
-        for place in range(len(working)):
-            change = weights[working[place]] - before[place]
-            if change != 0:
-                _subtract(residual, change, gram[working[place]])
+        _subtract_rows(residual, weights[working] - before, gram, working)
 
 
 @compiled
@@ -246,7 +244,7 @@ def _least(gains, bound, n_gains, n_weights):
 
 @compiled
 def _sweep(gram, working, weights, residual, l1, l2, positive, bound, max_iter):
-    """Sweep over the weights of the working set until none gains more than `bound`."""
+    """Sweep over the weights of the working set until none gains more than a share of `bound`."""
     n = len(working)
     block = np.empty((n, n), dtype=gram.dtype)
     for a in range(n):
@@ -262,7 +260,7 @@ def _sweep(gram, working, weights, residual, l1, l2, positive, bound, max_iter):
                 weights[i] += step
                 _subtract(residual, step, block[a])
                 most = max(most, step * step * (block[a, a] + l2))
-        if most <= bound:
+        if most <= _SHARE * bound:
             return sweep + 1
     return max_iter
 
@@ -283,3 +281,16 @@ def _step(residual, weight, square, l1, l2, positive):
 def _subtract(vector, factor, row):
     for i in range(len(row)):
         vector[i] -= factor * row[i]
+
+
+@compiled
+def _subtract_rows(vector, factors, matrix, rows):
+    """Subtract rows of a matrix, four at a time: `vector` is read and written once for them."""
+    n = len(rows) - len(rows) % 4
+    for k in range(0, n, 4):
+        f, g, h, i = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
+        p, q, r, s = matrix[rows[k]], matrix[rows[k + 1]], matrix[rows[k + 2]], matrix[rows[k + 3]]
+        for j in range(len(vector)):
+            vector[j] -= f * p[j] + g * q[j] + h * r[j] + i * s[j]
+    for k in range(n, len(rows)):
+        _subtract(vector, factors[k], matrix[rows[k]])

@@ -75,7 +75,7 @@ def _sort_best_first(values, columns, size):
 
 
 @compiled
-def largest_entries(first, last, k, left, right, names, diagonal, scale, denominator):
+def largest_entries(first, last, k, left, right, names, diagonal, denominator):
     n_columns = len(names)
     sums = np.zeros(n_columns, dtype=left[2].dtype)
     is_touched = np.zeros(n_columns, dtype=np.bool_)
@@ -89,8 +89,6 @@ def largest_entries(first, last, k, left, right, names, diagonal, scale, denomin
         for column in touched[:n_touched]:
             value = sums[column]
             is_touched[column] = False
-            if scale is not None:
-                value *= scale[column]
             if denominator is not None:
                 rows, factors, row_terms, column_terms, overlap = denominator
                 divisor = rows[row] * factors[column] + row_terms[row] + column_terms[column]

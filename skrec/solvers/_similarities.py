@@ -5,7 +5,7 @@ from scipy import sparse
 from skrec.solvers._sparse_products import largest_off_diagonal
 
 
-def nearest_columns(left, right, k, n_threads=1, scale=None, denominator=None):
+def nearest_columns(left, right, k, n_threads=1, denominator=None):
     """The `k` largest entries of each column of ``left.T @ right``, its diagonal left out.
 
     Parameters
@@ -15,8 +15,6 @@ def nearest_columns(left, right, k, n_threads=1, scale=None, denominator=None):
     k : int
         Entries kept of a column. At equal values those of lower index are kept.
     n_threads : int, default=1
-    scale : ndarray of shape (n_columns,), default=None
-        Factor of each row of the product, applied before the largest are chosen.
     denominator : Denominator, default=None
         What the products are divided by before: its rows are the columns of ``left.T @ right``.
 
@@ -30,6 +28,5 @@ def nearest_columns(left, right, k, n_threads=1, scale=None, denominator=None):
         sparse.csr_array(left),
         k,
         n_threads,
-        scale=scale,
         denominator=denominator,
     ).T

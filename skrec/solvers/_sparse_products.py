@@ -50,10 +50,10 @@ def largest_entries(left, right, k, n_threads=1, *, denominator=None):
         Sorted. Of equal entries those of lower index are kept.
     """
     names = np.arange(right.shape[1])
-    return _largest(left, right, k, n_threads, names, True, None, denominator)
+    return _largest(left, right, k, n_threads, names, True, denominator)
 
 
-def largest_off_diagonal(left, right, k, n_threads=1, *, scale=None, denominator=None):
+def largest_off_diagonal(left, right, k, n_threads=1, *, denominator=None):
     """As :func:`largest_entries` of a square product, with its diagonal left out.
 
     Parameters
@@ -62,8 +62,6 @@ def largest_off_diagonal(left, right, k, n_threads=1, *, scale=None, denominator
     right : csr_array of shape (n_inner, n_rows)
     k : int
     n_threads : int, default=1
-    scale : ndarray of shape (n_rows,), default=None
-        Factor of each column of the product, applied before the largest are chosen.
     denominator : Denominator, default=None
         What the products are divided by before.
 
@@ -73,15 +71,14 @@ def largest_off_diagonal(left, right, k, n_threads=1, *, scale=None, denominator
     """
     # Sums of the columns that are met most stand side by side, in few lines of the cache.
     order = np.argsort(-np.bincount(right.indices, minlength=right.shape[1]), kind="stable")
-    scale = None if scale is None else np.asarray(scale, dtype=np.float64)[order]
     if denominator is not None:
         denominator = denominator._replace(
             columns=denominator.columns[order], column_terms=denominator.column_terms[order]
         )
-    return _largest(left, right[:, order], k, n_threads, order, False, scale, denominator)
+    return _largest(left, right[:, order], k, n_threads, order, False, denominator)
 
 
-def _largest(left, right, k, n_threads, names, diagonal, scale, denominator):
+def _largest(left, right, k, n_threads, names, diagonal, denominator):
     """The largest entries of each row; the columns of `right` go by `names`."""
     left, right = _of_one_dtype(left, right)
     shape = left.shape[0], right.shape[1]
@@ -90,7 +87,7 @@ def _largest(left, right, k, n_threads, names, diagonal, scale, denominator):
     def choose(block):
         columns, values = kernels.largest_entries(
             *(block.start, block.stop, k, _parts(left), _parts(right)),
-            *(names, diagonal, scale, denominator),
+            *(names, diagonal, denominator),
         )
         kept = columns >= 0
         return kept.sum(axis=1), columns[kept], values[kept]

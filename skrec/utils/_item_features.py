@@ -29,7 +29,7 @@ def check_item_features(features, n_items, item_ids=None):
     ------
     ValueError
         If there are not as many rows as items, if the index of a pandas frame has the items' ids
-        in another order, or if anything is not a finite number.
+        in another order or those of other items, or if anything is not a finite number.
     """
     frame = nw.from_native(features, eager_only=True, pass_through=True)
     if sparse.issparse(features):
@@ -45,13 +45,14 @@ def check_item_features(features, n_items, item_ids=None):
     if found.ndim != 2 or found.shape[1] == 0:
         raise ValueError(
             "item_features must have a row for each item and a column for each feature, got shape "
-            f"{found.shape}."
+            f"{found.shape}: a single feature is a column, such as features.reshape(-1, 1)."
         )
     if found.shape[0] != n_items:
         raise ValueError(
             f"item_features has {found.shape[0]} rows, X has {n_items} items: give a row for each "
             "item, in the order of the columns of X"
-            + ("." if item_ids is None else ", such as features.loc[X.item_ids] of a frame.")
+            + ("" if item_ids is None else ", such as features.loc[X.item_ids] of a frame")
+            + "; before an update with new items, set_params(item_features=...) adds theirs."
         )
     is_finite = np.isfinite(found.data if sparse.issparse(found) else found)
     if not is_finite.all():
@@ -119,13 +120,16 @@ def _read_columns(frame):
 
 
 def _check_order(index, item_ids):
-    """Refuse an index that has the items' ids in another order."""
+    """Refuse an index of other items, or in another order; it may number the rows."""
     if len(index) != len(item_ids) or np.array_equal(index, item_ids):
         return
-    if set(index.tolist()) == set(item_ids.tolist()):
-        moved = np.argmax(index != item_ids)
-        raise ValueError(
-            "The index of item_features has the ids of the items of X in another order, such as "
-            f"{index[moved]!r} where X has {item_ids[moved]!r}: take "
-            "item_features.loc[X.item_ids]."
-        )
+    only_numbers = np.array_equal(index, np.arange(len(index)))
+    if only_numbers or set(index.tolist()).isdisjoint(item_ids.tolist()):  # it names no items
+        return
+    wrong = next(row for row, name in enumerate(index.tolist()) if name != item_ids[row])
+    raise ValueError(
+        "The index of item_features is not that of the items of X: row "
+        f"{wrong} is of {index.tolist()[wrong]!r}, column {wrong} of X of "
+        f"{item_ids.tolist()[wrong]!r}. Take item_features.loc[X.item_ids], or reset_index() if "
+        "the index does not stand for items."
+    )

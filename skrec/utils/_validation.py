@@ -225,6 +225,17 @@ def check_finite_answers(model, *answers):
             )
 
 
+def check_non_negative(X, reason, otherwise=""):
+    """Refuse negative entries, and say who needs that there are none, and what else may help."""
+    if X.nnz and X.data.min() < 0:
+        raise ValueError(
+            f"Negative values in data passed to X: {reason} non-negative entries, got "
+            f"{X.data.min()}. Leave dislikes out, for example with "
+            f"Interactions.binarize(threshold){otherwise}."
+        )
+    return X
+
+
 def check_flag(flag, name):
     """Validate an option that is on or off: a string such as "no" would count as on."""
     if not isinstance(flag, bool | np.bool_):

@@ -12,6 +12,7 @@ import threading
 import warnings
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from numbers import Integral, Real
 from pathlib import Path
 
 import joblib
@@ -515,6 +516,12 @@ def check_failed_fit_loses_nothing(estimator):
         if hasattr(model, verb):
             _assert_raises(ValueError, "", getattr(model, verb), broken)
             np.testing.assert_array_equal(model.predict(X), expected)
+    for name, value in model.get_params(deep=False).items():
+        if isinstance(value, Integral | Real) and not isinstance(value, bool) and name != "n_jobs":
+            model.set_params(**{name: value + 1})
+            _assert_raises(ValueError, "", model.fit, broken)
+            np.testing.assert_array_equal(model.predict(X), expected, err_msg=name)
+            model.set_params(**{name: value})
     unfitted = clone(estimator)
     _assert_raises(ValueError, "row 2, item 5", unfitted.fit, broken)
     damaged = X.copy()

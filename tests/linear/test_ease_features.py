@@ -254,9 +254,12 @@ def test_rows_are_in_the_order_of_the_items(X, features):
         model = EASE(item_features=same).fit(interactions)
         np.testing.assert_array_equal(model.predict(interactions), expected)
     reordered = frame.iloc[[1, 0, *range(2, N_ITEMS)]]
-    message = r"another order, such as 'item 1' where X has 'item 0': take item_features\.loc\["
+    message = r"row 0 is of 'item 1', column 0 of X of 'item 0'. Take item_features\.loc\["
     with pytest.raises(ValueError, match=message):
         EASE(item_features=reordered).fit(interactions)
+    others = frame.set_axis([*ids[1:], "another"])
+    with pytest.raises(ValueError, match="row 0 is of 'item 1'"):
+        EASE(item_features=others).fit(interactions)
     EASE(item_features=reordered.loc[interactions.item_ids]).fit(interactions)
     EASE(item_features=reordered).fit(X)  # of items without ids nothing is known
     with pytest.raises(ValueError, match=r"29 rows, X has 30 .* such as features\.loc\["):

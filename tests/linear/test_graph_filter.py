@@ -245,6 +245,7 @@ def test_rows_and_items_of_which_nothing_is_known():
     [
         ({"order": 2}, "order=2 needs filter='gf-cf'"),
         ({"n_components": 0, "linear_weight": 0}, "leave nothing to score by"),
+        ({"filter": "gf-cf", "order": 2, "linear_weight": 0}, "has no meaning with linear_weight"),
         ({"filter": "turbo"}, "must be a str among"),
         ({"n_neighbors": 0}, "n_neighbors"),
         ({"user_power": -0.1}, "user_power"),
@@ -258,3 +259,10 @@ def test_parameters_that_do_not_go_together_are_refused(parameters, message):
 def test_negative_entries_are_refused():
     with pytest.raises(ValueError, match=r"non-negative entries, got -1\.0.*binarize"):
         GraphFilter().fit([[1, -1], [1, 1]])
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1e18, 1e30])
+def test_units_of_a_row_leave_its_parts_as_they_are(unit):
+    X = matrix(3).astype(np.float32)
+    model = GraphFilter(5).fit(X)
+    np.testing.assert_allclose(model.predict(X * np.float32(unit)), model.predict(X), atol=1e-6)

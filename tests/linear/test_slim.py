@@ -56,6 +56,7 @@ def test_neighbours_are_the_nearest_by_cosine_and_optimal_among_them(k, positive
     np.put_along_axis(support, np.argsort(-cosines, axis=0, kind="stable")[:k], True, axis=0)
     model = SLIM(1.0, 2.0, user_power=0, n_neighbors=k, positive=positive, tol=1e-14).fit(X)
     assert_optimal(X, model.coef_.toarray(), 1.0, 2.0, positive, support)
+    assert (model.coef_.data != 0).all()
 
 
 def test_with_all_neighbours_it_is_the_same():
@@ -149,6 +150,7 @@ def test_too_few_iterations_are_said(solver):
     with pytest.warns(ConvergenceWarning, match=r"of 25 items are .* max_iter=3 .*tol=1e-08"):
         model.fit(X)
     assert model.n_iter_ == 3
+    assert model.coef_.nnz > 25
     assert 3 < model.set_params(max_iter=1000).fit(X).n_iter_ < 1000
 
 

@@ -82,9 +82,8 @@ def test_largest_off_diagonal(dtype):
     left = random_rows(8, (N_ITEMS, 30), 0.3, signed=True).astype(dtype)
     right = random_rows(9, (30, N_ITEMS), 0.3).astype(dtype)
     rng = np.random.default_rng(10)
-    scale = rng.integers(1, 3, N_ITEMS).astype(float)
     parts = [rng.integers(0, 3, N_ITEMS).astype(float) for _ in range(4)]
-    product = (left @ right).toarray() * scale
+    product = (left @ right).toarray()
     divisor = np.outer(parts[0], parts[1]) + parts[2][:, None] + parts[3] - 0.25 * product
     quotient = np.where(divisor > 0, product / np.where(divisor > 0, divisor, 1), 0)
     for expected, denominator in ((product, None), (quotient, Denominator(*parts, 0.25))):
@@ -94,8 +93,7 @@ def test_largest_off_diagonal(dtype):
         kept = np.zeros_like(expected)
         np.put_along_axis(kept, order, np.take_along_axis(expected, order, axis=1), axis=1)
         for n_threads in (1, 2):
-            options = {"scale": scale, "denominator": denominator}
-            found = largest_off_diagonal(left, right, 4, n_threads, **options)
+            found = largest_off_diagonal(left, right, 4, n_threads, denominator=denominator)
             assert found.dtype == dtype and found.has_sorted_indices
             np.testing.assert_array_equal(found.toarray(), kept)
 
