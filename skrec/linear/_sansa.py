@@ -50,7 +50,7 @@ class SANSA(ExplainMixin, BaseRecommender):
     series. Here each row of `W` is the regression of an item on some of the more popular ones,
     which is the best that entries in these places can do [2]_, cannot break down, needs no row
     but its own and no denser factor on the way. On MovieLens 1M the incomplete factor ranks far
-    worse at equal density, and the exact one as well (``benchmarks/sparse_inverse.py``). Twice
+    worse at equal density; the exact one ranks alike (``benchmarks/sparse_inverse.py``). Twice
     as many items as are kept are tried, those with the largest cosines, and those whose weights
     tell most are kept; items without a user in common are not tried unless all are kept. Equally
     popular items are taken in the order of their columns.
