@@ -8,6 +8,7 @@ import pickle
 import shlex
 import tempfile
 from pathlib import Path
+from time import process_time
 
 import click
 import numpy as np
@@ -37,6 +38,8 @@ MODELS = {
     "Popularity": {},
     "RP3beta": {},
     "ItemKNN": {},
+    "UserKNN": {},
+    "SLIM": {"n_neighbors": 100},
     "GraphFilter": {},
     "SANSA": {},
     "ELSA": {"batch_size": 1024, **EPOCH},
@@ -45,7 +48,9 @@ MODELS = {
 }
 FIGURES = {
     "fit (s)": "fit",
+    "fit (s of the processors)": "processor",
     "recommend (s)": "recommend",
+    "recommend (s of the processors)": "recommend_processor",
     "users/s": "rate",
     "peak (GiB)": "peak",
     "model (MiB)": "size",
@@ -58,14 +63,19 @@ def measure(name, path):
     model = TABLE[name].load()(**MODELS[name])
     model.fit(X[:100])  # imports, threads that start, kernels that are compiled
     model.recommend(X[:100], k=20)
+    start = process_time()
     try:
         _, fit = timed(lambda: model.fit(X))
     except MemoryError as error:
         return {"skipped": str(error)}
+    processor, start = process_time() - start, process_time()
     _, recommend = timed(lambda: model.recommend(X, k=20))
+    recommend_processor = process_time() - start
     return {
         "fit": fit,
+        "processor": processor,
         "recommend": recommend,
+        "recommend_processor": recommend_processor,
         "rate": X.shape[0] / recommend,
         "peak": peak_process() / 2**30,
         "size": len(pickle.dumps(model)) / 2**20,
@@ -97,16 +107,19 @@ def render(result):
         lines += [f"{n_users:,} users x {n_items:,} items, {n_entries:,} entries.", ""]
         rows = [[_label(model), *_cells(answer)] for model, answer in models.items()]
         lines += table(",".join(["model", *FIGURES]), rows)
-    if set(GROWING) <= result["figures"].keys():
+    sizes = [name for name in GROWING if name in result["figures"]]
+    if len(sizes) > 1:
         lines += ["", "### growth", ""]
-        lines += ["Exponents of the items, over the three sizes.", ""]
-        lines += table(",".join(["model", *_GROWTH]), _growth(result["figures"]))
+        lines += [f"Exponents of the items, over {', '.join(sizes)}.", ""]
+        lines += table(",".join(["model", *_GROWTH]), _growth(result["figures"], sizes))
     return "\n".join(lines) + "\n"
 
 
 def _label(model):
     changes = MODELS[model]
-    return model + (" (one epoch)" if "max_iter" in changes else "")
+    if "max_iter" in changes:
+        return f"{model} (one epoch)"
+    return model + "".join(f" ({name}={value})" for name, value in changes.items())
 
 
 def _cells(answer):
@@ -119,11 +132,11 @@ def _cells(answer):
 _GROWTH = {title: key for title, key in FIGURES.items() if key != "rate"}
 
 
-def _growth(figures):
+def _growth(figures, sizes):
     """A row for each model that all sizes have."""
-    log_items = np.log([SHAPES[name][1] for name in GROWING])
-    for model in figures[GROWING[0]]:
-        answers = [figures[name][model] for name in GROWING]
+    log_items = np.log([SHAPES[name][1] for name in sizes])
+    for model in figures[sizes[0]]:
+        answers = [figures[name][model] for name in sizes]
         if any("skipped" in answer for answer in answers):
             continue
         values = np.log([[answer[key] for key in _GROWTH.values()] for answer in answers])
