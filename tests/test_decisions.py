@@ -384,7 +384,7 @@ def test_reasons_for_given_items():
 def test_models_without_the_verb_name_those_that_have_it():
     data = ratings()
     for verb in (skrec.explain, lambda model, data: skrec.similar_items(model, [31], data=data)):
-        with pytest.raises(TypeError, match="Popularity has no .* have it: EASE, RP3beta"):
+        with pytest.raises(TypeError, match="Popularity has no .* have it: EASE, SLIM"):
             verb(Popularity().fit(data), data)
 
 

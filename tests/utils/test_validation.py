@@ -14,6 +14,7 @@ from skrec import (
     EASE,
     PMF,
     VAEBMF,
+    BaseRecommender,
     BayesianPMF,
     BiasBaseline,
     DeepLatentFactor,
@@ -251,7 +252,10 @@ def test_large_numbers_are_parameters():
         assert np.isfinite(EASE(l2=l2).fit(matrix()).predict(matrix())).all()
 
 
-class Overflowing(Popularity):
+class Overflowing(BaseRecommender):
+    def _fit(self, X):
+        pass
+
     def _score_rows(self, X):
         return X.toarray() * 1e10
 

@@ -7,7 +7,7 @@ import pytest
 
 from skrec import EASE, PMF, AutoRec, MultVAE
 from skrec.factorization import _pmf
-from skrec.linear import _ease
+from skrec.linear import _ease_accuracy
 from skrec.neural import _cost
 
 X = np.random.default_rng(0).integers(1, 6, (30, 12)).astype(float)
@@ -15,7 +15,7 @@ X = np.random.default_rng(0).integers(1, 6, (30, 12)).astype(float)
 
 @pytest.fixture(autouse=True)
 def cause_for_warnings(monkeypatch):
-    monkeypatch.setattr(_ease, "TOLERATED", -1.0)
+    monkeypatch.setattr(_ease_accuracy, "TOLERATED", -1.0)
     monkeypatch.setattr(_cost, "LARGE_MEMORY", 0)
 
     improve, calls = _pmf.improve, []
