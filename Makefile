@@ -53,6 +53,9 @@ benchmark: .venv/test
 	$(BIN)/python benchmarks/reviews.py --data toy
 	$(BIN)/python benchmarks/checks.py --data toy --repeats 2 --processes 1
 	$(BIN)/python benchmarks/models.py --data toy --max-iter 2 --processes 1
+	$(BIN)/python benchmarks/item_item_peers.py --data toy --repeats 1
+	$(BIN)/python benchmarks/sparse_inverse.py --data toy --size 10
+	$(BIN)/python benchmarks/catalogue.py --data toy --model SANSA --model ELSA
 
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
