@@ -76,8 +76,8 @@ class SANSA(ExplainMixin, BaseRecommender):
     >>> from skrec import SANSA
     >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
     >>> model = SANSA(l2=1.0).fit(X)
-    >>> model.recommend([[0, 0, 0, 1]], k=3)
-    array([[2, 1, 0]])
+    >>> model.recommend([[0, 0, 0, 1]], k=1)
+    array([[2]])
     """
 
     _parameter_constraints: dict = {
