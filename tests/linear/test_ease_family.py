@@ -9,6 +9,7 @@ from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.linear_model import Ridge
 
+import skrec
 from skrec import EASE
 
 BOTH = pytest.mark.parametrize("method", ["primal", "dual"])
@@ -138,6 +139,10 @@ def test_chunks_of_several_powers_are_refused():
     with pytest.raises(ValueError, match=r"user_power is 0\.2, but .* fitted with 0\.5"):
         model.set_params(user_power=0.2).partial_fit(X)
     np.testing.assert_array_equal(model.predict(X), expected)
+    table = skrec.Interactions(X, range(X.shape[0]), range(X.shape[1]))
+    model = EASE(2.0, user_power=0.5).fit(table).set_params(user_power=0.2)
+    with pytest.raises(ValueError, match=r"user_power is 0\.2, but"):
+        skrec.update(model, table, table)
 
 
 @BOTH

@@ -330,3 +330,8 @@ def test_no_warning_where_there_are_digits_enough(X, features):
     """Few enough, so that they are looked at."""
     params = {"feature_method": "collective", "feature_weight": 1.0, "method": "primal"}
     EASE(1e-2, item_features=features, **params).fit(X.astype(np.float32))
+
+
+def test_features_that_are_too_small_are_named(X, features):
+    with pytest.raises(ValueError, match="smaller than float32 can hold beside item_features"):
+        EASE(item_features=features * 1e-20).fit(X.astype(np.float32))
