@@ -70,7 +70,7 @@ def render(board):
     published = [
         [f":class:`~skrec.{name}`", f"{figure:.3f}", source]
         for name, (figure, source) in PUBLISHED.items()
-        if hasattr(skrec, name)
+        if name in skrec.__all__
     ]
     lines = [HEAD, *(_data_set(board, data) for data in TITLES), ELSEWHERE]
     return "\n".join([*lines, _table("Model,NDCG@100,In", "20 15 65", published)])
@@ -126,7 +126,7 @@ def _quality(rows):
         lines.append(
             [name, f"{ndcg_100(row):.4f} ± {error:.4f}", _beside(name, by_split, rows)]
             + [f"{value:.3f}" for value in others]
-            + [f"{lists[0]:.2f}", f"{lists[1]:.1f}"]
+            + [f"{100 * lists[0]:.1f} %", f"{lists[1]:.1f}"]
         )
     header = "Model,NDCG@100,beside EASE,NDCG@10,recall@20,recall@50,coverage,novelty"
     return _table(header, "22 16 18 9 9 9 9 8", lines)

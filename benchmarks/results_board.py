@@ -104,6 +104,11 @@ def read():
     return json.loads(BOARD.read_text()) if BOARD.exists() else {}
 
 
+def add(key, entry):
+    """Put a row on the board as it stands now: other runs may have written to it."""
+    write({**read(), key: entry})
+
+
 def write(board):
     """Write the figures, a line for each row, and the page."""
     lines = [f"{json.dumps(key)}: {json.dumps(board[key])}" for key in sorted(board)]
@@ -144,28 +149,25 @@ def main(data, names, loaded, tuned, peers, peer_python, only_render, raw):
     if raw:
         click.echo(json.dumps(measure(names[0], data)))
         return
-    board = read()
     if only_render:
-        names = ()
-    elif peers:
+        write(read())
+        return
+    if peers:
         for name in PEERS[data]:
             answer = measure_peer(name, data, [sys.executable, *peer_python])
             if answer is not None:
-                board[f"{data}: {name}"] = answer
-                write(board)
-        names = ()
-    elif not names:
-        names = on_board(data) if data == "toy" else missing(board, data, loaded)
+                add(f"{data}: {name}", answer)
+        return
+    if not names:
+        names = on_board(data) if data == "toy" else missing(read(), data, loaded)
     for name in names:
         if data == "toy":  # all in one process, and nothing is written
             click.echo(summary(name, measure(name, data)))
             continue
         options = ["--data", data, "--model", name]
-        board[f"{data}: {name}"] = in_turns(__file__, options, None, 1)["now"][0]
-        click.echo(summary(name, board[f"{data}: {name}"]), err=True)
-        write(board)
-    if only_render:
-        write(board)
+        entry = in_turns(__file__, options, None, 1)["now"][0]
+        click.echo(summary(name, entry), err=True)
+        add(f"{data}: {name}", entry)
 
 
 if __name__ == "__main__":

@@ -218,7 +218,7 @@ def on_board(data):
     return [
         name
         for name, row in ROWS.items()
-        if hasattr(skrec, row.model) and (name == row.model or data in row.tuned)
+        if row.model in skrec.__all__ and (name == row.model or data in row.tuned)
     ]
 
 
@@ -234,10 +234,13 @@ def estimator(name, data, **changes):
         members = values["estimators"]
         values["estimators"] = [(member, estimator(row, data)) for member, row in members]
     model = getattr(skrec, ROWS[name].model)(**values)
-    known = {key: key.split("__")[-1] for key in model.get_params()}
-    return model.set_params(
-        **{key: EVERYWHERE[last] for key, last in known.items() if last in EVERYWHERE}
-    )
+    return model.set_params(**everywhere(model))
+
+
+def everywhere(model):
+    """What of `EVERYWHERE` a model or its members have as parameters."""
+    last = {key: key.split("__")[-1] for key in model.get_params()}
+    return {key: EVERYWHERE[name] for key, name in last.items() if name in EVERYWHERE}
 
 
 def describe(name, data):
