@@ -47,6 +47,7 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
         How a side is improved. "cg": three steps of conjugate gradients, the fastest by far.
         "subspace" (iALS++): exactly over blocks of 16 factors, one after the other. "cholesky":
         exactly over all. They end in the same place.
+
     Attributes
     ----------
     item_embeddings_ : ndarray of shape (n_items, n_components)

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from skrec.solvers._devices import to_tensor
 from skrec.solvers._least_squares import ridge, singular_error
 from skrec.solvers._offsets import with_data
 from skrec.solvers._row_groups import gather, group_rows, map_groups, pad
 from skrec.solvers._sweeps import EntrySweeps
+from skrec.solvers._torch_state import torch_state
 
 _ADVICE = "use a larger l2 or unobserved_weight"
 
@@ -127,9 +127,7 @@ class Sweeps:
             groups = self._groups[side]
             rows, loss = exact_rows(groups, others, diagonal, penalties, len(rows))
         else:
-            solved = self._entries.improve(
-                side, self.solver, others, diagonal, penalties, rows
-            )
+            solved = self._entries.improve(side, self.solver, others, diagonal, penalties, rows)
             if not solved:
                 raise singular_error(torch.from_numpy(rows).dtype, _ADVICE)
             loss = self._entries.loss() + _weighted_sum(penalties, rows)
@@ -169,6 +167,11 @@ def exact_rows(groups, others, diagonal, penalties, n_rows):
     loss : float
         Sum of the minima.
     """
+    with torch_state():
+        return _exact_rows(groups, others, diagonal, penalties, n_rows)
+
+
+def _exact_rows(groups, others, diagonal, penalties, n_rows):
     device = groups[0].rows.device
     table = pad(to_tensor(others, device))
     diagonal, penalties = to_tensor(diagonal, device), to_tensor(penalties, device)

@@ -85,7 +85,7 @@ class SweepTrainingMixin:
         return self._check_signs(super()._check_rows(X))
 
     def _check_signs(self, X):
-        return check_non_negative(X, f"{type(self).__name__} weighs entries by")
+        return check_non_negative(X, f"{type(self).__name__} needs")
 
     def _fit(self, X):
         if not self._continues_training():
@@ -157,9 +157,10 @@ class SweepTrainingMixin:
             self.validation_scores_ = scores[: self.n_iter_]
             self.best_iteration_ = best[2]
         found = best[1] if held_out is not None else sweeps.items
-        self.item_embeddings_ = np.ascontiguousarray(rotate(found, found)[0][:, ::-1])
+        self.item_embeddings_ = rotate(found, found)[0][:, ::-1].copy()  # largest first
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags

@@ -14,6 +14,7 @@ from skrec.solvers._compiled import compiled
 
 _UNROLLED = 16
 
+
 @compiled(any_order=True)
 def conjugate_gradient_rows(
     first, last, entries, residuals, features, diagonal, penalties, table, n_steps
@@ -119,7 +120,12 @@ def _add_products(left, rights, n_columns, products):
     """Add the inner products of a vector and of rows, as many as there are products."""
     n_rights = len(products)
     for row in range(0, n_rights - 3, 4):
-        first, second, third, fourth = rights[row], rights[row + 1], rights[row + 2], rights[row + 3]
+        first, second, third, fourth = (
+            rights[row],
+            rights[row + 1],
+            rights[row + 2],
+            rights[row + 3],
+        )
         a = b = c = d = left.dtype.type(0)
         for column in range(n_columns):
             value = left[column]
