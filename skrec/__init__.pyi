@@ -17,7 +17,7 @@ from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
-from .factorization import PMF, BayesianPMF
+from .factorization import IALS, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
@@ -28,6 +28,7 @@ from .text import DeepLTRS
 __all__ = [
     "EASE",
     "ELSA",
+    "IALS",
     "PMF",
     "SANSA",
     "SLIM",
