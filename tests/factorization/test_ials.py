@@ -236,7 +236,8 @@ def test_interruption_keeps_the_sweeps_so_far(monkeypatch):
 def test_rotation_leaves_inner_products():
     rng = np.random.default_rng(0)
     factors, others = rng.normal(size=(20, 6)), rng.normal(size=(9, 6))
-    rotated, rotated_others = rotate(factors, others)
+    rotated, rotated_others = factors.copy(), others.copy()
+    rotate(rotated, rotated_others)
     assert_allclose(rotated @ rotated_others.T, factors @ others.T)
     gram = rotated.T @ rotated
     assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-12)
