@@ -48,10 +48,19 @@ class Objective(NamedTuple):
         unit = (_mean(X.data), _mean(np.log1p(X.data / _mean(X.data))))
         of = cls(confidence, unit, float(unobserved_weight), 1.0, float(l2_exponent))
         weighted = of.weighted(X)
-        totals = [of._totals(weighted), of._totals(weighted.T.tocsr())]
-        proportional = sum(total.sum() for total in totals)
-        sums = sum((total**l2_exponent).sum() for total in totals)
-        return of._replace(l2=float(l2 * proportional / sums) if sums > 0 else float(l2))
+        totals = np.concatenate([of._totals(weighted), of._totals(weighted.T.tocsr())])
+        totals = totals[totals > 0]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            powers = totals**of.l2_exponent
+            scaled = l2 * totals.sum() / powers.sum() if len(totals) else l2
+            penalties = (scaled * powers).astype(X.dtype)
+        if not (np.isfinite(penalties) & (penalties > 0)).all():
+            raise ValueError(
+                f"l2={l2:g}, l2_exponent={l2_exponent:g} and unobserved_weight="
+                f"{unobserved_weight:g} make penalties that {X.dtype} cannot hold: take values "
+                "nearer to the defaults."
+            )
+        return of._replace(l2=float(scaled))
 
     def weighted(self, X):
         """Weights of the entries of rows in place of their values."""

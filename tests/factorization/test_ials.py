@@ -208,6 +208,14 @@ def test_negative_entries():
             use(X)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"l2": 1e-300}, {"l2_exponent": 1e12}, {"unobserved_weight": 1e308}]
+)
+def test_penalties_beyond_floats(settings):
+    with pytest.raises(ValueError, match="make penalties that float32 cannot hold: take values"):
+        IALS(4, **settings).fit(choices())
+
+
 def test_memory(monkeypatch):
     monkeypatch.setattr("skrec.utils._memory.available_memory", lambda: 1000)
     with pytest.raises(MemoryError, match="use a smaller n_components"):
