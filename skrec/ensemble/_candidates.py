@@ -1,4 +1,4 @@
-"""The order of a user's candidates: by their scores, by each other, and by what a list may hold."""
+"""The order of a user's candidates: by scores, by each other, and by what a list may hold."""
 
 from typing import NamedTuple
 
@@ -145,12 +145,14 @@ def read_categories(categories, n_items, item_ids=None):
     -------
     categories : csr_array of shape (n_items, n_categories)
     """
-    if np.ndim(categories) != 1:
+    is_array = hasattr(categories, "ndim")  # sparse ones are no sequences of objects
+    labels = categories if is_array else np.asarray(categories, dtype=object)
+    if labels.ndim != 1:
         found = check_item_features(categories, n_items, item_ids, "categories")
         found = sparse.csr_array(found, copy=True)
         found.eliminate_zeros()
         return found
-    labels = np.asarray(categories, dtype=object)
+    labels = np.asarray(labels, dtype=object)
     if len(labels) != n_items:
         raise ValueError(
             f"categories has {len(labels)} labels, X has {n_items} items: give one for each item, "
