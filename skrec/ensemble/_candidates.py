@@ -7,12 +7,14 @@ from scipy import sparse
 from sklearn import get_config
 
 from skrec.ensemble._candidate_kernel import order_candidates
-from skrec.metrics._lists import popularity_of
+from skrec.metrics._lists import popularity_of, unit_rows
 from skrec.solvers._sparse_products import dense_product
-from skrec.utils._blocks import MAX_BLOCK_ROWS, map_blocks, row_blocks
+from skrec.utils._blocks import map_blocks, row_blocks
 from skrec.utils._columns import as_ids, encode, is_null
 from skrec.utils._item_features import check_item_features
 
+# Users of a block: many share the similarities of their candidates.
+_BLOCK_ROWS = 2048
 # Of the largest score: deviations below are rounding, and the candidates are tied.
 _SMALLEST_DEVIATION = 1e-6
 
@@ -102,12 +104,13 @@ def similarities(unit):
 def _blocks(shape, rules, n_threads):
     """Blocks of users whose candidates' similarities to each other fit in memory."""
     n_users, n_candidates = shape
-    max_rows = MAX_BLOCK_ROWS
+    max_rows = _BLOCK_ROWS
     if rules.unit is not None:
         bytes_each = get_config()["working_memory"] * 2**20 / n_threads
         n_affordable = int(np.sqrt(bytes_each / 24))  # the products, clipped, and in float32
         if n_affordable < rules.unit.shape[0]:
-            max_rows = max(1, min(max_rows, n_affordable // n_candidates))
+            max_rows = max(1, n_affordable // n_candidates)
+    max_rows = min(max_rows, -(-n_users // n_threads))
     return row_blocks(n_users, 64 * n_candidates, n_threads, max_rows)
 
 
@@ -126,9 +129,49 @@ def _spread(scores, listed):
     return deviation * largest, (np.ptp(scaled, axis=1) + 1) * largest
 
 
-def bits_of_novelty(X):
-    """Minus the binary logarithm of the share of users who have each item, never infinite."""
-    return -np.log2(popularity_of(X, smoothing=1))
+def read_rules(
+    X,
+    item_ids,
+    *,
+    diversity=0.0,
+    popularity_discount=0.0,
+    item_features=None,
+    max_per_category=None,
+    categories=None,
+):
+    """Validate what is known of the items, and compute what lists are made by.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+        The training users, in whom items are counted, and compared without features.
+    item_ids : ndarray of shape (n_items,) or None
+    diversity, popularity_discount, item_features, max_per_category, categories
+        As of :class:`~skrec.Reranker`.
+
+    Returns
+    -------
+    rules : ListRules
+    """
+    features = unit = novelty = groups = None
+    if item_features is not None:
+        features = check_item_features(item_features, X.shape[1], item_ids)
+    if categories is not None:
+        groups = read_categories(categories, X.shape[1], item_ids)
+    if max_per_category is None:
+        groups = None
+    elif groups is None and features is None:
+        raise ValueError(
+            f"max_per_category={max_per_category} needs to know the categories: give categories=, "
+            "a label of each item, or item_features=."
+        )
+    elif groups is None:
+        groups = read_categories(features, X.shape[1])
+    if diversity > 0:
+        unit, _ = unit_rows(X.T.tocsr() if features is None else features)
+    if popularity_discount > 0:  # by bits, as skrec.metrics.novelty
+        novelty = -popularity_discount * np.log2(popularity_of(X, smoothing=1))
+    return ListRules(diversity, unit, novelty, groups, max_per_category)
 
 
 def read_categories(categories, n_items, item_ids=None):

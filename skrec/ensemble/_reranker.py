@@ -1,5 +1,6 @@
 """Lists of another recommender, made more varied, less popular, or balanced."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,15 +12,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender, RecommenderTags
 from skrec.base._composition import take_apart, transform
-from skrec.ensemble._candidates import ListRules, bits_of_novelty, read_categories, reorder
-from skrec.ensemble._rules import among_seen, seen_items, with_seen
-from skrec.metrics._lists import unit_rows
+from skrec.ensemble._candidates import read_rules, reorder
+from skrec.ensemble._rules import among_seen, merge_lists, seen_items, with_seen
 from skrec.metrics._predictions import final_estimator
 from skrec.reviews import as_reviews
 from skrec.utils._blocks import top_k
 from skrec.utils._compat import HasMethods, Interval, fit_context
-from skrec.utils._item_features import check_item_features, without_frame
+from skrec.utils._item_features import without_frame
 from skrec.utils._validation import check_interactions, check_item_ids, keep_state_on_error
+
+_KNOBS = (
+    "diversity",
+    "popularity_discount",
+    "item_features",
+    "max_per_category",
+    "categories",
+)
 
 
 class Reranker(MetaEstimatorMixin, BaseRecommender):
@@ -94,13 +102,13 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import EASE, Reranker
-    >>> X = np.array([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 1], [0, 0, 1, 1]])
-    >>> genres = np.array([[1, 0], [1, 0], [1, 0], [0, 1]])
-    >>> Reranker(EASE(l2=1.0)).fit(X).recommend([[1, 0, 0, 0]], k=2)
-    array([[1, 2]])
+    >>> X = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]])
+    >>> genres = ["western", "western", "western", "musical"]
+    >>> EASE(l2=1.0).fit(X).recommend([[1, 0, 0, 0]], k=3)
+    array([[1, 2, 3]])
     >>> model = Reranker(EASE(l2=1.0), max_per_category=1, categories=genres).fit(X)
-    >>> model.recommend([[1, 0, 0, 0]], k=2)
-    array([[1, 3]])
+    >>> model.recommend([[1, 0, 0, 0]], k=3)
+    array([[1, 3, 2]])
     """
 
     _parameter_constraints: dict = {
@@ -139,7 +147,7 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
 
     @fit_context
     def fit(self, X, y=None, *, reviews=None):
-        """Fit a clone of the estimator, and learn how alike and how popular items are.
+        """Fit a clone of the estimator, and learn how popular and how alike items are.
 
         Parameters
         ----------
@@ -153,20 +161,18 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         """
         with keep_state_on_error(self):
             rows = self._check_training(X, reset=True)
-            rules = self._read_rules(rows)
-            given = {}
-            if self._reads_reviews():
-                given["reviews"] = as_reviews(reviews, X, rows)
-            # Interactions bring what a search may split by, and ids.
-            self.estimator_ = clone(self.estimator).fit(
-                X if sparse.issparse(X) else rows, None, **given
-            )
+            names = getattr(self, "feature_names_in_", None)
+            knobs = {name: getattr(self, name) for name in _KNOBS}
+            rules = read_rules(rows, names, **knobs)
+            given = {"reviews": as_reviews(reviews, X, rows)} if self._reads_reviews() else {}
+            # Interactions bring the ids, and the times by which a search may split.
+            users = X if sparse.issparse(X) else rows
+            self.estimator_ = clone(self.estimator).fit(users, None, **given)
             self._rules, self._n_candidates = rules, self.n_candidates
         return self
 
     def _check_training(self, X, reset):
-        model = final_estimator(self.estimator)
-        if not isinstance(model, BaseRecommender):
+        if not isinstance(final_estimator(self.estimator), BaseRecommender):
             raise TypeError(
                 "estimator must be a recommender, or a Pipeline or a search that ends in one, got "
                 f"{self.estimator!r}."
@@ -176,42 +182,12 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
             fitted = self.estimator.estimator
             check_is_fitted(fitted)
             check_interactions(_under_its_names(rows, fitted), estimator=fitted)
-            names = getattr(self, "feature_names_in_", None)
-            if names is not None:
-                check_item_ids(names, fitted, "X")
+            if hasattr(self, "feature_names_in_"):
+                check_item_ids(self.feature_names_in_, fitted, "X")
         return rows
 
-    def _read_rules(self, X):
-        """Validate what is known of the items, and compute what the lists are made by."""
-        names = getattr(self, "feature_names_in_", None)
-        features = unit = categories = novelty = None
-        if self.item_features is not None:
-            features = check_item_features(self.item_features, X.shape[1], names)
-        if self.categories is not None:
-            categories = read_categories(self.categories, X.shape[1], names)
-        elif features is not None:
-            categories = read_categories(features, X.shape[1])
-        if self.max_per_category is None:
-            categories = None
-        elif categories is None:
-            raise ValueError(
-                f"max_per_category={self.max_per_category} needs to know the categories: give "
-                "categories=, a label of each item, or item_features=."
-            )
-        if self.diversity > 0:
-            unit, _ = unit_rows(X.T.tocsr() if features is None else features)
-        if self.popularity_discount > 0:
-            novelty = self.popularity_discount * bits_of_novelty(X)
-        return ListRules(self.diversity, unit, novelty, categories, self.max_per_category)
-
-    def _model_rows(self, X):
-        """The recommender at the end, and the rows that it gets for those of a block."""
-        steps, model = take_apart(self.estimator_)
-        rows = transform(steps, X) if steps else _under_its_names(X, model)
-        return model, model._check_rows(rows), bool(steps)
-
     def _score_rows(self, X, *read):
-        model, rows, _ = self._model_rows(X)
+        model, rows, _ = self._take_apart(X)
         scores = model._finite_scores(rows, *read)
         seen = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
         of_seen = scores[seen]
@@ -219,38 +195,34 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         n_candidates = min(self._n_candidates, X.shape[1])
         items, values = reorder(*top_k(scores, n_candidates), self._rules, n_candidates)
         listed = items >= 0
-        scores[seen] = of_seen
         scores[np.nonzero(listed)[0], items[listed]] = values[listed]
+        scores[seen] = of_seen
         return scores
 
     def _recommend(self, X, k, read, *, exclude_seen, items, exclude, return_scores, n_threads):
-        model, rows, is_changed = self._model_rows(X)
-        options = {"return_scores": True, "n_threads": n_threads}
-        n_candidates = min(self._n_candidates, X.shape[1])
-        # Steps may have changed what stands in the rows.
-        left_out = with_seen(exclude, seen_items(X)) if is_changed else exclude
-        found, scores = model._recommend(
-            *(rows, max(k, n_candidates), read),
-            **{"exclude_seen": not is_changed, "items": items, "exclude": left_out, **options},
+        model, rows, is_changed = self._take_apart(X)
+        best_of_model = partial(model._recommend, return_scores=True, n_threads=n_threads)
+        n_first = min(self._n_candidates, X.shape[1])
+        found, scores = best_of_model(
+            *(rows, max(k, n_first), read),
+            exclude_seen=not is_changed,
+            items=items,
+            exclude=with_seen(exclude, seen_items(X)) if is_changed else exclude,
         )
-        best = reorder(
-            *(found[:, :n_candidates], scores[:, :n_candidates], self._rules),
-            *(min(k, n_candidates), n_threads),
-        )
-        lists = [best, (found[:, n_candidates:k], scores[:, n_candidates:k])]
+        first = found[:, :n_first], scores[:, :n_first]
+        first = reorder(*first, self._rules, min(k, n_first), n_threads)
+        lists = [first, (found[:, n_first:k], scores[:, n_first:k])]
         if not exclude_seen:
-            rule = among_seen(items, seen_items(X))
-            lists.append(
-                model._recommend(
-                    *(rows, k, read),
-                    **{"exclude_seen": False, "items": rule, "exclude": exclude, **options},
-                )
-            )
-        found, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
-        if not exclude_seen:
-            order = np.lexsort((found, -scores), axis=1)[:, :k]
-            found, scores = (np.take_along_axis(part, order, axis=1) for part in (found, scores))
-        return (found, scores) if return_scores else found
+            rules = {"items": among_seen(items, seen_items(X)), "exclude": exclude}
+            lists.append(best_of_model(rows, k, read, exclude_seen=False, **rules))
+        answer = merge_lists(lists, k)
+        return answer if return_scores else answer[0]
+
+    def _take_apart(self, X):
+        """The model at the end, the rows that it gets, and whether steps have changed them."""
+        steps, model = take_apart(self.estimator_)
+        rows = transform(steps, X) if steps else _under_its_names(X, model)
+        return model, model._check_rows(rows), bool(steps)
 
     def _reads_reviews(self):
         estimator = self.estimator

@@ -1,4 +1,4 @@
-"""What a user has, as a rule for the items of lists beside others."""
+"""What a user has, as a rule for the items of lists beside others, and lists of both."""
 
 import numpy as np
 from scipy import sparse
@@ -54,3 +54,23 @@ def among_seen(items, seen):
     allowed = sparse.csr_array(seen.multiply(allowed))
     allowed.eliminate_zeros()
     return allowed
+
+
+def merge_lists(lists, k):
+    """The best `k` items of several lists, without an item in two of them.
+
+    Parameters
+    ----------
+    lists : list of (indices, scores)
+        Arrays with a row for each user, padded with -1 and ``-inf``.
+    k : int
+
+    Returns
+    -------
+    indices : ndarray of intp of shape (n_users, k)
+        Best first, ties by lower index.
+    scores : ndarray of shape (n_users, k)
+    """
+    indices, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
+    order = np.lexsort((indices, -scores), axis=1)[:, :k]
+    return tuple(np.take_along_axis(part, order, axis=1) for part in (indices, scores))

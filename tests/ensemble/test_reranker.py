@@ -263,7 +263,9 @@ def test_scores_fall_along_the_list_in_both_precisions():
         assert (np.diff(chosen, axis=1)[steps == 0] > 0).all()
         np.testing.assert_array_equal(np.sort(chosen), np.sort(items))
         with config_context(working_memory=0.001):
-            for part, same in zip(reorder(items, scores, rules, 7, 3), (chosen, values), strict=True):
+            for part, same in zip(
+                reorder(items, scores, rules, 7, 3), (chosen, values), strict=True
+            ):
                 np.testing.assert_array_equal(part, same[:, :7])
 
 
