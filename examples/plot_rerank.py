@@ -2,9 +2,9 @@
 More varied lists at little cost
 ================================
 
-The ten best films for a user are often ten of a kind. :class:`~skrec.Reranker` takes a model's best
-candidates, and always puts that one next which is best and unlike those above it. How much variety
-a list gains, and what it costs in accuracy, is one parameter, which a search can choose.
+The ten best films for a user are often ten of a kind. :class:`~skrec.Reranker` takes a model's
+best candidates, and always puts that one next which is best and unlike those above it. How much
+variety a list gains, and what it costs in accuracy, is one parameter, which a search can choose.
 """
 
 from importlib import resources

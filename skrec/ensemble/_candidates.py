@@ -75,18 +75,20 @@ def reorder(items, scores, rules, n_kept, n_threads=1):
         listed = items[block] >= 0
         safe = np.where(listed, items[block], 0)
         own = np.where(listed, scores[block], 0)
-        unit, lift = _spread(own, listed)
-        gains = np.zeros(safe.shape)
-        if rules.novelty is not None:
-            gains += unit[:, None] * rules.novelty[safe]
-        if rules.cap is not None:  # what fits stands above what exceeds the cap
-            gains += lift[:, None]
+        with np.errstate(over="ignore"):  # the caller checks the result
+            unit, lift = _spread(own, listed)
+            gains = np.zeros(safe.shape)
+            if rules.novelty is not None:
+                gains += unit[:, None] * rules.novelty[safe]
+            if rules.cap is not None:  # what fits stands above what exceeds the cap
+                gains += lift[:, None]
+            weights = rules.diversity * unit
         places, likeness = np.zeros_like(safe), np.zeros((1, 1), dtype=np.float32)
         if rules.unit is not None:
             distinct, places = np.unique(safe, return_inverse=True)
             likeness = similarities(rules.unit[distinct])
         order_candidates(
-            *(items[block], own, gains, rules.diversity * unit),
+            *(np.ascontiguousarray(items[block]), own, gains, weights),
             *(places.reshape(safe.shape), likeness, groups, rules.cap or 0),
             *(chosen[block], values[block]),
         )

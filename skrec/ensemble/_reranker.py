@@ -19,7 +19,12 @@ from skrec.reviews import as_reviews
 from skrec.utils._blocks import top_k
 from skrec.utils._compat import HasMethods, Interval, fit_context
 from skrec.utils._item_features import without_frame
-from skrec.utils._validation import check_interactions, check_item_ids, keep_state_on_error
+from skrec.utils._validation import (
+    check_finite_answers,
+    check_interactions,
+    check_item_ids,
+    keep_state_on_error,
+)
 
 _KNOBS = (
     "diversity",
@@ -83,8 +88,9 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
     Notes
     -----
     The candidates are a user's best items that are neither in the user's row nor left out by
-    ``recommend(items=..., exclude=...)``: the list is diverse among what may be in it. Where
-    ``exclude_seen=False``, items of the row keep the model's score, and count for nothing.
+    ``recommend(items=..., exclude=...)``: the list is diverse among what may be in it, and its
+    scores are not those of ``predict``, which leaves nothing out. With ``exclude_seen=False`` the
+    items of the row come in by the model's own scores, and count for no other item.
 
     What is added is never negative, so that scores fall along the list, and that of 10 begins the
     list of 20. With a cap, what fits is raised above what does not. Negative cosines count as 0,
@@ -211,6 +217,7 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         )
         first = found[:, :n_first], scores[:, :n_first]
         first = reorder(*first, self._rules, min(k, n_first), n_threads)
+        check_finite_answers(self, first[1][first[0] >= 0])
         lists = [first, (found[:, n_first:k], scores[:, n_first:k])]
         if not exclude_seen:
             rules = {"items": among_seen(items, seen_items(X)), "exclude": exclude}

@@ -22,7 +22,9 @@ import skrec
 from skrec import (
     EASE,
     PMF,
+    BaseRecommender,
     BiasBaseline,
+    DeepLTRS,
     Interactions,
     ItemKNN,
     MultVAE,
@@ -30,7 +32,7 @@ from skrec import (
     Reranker,
     RP3beta,
 )
-from skrec.datasets import load_movielens_small
+from skrec.datasets import load_movielens_small, make_ratings_reviews
 from skrec.ensemble._candidates import ListRules, reorder
 from skrec.metrics import diversity, novelty, ranking_scorer
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
@@ -334,11 +336,61 @@ def test_pipelines_and_searches_at_either_end(X):
     assert np.isfinite(cross_validate(found, X, cv=2)["test_score"]).all()
 
 
+def test_rules_by_id_reach_the_reranker_in_a_pipeline():
+    likes = load_movielens_small().filter(min_users_per_item=20)
+    model = make_pipeline(Binarizer(threshold=3.5), Reranker(EASE(l2=100), diversity=1.0))
+    model.fit(likes)
+    some, never = likes.item_ids[::3].tolist(), likes.item_ids[:60].tolist()
+    frame = skrec.recommend(model, likes, k=5, users=[7, 600], items=some, exclude={7: never})
+    for user, left_out in ((7, set(never)), (600, set())):
+        found = set(frame.item[frame.user == user])
+        seen = set(likes.item_ids[likes[likes.user_ids == user].indices])
+        assert found <= set(some) - left_out - seen
+        assert len(found) == 5
+
+
+def test_reviews_reach_a_model_that_reads_them():
+    ratings = make_ratings_reviews(n_users=30, n_items=12, random_state=0)
+    plain = DeepLTRS(max_iter=1, random_state=0).fit(ratings)
+    model = Reranker(DeepLTRS(max_iter=1, random_state=0), n_candidates=5).fit(ratings)
+    np.testing.assert_array_equal(model.recommend(ratings, k=7), plain.recommend(ratings, k=7))
+    expected = plain.set_params(clip=False).predict(ratings)
+    np.testing.assert_array_equal(model.predict(ratings), expected)
+
+
+def test_updates_are_refused():
+    data = Interactions.from_arrays(["ann", "ann", "bob"], ["jam", "tea", "tea"])
+    with pytest.raises(
+        TypeError, match="Reranker has no sound update, as the model that it wraps"
+    ):
+        skrec.update(Reranker(Popularity()).fit(data), data, data)
+
+
+class Huge(BaseRecommender):
+    def _fit(self, X):
+        pass
+
+    def _score_rows(self, X):
+        return np.linspace(-1.7e308, 1.7e308, X.shape[1])[None].repeat(X.shape[0], axis=0)
+
+
+def test_scores_beyond_floats_are_refused(X):
+    model = Reranker(Huge(), diversity=1.0).fit(X)
+    for verb in (model.predict, model.recommend):
+        with pytest.raises(ValueError, match="Scores of Reranker must be finite"):
+            verb(X)
+
+
 def test_fitted_models_stay_as_they_are(X):
     model = EASE(l2=5).fit(X)
     frozen = Reranker(FrozenEstimator(model), diversity=1.0).fit(X[:10])
     assert frozen.estimator_.estimator is model
     assert clone(frozen).fit(X[:10]).estimator_.estimator is model
+    pipeline = make_pipeline(Binarizer(), EASE(l2=5)).fit(X)
+    again = Reranker(FrozenEstimator(pipeline), diversity=1.0).fit(X)
+    np.testing.assert_array_equal(
+        again.predict(X), Reranker(EASE(l2=5), diversity=1.0).fit(X).predict(X)
+    )
     with pytest.raises(NotFittedError, match="EASE instance is not fitted"):
         Reranker(FrozenEstimator(EASE())).fit(X)
     with pytest.raises(ValueError, match="X has 11 items, EASE was fitted on 12"):
