@@ -97,7 +97,9 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
     and a rating model's scores are those before it clips them: they rank, and are no ratings.
 
     Memory holds for each user the candidates, and for the users of a block the similarities of
-    their candidates to each other, which grow with the square of `n_candidates`.
+    their candidates to each other; these, and the work, grow with the square of `n_candidates`.
+    With `diversity` and without `item_features` the fitted model keeps the training rows, by
+    which it compares items.
 
     References
     ----------
