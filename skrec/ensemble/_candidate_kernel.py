@@ -30,7 +30,7 @@ def order_candidates(items, scores, gains, weights, places, likeness, groups, ca
     for user in range(len(items)):
         is_left = items[user] >= 0
         fits = is_left.copy()
-        nearest[:] = 0
+        nearest[:] = 0  # what is less alike than that is not alike
         counts[:] = 0
         weight = weights[user]
         for place in range(n_candidates):

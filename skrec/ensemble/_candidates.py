@@ -98,9 +98,9 @@ def reorder(items, scores, rules, n_kept, n_threads=1):
 
 
 def similarities(unit):
-    """Cosines of rows of length 1, negative ones as 0, in float32, which hides rounding."""
+    """Cosines of rows of length 1, in float32, which hides rounding."""
     products = dense_product(unit, unit.T.tocsr()) if sparse.issparse(unit) else unit @ unit.T
-    return np.clip(products, 0, 1).astype(np.float32)
+    return np.minimum(products, 1).astype(np.float32)
 
 
 def _blocks(shape, rules, n_threads):
@@ -109,7 +109,7 @@ def _blocks(shape, rules, n_threads):
     max_rows = _BLOCK_ROWS
     if rules.unit is not None:
         bytes_each = get_config()["working_memory"] * 2**20 / n_threads
-        n_affordable = int(np.sqrt(bytes_each / 24))  # the products, clipped, and in float32
+        n_affordable = int(np.sqrt(bytes_each / 24))  # the products, cut at 1, and in float32
         if n_affordable < rules.unit.shape[0]:
             max_rows = max(1, n_affordable // n_candidates)
     max_rows = min(max_rows, -(-n_users // n_threads))

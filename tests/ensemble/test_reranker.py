@@ -97,7 +97,7 @@ def X():
 @pytest.fixture
 def features():
     rng = np.random.default_rng(1)
-    features = (rng.random((N_ITEMS, 5)) < 0.4) * rng.integers(1, 3, (N_ITEMS, 5))
+    features = (rng.random((N_ITEMS, 5)) < 0.5) * rng.integers(-1, 3, (N_ITEMS, 5))
     features[4] = 0
     return features.astype(float)
 
