@@ -8,7 +8,6 @@ from scipy import sparse
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender, RecommenderTags
 from skrec.base._composition import take_apart, transform
@@ -188,7 +187,6 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         rows = super()._check_training(X, reset)
         if isinstance(self.estimator, FrozenEstimator):
             fitted = self.estimator.estimator
-            check_is_fitted(fitted)
             check_interactions(_under_its_names(rows, fitted), estimator=fitted)
             if hasattr(self, "feature_names_in_"):
                 check_item_ids(self.feature_names_in_, fitted, "X")

@@ -33,7 +33,8 @@ from skrec import (
     RP3beta,
 )
 from skrec.datasets import load_movielens_small, make_ratings_reviews
-from skrec.ensemble._candidates import ListRules, reorder
+from skrec.ensemble import _candidates
+from skrec.ensemble._candidates import ListRules, reorder, similarities
 from skrec.metrics import diversity, novelty, ranking_scorer
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
@@ -227,7 +228,8 @@ def test_a_strong_discount_ranks_the_rarest_candidates_first():
 def test_items_of_several_categories_count_in_each(X):
     genres = np.zeros((N_ITEMS, 3))
     genres[:4, 0] = genres[2:8, 1] = genres[6:, 2] = 1
-    for known in ({"categories": genres}, {"item_features": sparse.csr_array(genres)}):
+    stored = sparse.csr_array((genres.ravel(), np.indices(genres.shape).reshape(2, -1)))
+    for known in ({"categories": genres}, {"categories": stored}, {"item_features": genres}):
         model = Reranker(EASE(l2=5), max_per_category=1, **known).fit(X)
         lists = model.recommend(X, k=2)
         for user in range(X.shape[0]):
@@ -270,6 +272,24 @@ def test_scores_fall_along_the_list_in_both_precisions():
                 reorder(items, scores, rules, 7, 3), (chosen, values), strict=True
             ):
                 np.testing.assert_array_equal(part, same[:, :7])
+
+
+def test_similarities_of_a_block_fit_in_the_working_memory(monkeypatch):
+    rng = np.random.default_rng(3)
+    items = np.argsort(rng.random((90, 200)), axis=1)[:, :10]
+    rules = ListRules(0.5, rng.random((200, 3)))
+    scores, sizes = rng.random(items.shape), []
+    expected, _ = reorder(items, scores, rules, 5)
+
+    def recorded(unit):
+        sizes.append(24 * len(unit) ** 2)
+        return similarities(unit)
+
+    monkeypatch.setattr(_candidates, "similarities", recorded)
+    with config_context(working_memory=0.1):
+        found, _ = reorder(items, scores, rules, 5, 2)
+    np.testing.assert_array_equal(found, expected)
+    assert max(sizes) <= 0.1 * 2**20 / 2
 
 
 def test_tied_candidates_stay_as_they_are(X):
@@ -409,6 +429,7 @@ def test_ids_lead_to_the_items_that_rows_lead_to(X, is_frozen):
         with pytest.raises(ValueError, match="X must have the items that EASE was fitted on"):
             Reranker(model).fit(other)
     model = Reranker(model, diversity=1.0).fit(data)
+    assert model.estimator_.feature_names_in_.tolist() == items
     frame = skrec.recommend(model, data, k=3, users=["u4"], exclude=["i2"])
     row = model.recommend(data[[4]], k=3, exclude=np.arange(N_ITEMS) == 2)[0]
     assert frame.item.tolist() == [items[i] for i in row if i >= 0]
