@@ -33,8 +33,8 @@ from skrec import (
     RP3beta,
 )
 from skrec.datasets import load_movielens_small, make_ratings_reviews
-from skrec.ensemble import _candidates
-from skrec.ensemble._candidates import ListRules, reorder, similarities
+from skrec.ensemble import _list_order
+from skrec.ensemble._list_order import ListRules, reorder, similarities
 from skrec.metrics import diversity, novelty, ranking_scorer
 from skrec.utils.estimator_checks import parametrize_with_recommender_checks
 
@@ -285,7 +285,7 @@ def test_similarities_of_a_block_fit_in_the_working_memory(monkeypatch):
         sizes.append(24 * len(unit) ** 2)
         return similarities(unit)
 
-    monkeypatch.setattr(_candidates, "similarities", recorded)
+    monkeypatch.setattr(_list_order, "similarities", recorded)
     with config_context(working_memory=0.1):
         found, _ = reorder(items, scores, rules, 5, 2)
     np.testing.assert_array_equal(found, expected)

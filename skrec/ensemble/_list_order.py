@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn import get_config
 
-from skrec.ensemble._candidate_kernel import order_candidates
+from skrec.ensemble._list_order_kernel import order_candidates
 from skrec.metrics._lists import popularity_of, unit_rows
 from skrec.solvers._sparse_products import dense_product
 from skrec.utils._blocks import map_blocks, row_blocks
