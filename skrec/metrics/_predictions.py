@@ -2,6 +2,7 @@
 
 import narwhals as nw
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skrec.reviews import reviews_option
@@ -23,6 +24,8 @@ def final_estimator(estimator):
             estimator = estimator[-1]
         elif isinstance(estimator, BaseSearchCV):
             estimator = getattr(estimator, "best_estimator_", estimator.estimator)
+        elif isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
         else:
             return estimator
 

@@ -1,0 +1,3 @@
+from ._reranker import Reranker
+
+__all__ = ["Reranker"]
