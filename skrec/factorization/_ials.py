@@ -83,8 +83,8 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
     >>> from skrec import IALS
     >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
     >>> model = IALS(2, random_state=0).fit(X)
-    >>> model.recommend([[0, 0, 1, 0]], k=2)
-    array([[3, 1]])
+    >>> model.recommend([[0, 0, 1, 0]], k=3)
+    array([[3, 1, 0]])
     """
 
     _parameter_constraints: dict = {
