@@ -2,6 +2,7 @@ from . import (
     autoencoders,
     base,
     datasets,
+    ensemble,
     factorization,
     inspection,
     linear,
@@ -17,6 +18,7 @@ from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
+from .ensemble import StackingRecommender, VotingRecommender
 from .factorization import PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
@@ -49,10 +51,13 @@ __all__ = [
     "RatingRegressor",
     "RecVAE",
     "Reviews",
+    "StackingRecommender",
     "UserKNN",
+    "VotingRecommender",
     "autoencoders",
     "base",
     "datasets",
+    "ensemble",
     "explain",
     "factorization",
     "inspection",

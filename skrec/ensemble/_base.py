@@ -8,6 +8,7 @@ from sklearn.utils import Bunch, get_tags
 from skrec.base import RatingMixin
 from skrec.ensemble._members import (
     check_fitted_member,
+    fit_members,
     is_frozen,
     reads_reviews,
     recommender_tags,
@@ -177,6 +178,10 @@ class EnsembleMixin(RatingMixin, BaseComposition):
 
     def _is_fitted_before(self, member):
         return is_frozen(member)
+
+    def _fit_members(self, X, reviews):
+        options = {"n_jobs": self.n_jobs, "verbose": self.verbose, "desc": type(self).__name__}
+        return fit_members(self._members, X, reviews, **options)
 
     def _keep(self, fitted, weights):
         """Set what `fit` has come to: the fitted members, and weights, of which one is positive."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from skrec.base import BaseRecommender
 from skrec.ensemble._base import EnsembleMixin
-from skrec.ensemble._members import check_weights, fit_members
+from skrec.ensemble._members import check_weights
 
 
 class VotingRecommender(EnsembleMixin, BaseRecommender):
@@ -86,12 +86,4 @@ class VotingRecommender(EnsembleMixin, BaseRecommender):
         return weights[~np.array(dropped)]
 
     def _fit(self, X, reviews=None):
-        fitted = fit_members(
-            self._members,
-            X,
-            reviews,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-            desc="VotingRecommender",
-        )
-        self._keep(fitted, self._used_weights())
+        self._keep(self._fit_members(X, reviews), self._used_weights())
