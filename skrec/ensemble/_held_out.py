@@ -3,7 +3,7 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import KFold, ShuffleSplit, check_cv
+from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import check_random_state
 
 from skrec.utils._compat import safe_indexing
@@ -37,31 +37,43 @@ def held_out_parts(fit, X, reviews, cv, random_state):
     """
     rng = check_random_state(random_state)
     n_hidden = 0
-    for train, test in _folds(X, cv, rng.randint(2**31)):
+    for train, test in _folds(X, cv, rng):
         visible, hidden = fold_in_split(safe_indexing(X, test), random_state=rng)
+        visible, hidden = check_interactions(visible), check_interactions(hidden)
+        n_hidden += hidden.nnz
         if isinstance(cv, str):
             fitted = fit()
         else:
             fitted = fit(safe_indexing(X, train), None if reviews is None else reviews[train])
-        visible, hidden = check_interactions(visible), check_interactions(hidden)
         texts = None if reviews is None else reviews[test].aligned_with(visible)
-        n_hidden += hidden.nnz
         yield fitted, visible, hidden, texts
     if n_hidden == 0:
-        raise ValueError(
-            "No user who is held out has two entries, of which one could be hidden, so that "
-            f"nothing tells weights apart (n_samples={X.shape[0]}, n_features={X.shape[1]}): "
-            "pass more users, or use VotingRecommender."
-        )
+        raise _too_few(X)
 
 
-def _folds(X, cv, seed):
-    n_users = X.shape[0]
+def _folds(X, cv, rng):
     if isinstance(cv, str):
-        return [([], np.arange(n_users))]
+        return [([], np.arange(X.shape[0]))]
     if cv is None:
-        n_held_out = min(max(1, round(SHARE * n_users)), MANY_USERS)
-        return ShuffleSplit(1, test_size=n_held_out, random_state=seed).split(X)
+        return [_hold_out(X, rng)]
     if isinstance(cv, Integral):
-        return KFold(cv, shuffle=True, random_state=seed).split(X)
+        return KFold(cv, shuffle=True, random_state=rng.randint(2**31)).split(X)
     return check_cv(cv).split(X)
+
+
+def _hold_out(X, rng):
+    able = np.flatnonzero(np.diff(X.indptr) >= 2)
+    n_held_out = min(max(1, round(SHARE * X.shape[0])), MANY_USERS, len(able))
+    test = np.sort(rng.permutation(able)[:n_held_out])
+    train = np.setdiff1d(np.arange(X.shape[0]), test)
+    if not len(test) or not len(train):
+        raise _too_few(X)
+    return train, test
+
+
+def _too_few(X):
+    return ValueError(
+        "Weights are learned from users who are held out, with two entries at least, of which one "
+        f"is hidden, for which X is too small (n_samples={X.shape[0]}, n_features={X.shape[1]}): "
+        "pass more users, or use VotingRecommender."
+    )
