@@ -26,6 +26,7 @@ class Candidates:
     def __init__(self, visible, hidden, items, scores):
         self.visible = visible
         self.hidden = hidden
+        self.n_members = len(scores)
         self._items = items
         self._scores = scores
 
