@@ -78,7 +78,7 @@ def test_members_that_know_half_of_the_items_are_both_kept():
     assert model.validation_score_ > model.member_scores_.max() + 0.03
 
 
-@pytest.mark.parametrize("best", [(0.25, 0.75), (0.1, 0.2, 0.7), (0.0, 0.0, 1.0)])
+@pytest.mark.parametrize("best", [(0.25, 0.75), (1 / 3, 2 / 3), (0.1, 0.2, 0.7), (0.0, 1.0)])
 def test_search_finds_a_known_optimum(best):
     tried = []
 

@@ -46,6 +46,10 @@ def ratings(seed=0, shape=(50, 15)):
     return sparse.csr_array((rng.random(shape) < 0.4) * rng.integers(1, 6, shape), dtype=float)
 
 
+def twice(X):
+    return 2 * X
+
+
 def z_scores(scores):
     deviations = scores.std(axis=1, keepdims=True)
     centred = scores - scores.mean(axis=1, keepdims=True)
@@ -171,6 +175,11 @@ def test_parameters_set_after_a_fit_wait_for_the_next():
     model.set_params(weights=None, normalize="rank", popular="drop")
     np.testing.assert_array_equal(model.predict(X), expected)
     assert not np.allclose(model.fit(X).predict(X), expected)
+    raters = VotingRecommender([("a", BiasBaseline()), ("b", BiasBaseline(1.0))]).fit(ratings())
+    expected = raters.predict(ratings())
+    raters.set_params(normalize="zscore")
+    np.testing.assert_array_equal(raters.predict(ratings()), expected)
+    assert raters.__sklearn_tags__().recommender_tags.predicts_ratings
 
 
 def test_ratings_are_averaged_and_clipped():
@@ -217,7 +226,10 @@ def test_single_ratings_of_any_member():
     X = ratings()
     members = [
         ("pmf", PMF(2, random_state=0)),
-        ("pipeline", make_pipeline(FunctionTransformer(accept_sparse=True), BiasBaseline())),
+        (
+            "pipeline",
+            make_pipeline(FunctionTransformer(twice, accept_sparse=True), BiasBaseline()),
+        ),
         ("search", GridSearchCV(BiasBaseline(), {"l2_item": [1.0, 5.0]}, cv=2)),
     ]
     model = VotingRecommender(members, clip=False).fit(X)
