@@ -18,7 +18,7 @@ from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
-from .ensemble import Reranker
+from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import IALS, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
@@ -53,7 +53,9 @@ __all__ = [
     "RecVAE",
     "Reranker",
     "Reviews",
+    "StackingRecommender",
     "UserKNN",
+    "VotingRecommender",
     "autoencoders",
     "base",
     "datasets",
