@@ -17,7 +17,7 @@ from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
-from .factorization import PMF, BayesianPMF
+from .factorization import BPR, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
@@ -26,6 +26,7 @@ from .reviews import Reviews
 from .text import DeepLTRS
 
 __all__ = [
+    "BPR",
     "EASE",
     "ELSA",
     "PMF",

@@ -1,4 +1,5 @@
 from ._bayesian_pmf import BayesianPMF
+from ._bpr import BPR
 from ._pmf import PMF
 
-__all__ = ["PMF", "BayesianPMF"]
+__all__ = ["BPR", "PMF", "BayesianPMF"]
