@@ -103,6 +103,11 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
         super()._check_values(X)
         check_non_negative(X, "the choices of BPR are")
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
     @property
     def item_embeddings_(self):
         check_is_fitted(self)

@@ -72,9 +72,8 @@ class PooledRanking(nn.Module):
         negatives = draw_negatives(batch, self.n_negatives, generator, self.cumulative)
         kept = torch.ones_like(batch.values)
         if self.dropout:
-            kept = (
-                torch.rand(len(kept), generator=generator, device=kept.device) >= self.dropout
-            ).to(kept.dtype)
+            draws = torch.empty_like(kept).uniform_(generator=generator)
+            kept *= draws >= self.dropout
         weights = batch.offsets.diff().clamp(min=1).to(kept.dtype) ** -self.user_power
         losses = _RankingLosses.apply(
             self.history,
@@ -164,7 +163,7 @@ class _RankingLosses(torch.autograd.Function):
         scores[:, 1:].masked_fill_(negatives < 0, -torch.inf)
         losses, slopes = gradients(scores[:, 0], scores[:, 1:], len(vectors))
         user_l2, item_l2, negative_l2 = penalties
-        shrinks = (slopes != 0) * (negative_l2 / slopes.shape[1])
+        shrinks = (slopes != 0).to(slopes.dtype) * (negative_l2 / slopes.shape[1])
         slopes = torch.cat([-slopes.sum(dim=1, keepdim=True), slopes], dim=1)
         shrinks = torch.cat([torch.full_like(slopes[:, :1], item_l2), shrinks], dim=1)
         if any(penalties):
