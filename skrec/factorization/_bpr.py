@@ -110,8 +110,15 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
 
     @property
     def item_embeddings_(self):
+        """Vectors of the items that are ranked, an array of shape (n_items, n_components)."""
         check_is_fitted(self)
         return self._weights["output.weight"]
+
+    @property
+    def item_offsets_(self):
+        """Offsets of the items, an array of shape (n_items,)."""
+        check_is_fitted(self)
+        return self._item_offsets
 
     @property
     def _item_offsets(self):

@@ -154,10 +154,7 @@ class _RankingLosses(torch.autograd.Function):
         pooled = others.mul_(scales[:, None])
         chosen = torch.cat([batch.items[:, None], negatives.clamp(min=0)], dim=1)
         scores = torch.stack(
-            [
-                (pooled * vectors[items]).sum(dim=1) + offsets[items]
-                for items in chosen.t()
-            ],
+            [(pooled * vectors[items]).sum(dim=1) + offsets[items] for items in chosen.t()],
             dim=1,
         )
         scores[:, 1:].masked_fill_(negatives < 0, -torch.inf)
