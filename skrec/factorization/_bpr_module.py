@@ -147,16 +147,16 @@ class _RankingLosses(torch.autograd.Function):
     @staticmethod
     def forward(ctx, history, vectors, offsets, batch, negatives, gradients, penalties):
         rows = batch.rows
-        others = weighted_sums(history, batch)[rows]
-        others -= history[batch.items] * batch.values[:, None]
+        pooled = weighted_sums(history, batch).index_select(0, rows)
+        pooled.addcmul_(history.index_select(0, batch.items), batch.values[:, None], value=-1)
         n_others = batch.totals[rows] - batch.values
         scales = n_others.clamp(min=1).rsqrt()
-        pooled = others.mul_(scales[:, None])
+        pooled *= scales[:, None]
         chosen = torch.cat([batch.items[:, None], negatives.clamp(min=0)], dim=1)
         scores = torch.stack(
-            [(pooled * vectors[items]).sum(dim=1) + offsets[items] for items in chosen.t()],
-            dim=1,
+            [(vectors.index_select(0, items) * pooled).sum(dim=1) for items in chosen.t()], dim=1
         )
+        scores += offsets[chosen]
         scores[:, 1:].masked_fill_(negatives < 0, -torch.inf)
         losses, slopes = gradients(scores[:, 0], scores[:, 1:], len(vectors))
         user_l2, item_l2, negative_l2 = penalties
@@ -194,7 +194,7 @@ class _RankingLosses(torch.autograd.Function):
         # What the sum of a row passes on goes to its items, less each one's own part.
         everyone = torch.arange(n_entries, device=rows.device)
         whole = replace(batch, items=everyone, values=torch.ones_like(batch.values))
-        by_item = weighted_sums(by_pooled, whole)[rows] - by_pooled
+        by_item = weighted_sums(by_pooled, whole).index_select(0, rows) - by_pooled
         alone = _entry_rows(batch.items[:, None], batch.values[:, None])
         return _sums_by_item(alone, by_item, n_items), by_vectors, by_offsets, *[None] * 4
 
