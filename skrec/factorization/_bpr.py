@@ -1,36 +1,84 @@
-"""BPR: item vectors learned from pairs, of which the user's own item is to rank first."""
+"""BPR and WARP: a user's choices are ranked before what the user has not chosen."""
 
 from numbers import Integral, Real
 
 import numpy as np
-import torch
-from scipy import sparse
-from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender, FactorMixin
-from skrec.factorization._bpr_module import PooledRanking
+from skrec.factorization._bpr_module import LOSSES, OPTIONS, PooledRanking, pooled
 from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
+from skrec.neural._weights import fitted_weights
 from skrec.utils._compat import Interval, StrOptions
 from skrec.utils._validation import check_non_negative
 
-_NON_NEGATIVE = Interval(Real, 0, None, closed="left")
-
 
 class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
-    r"""Matrix factorisation by pairs: BPR, and WARP as ``loss="warp"``."""
+    r"""Factors learned from pairs: a choice ranks before what was not chosen (BPR, WARP).
+
+    Items are scored by :math:`f_j = u^\top v_j + b_j`, where a user's factors are pooled from the
+    `n` items of the row, whatever their values: :math:`u = n^{-1/2} \sum_i w_i`. For training a
+    choice is left out of the factors that it is ranked by. With negatives `j`, items that the
+    user has not chosen, the loss of a choice `i` is
+
+    .. math::
+        \text{BPR: } -\log \sigma(f_i - f_j), \qquad
+        \text{WARP: } \log \lfloor (n_{\text{items}} - 1) / k \rfloor \, (1 - f_i + f_j)_+
+
+    BPR's is a mean over the negatives. WARP's is that of the first, the `k`-th, which the choice
+    is not ahead of by 1: the fewer are drawn until then, the lower must be its rank. Vectors of
+    users, which the papers learn, would say nothing of new ones: pooling, as in FISM, does.
+
+    Parameters
+    ----------
+    loss : {"bpr", "warp"}
+        WARP weighs the top of the list more.
+    n_negatives : int
+        Items drawn for each choice at each pass; of WARP, the most that are.
+    negative_power : float
+        Negatives are drawn in proportion to their number of users to this power.
+    user_power : float
+        A user's loss is divided by the number of choices to this power.
+    dropout : float
+        Share of the row that is dropped in training from what the factors are pooled from.
+    user_l2, item_l2, negative_l2 : float
+        Penalties on half the squared length of the user's factors, of :math:`v_i`, and of
+        :math:`v_j` (a mean), in units of the loss of a choice.
+
+    Attributes
+    ----------
+    item_embeddings_ : ndarray of shape (n_items, n_components)
+        Vectors :math:`v`, float32.
+    item_offsets_ : ndarray of shape (n_items,)
+        Offsets :math:`b`, which are the scores of a user without choices.
+
+    References
+    ----------
+    .. [1] S. Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback",
+       UAI 2009. :arxiv:`1205.2618`
+    .. [2] J. Weston, S. Bengio and N. Usunier, "WSABIE: Scaling Up to Large Vocabulary Image
+       Annotation", IJCAI 2011. :doi:`10.5591/978-1-57735-516-8/IJCAI11-460`
+    .. [3] S. Kabbur, X. Ning and G. Karypis, "FISM: Factored Item Similarity Models for Top-N
+       Recommender Systems", KDD 2013. :doi:`10.1145/2487575.2487589`
+
+    Examples
+    --------
+    >>> from skrec import BPR
+    >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 1, 0, 0]]
+    >>> BPR(8, early_stopping=False, random_state=0).fit(X).recommend([[1, 0, 0, 0]], k=1)
+    array([[1]])
+    """
 
     _module_class = PooledRanking
+    item_embeddings_ = fitted_weights("output.weight", "Vectors by which items are ranked.")
+    item_offsets_ = _item_offsets = fitted_weights("output.bias", "Offsets of the items.")
     _parameter_constraints: dict = {
+        **dict.fromkeys(OPTIONS, [Interval(Real, 0, None, closed="left")]),
         **TRAINING_CONSTRAINTS,
         **BATCH_CONSTRAINTS,
-        "loss": [StrOptions({"bpr", "warp"})],
+        "loss": [StrOptions(set(LOSSES))],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        **dict.fromkeys(
-            ["user_l2", "item_l2", "negative_l2", "user_power", "negative_power"],
-            [_NON_NEGATIVE],
-        ),
     }
 
     def __init__(
@@ -78,26 +126,14 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    _OPTIONS = (
-        "n_components",
-        "loss",
-        "n_negatives",
-        "negative_power",
-        "user_power",
-        "dropout",
-        "user_l2",
-        "item_l2",
-        "negative_l2",
-    )
-
     def _module_options(self, data):
-        return {name: getattr(self, name) for name in self._OPTIONS}
+        return {name: getattr(self, name) for name in OPTIONS}
 
     def _init_module(self, module, data, generator):
         module.init(generator)
 
     def _refill(self, module, data):
-        module.count(torch.from_numpy(np.bincount(data.indices, minlength=data.shape[1])))
+        module.count(np.bincount(data.indices, minlength=data.shape[1]))
 
     def _check_values(self, X):
         super()._check_values(X)
@@ -108,29 +144,6 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
         tags.input_tags.positive_only = True
         return tags
 
-    @property
-    def item_embeddings_(self):
-        """Vectors of the items that are ranked, an array of shape (n_items, n_components)."""
-        check_is_fitted(self)
-        return self._weights["output.weight"]
-
-    @property
-    def item_offsets_(self):
-        """Offsets of the items, an array of shape (n_items,)."""
-        check_is_fitted(self)
-        return self._item_offsets
-
-    @property
-    def _item_offsets(self):
-        return self._weights["output.bias"]
-
     def _fold_in(self, X):
         factors = pooled(X, self._weights["history"])
         return factors, np.zeros(len(factors), dtype=factors.dtype)
-
-
-def pooled(X, vectors):
-    """Sum of the vectors of each row's items, over the square root of their number."""
-    lengths = np.diff(X.indptr)
-    values = np.repeat(np.maximum(lengths, 1).astype(vectors.dtype) ** -0.5, lengths)
-    return sparse.csr_array((values, X.indices, X.indptr), shape=X.shape) @ vectors

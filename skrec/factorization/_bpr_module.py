@@ -2,13 +2,26 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import nn
 
 from skrec.neural._batches import SparseBatch
 from skrec.neural._layers import linear, weighted_sums
 from skrec.neural._negative_sampling import draw_negatives
 
+OPTIONS = (
+    "n_components",
+    "loss",
+    "n_negatives",
+    "negative_power",
+    "user_power",
+    "dropout",
+    "user_l2",
+    "item_l2",
+    "negative_l2",
+)
 MARGIN = 1.0  # of WARP; another only scales the vectors
 START = 0.1  # standard deviation of the first vectors
 
@@ -39,7 +52,7 @@ class PooledRanking(nn.Module):
         negative_l2,
     ):
         super().__init__()
-        self.gradients = {"bpr": bpr_gradients, "warp": warp_gradients}[loss]
+        self.gradients = LOSSES[loss]
         self.n_negatives = n_negatives
         self.negative_power = negative_power
         self.user_power = user_power
@@ -58,8 +71,8 @@ class PooledRanking(nn.Module):
     def count(self, n_users):
         """Set the probabilities of negatives by the items' numbers of users."""
         if self.negative_power:
-            totals = (n_users.double() ** self.negative_power).cumsum(0)
-            self.cumulative = totals / totals[-1]
+            totals = np.cumsum(n_users.astype(np.float64) ** self.negative_power)
+            self.cumulative = torch.from_numpy(totals / totals[-1])
 
     def encode(self, batch):  # -> (n_rows, n_components)
         lengths = batch.offsets.diff().clamp(min=1).to(self.history.dtype)
@@ -85,6 +98,25 @@ class PooledRanking(nn.Module):
             self.penalties,
         )
         return losses * weights
+
+
+def pooled(X, vectors):
+    """Sum of the vectors of each row's items, over the square root of their number.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+        Its values do not count.
+    vectors : ndarray of shape (n_items, n_components)
+
+    Returns
+    -------
+    factors : ndarray of shape (n_users, n_components)
+        Of the type of the vectors.
+    """
+    lengths = np.diff(X.indptr)
+    values = np.repeat(np.maximum(lengths, 1).astype(vectors.dtype) ** -0.5, lengths)
+    return sparse.csr_array((values, X.indices, X.indptr), shape=X.shape) @ vectors
 
 
 def bpr_gradients(positive, negative, n_items):
@@ -135,6 +167,9 @@ def warp_gradients(positive, negative, n_items):
     gradients = torch.zeros_like(excess).scatter_(1, first, weights[:, None])
     # Where there is no negative, the excess is infinite and the weight 0.
     return weights * excess.gather(1, first)[:, 0].clamp(min=0), gradients
+
+
+LOSSES = {"bpr": bpr_gradients, "warp": warp_gradients}
 
 
 class _RankingLosses(torch.autograd.Function):
