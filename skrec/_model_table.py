@@ -304,8 +304,8 @@ _ROWS = [
         "factorization._bpr",
         "matrix factorisation by pairs: each choice before what was not chosen; or WARP",
         "choices",
-        floor=1.5,
-        fast={"max_iter": 15, "early_stopping": False},
+        floor=1.605,
+        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
         small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20, "dropout": 0.2},
         variants={
             "WARP": {"loss": "warp"},
@@ -320,7 +320,7 @@ _ROWS = [
                 "early_stopping": True,
             },
         },
-        search={"loss": ["bpr", "warp"], "n_components": [32, 64, 128], "dropout": [0.3, 0.5]},
+        search={"loss": ["bpr", "warp"], "n_components": [32, 64, 128], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
         "BayesianPMF",
