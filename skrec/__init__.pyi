@@ -17,7 +17,7 @@ from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
-from .factorization import BPR, PMF, BayesianPMF
+from .factorization import BPR, IALS, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
@@ -29,6 +29,7 @@ __all__ = [
     "BPR",
     "EASE",
     "ELSA",
+    "IALS",
     "PMF",
     "SANSA",
     "SLIM",
