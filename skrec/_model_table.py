@@ -338,7 +338,11 @@ _ROWS = [
                 "early_stopping": True,
             },
         },
-        search={"loss": ["bpr", "warp"], "n_components": [32, 64, 128], "dropout": [0.3, 0.5, 0.7]},
+        search={
+            "loss": ["bpr", "warp"],
+            "n_components": [32, 64, 128],
+            "dropout": [0.3, 0.5, 0.7],
+        },
     ),
     ModelRow(
         "BayesianPMF",

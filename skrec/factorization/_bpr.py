@@ -34,7 +34,7 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
     loss : {"bpr", "warp"}
         WARP weighs the top of the list more.
     n_negatives : int
-        Items drawn for each choice at each pass; of WARP, the most that are.
+        Items drawn for each choice at each pass. WARP, which takes one, gains from 20.
     negative_power : float
         Negatives are drawn in proportion to their number of users to this power.
     user_power : float

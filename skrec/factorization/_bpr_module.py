@@ -72,7 +72,8 @@ class PooledRanking(nn.Module):
         """Set the probabilities of negatives by the items' numbers of users."""
         if self.negative_power:
             totals = np.cumsum(n_users.astype(np.float64) ** self.negative_power)
-            self.cumulative = torch.from_numpy(totals / totals[-1])
+            # Not all devices have double precision.
+            self.cumulative = torch.from_numpy((totals / totals[-1]).astype(np.float32))
 
     def encode(self, batch):  # -> (n_rows, n_components)
         lengths = batch.offsets.diff().clamp(min=1).to(self.history.dtype)
