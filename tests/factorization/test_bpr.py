@@ -189,9 +189,9 @@ def test_without_vectors_the_order_is_that_of_popularity(loss):
     n_users = np.array([4, 60, 30, 15, 8, 90])
     X = np.arange(100)[:, None] < n_users
     X = np.column_stack([np.random.default_rng(i).permutation(X[:, i]) for i in range(6)])
-    model = BPR(
-        1, loss=loss, user_power=0, item_l2=1e3, negative_l2=1e3, **{**SMALL, "max_iter": 80}
-    ).fit(X * 1.0)
+    settings = {**SMALL, "max_iter": 80, "batch_size": 100, "learning_rate": 0.02}
+    model = BPR(1, loss=loss, user_power=0, item_l2=1e3, negative_l2=1e3, **settings)
+    model.fit(X * 1.0)
     assert np.abs(model.item_embeddings_).max() < 0.02
     assert_array_equal(np.argsort(model.item_offsets_), np.argsort(n_users))
     assert_array_equal(model.recommend(np.zeros((1, 6)), k=6)[0], np.argsort(-n_users))
