@@ -19,7 +19,7 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import IALS, PMF, BayesianPMF
+from .factorization import BPR, IALS, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
@@ -28,6 +28,7 @@ from .reviews import Reviews
 from .text import DeepLTRS
 
 __all__ = [
+    "BPR",
     "EASE",
     "ELSA",
     "IALS",

@@ -318,6 +318,33 @@ _ROWS = [
         search={"n_components": [8, 16, 32], "l2": [0.5, 1.1, 2.0]},
     ),
     ModelRow(
+        "BPR",
+        "factorization._bpr",
+        "matrix factorisation by pairs: each choice before what was not chosen; or WARP",
+        "choices",
+        floor=1.605,
+        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
+        small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20, "dropout": 0.2},
+        variants={
+            "WARP": {"loss": "warp"},
+            "popular": {
+                "n_negatives": 1,
+                "negative_power": 0.5,
+                "user_power": 0.0,
+                "dropout": 0.0,
+                "user_l2": 0.01,
+                "item_l2": 0.01,
+                "negative_l2": 0.01,
+                "early_stopping": True,
+            },
+        },
+        search={
+            "loss": ["bpr", "warp"],
+            "n_components": [32, 64, 128],
+            "dropout": [0.3, 0.5, 0.7],
+        },
+    ),
+    ModelRow(
         "BayesianPMF",
         "factorization._bayesian_pmf",
         "matrix factorisation of ratings with standard deviations, by Gibbs sampling",
