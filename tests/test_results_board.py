@@ -42,7 +42,7 @@ def test_a_setting_names_parameters_of_its_model(name, data):
     row = settings.ROWS[name]
     model = settings.estimator(name, data)  # refuses a parameter that the model has not
     assert type(model).__name__ == row.model
-    assert row.tuned.keys() <= set(DATA)
+    assert row.tuned.keys() <= settings.SPLITS.keys()
     assert row.grid.keys() <= model.get_params().keys()
 
 
