@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import Bunch, get_tags
+from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import RatingMixin
 from skrec.ensemble._members import (
@@ -117,11 +118,18 @@ class EnsembleMixin(RatingMixin, BaseComposition):
         return super().predict(X, reviews=reviews)
 
     @property
+    def named_estimators_(self):
+        """The fitted members by name; "drop" under the name of a dropped one."""
+        check_is_fitted(self)
+        fitted = dict(zip(self._kept, self.estimators_, strict=True))
+        return Bunch(**{name: fitted.get(name, "drop") for name in self._names})
+
+    @property
     def _members(self):
         """Pairs of a name and a member that is not dropped, as far as they are such pairs."""
         pairs = self.estimators if isinstance(self.estimators, list) else []
         pairs = [pair for pair in pairs if isinstance(pair, tuple | list) and len(pair) == 2]
-        return [(name, member) for name, member in pairs if hasattr(member, "get_params")]
+        return [(name, member) for name, member in pairs if not isinstance(member, str | type)]
 
     @property
     def _predicts_ratings(self):
@@ -184,12 +192,10 @@ class EnsembleMixin(RatingMixin, BaseComposition):
         return fit_members(self._members, X, reviews, **options)
 
     def _keep(self, fitted, weights):
-        """Set what `fit` has come to: the fitted members, and weights, of which one is positive."""
+        """Set what a fit has come to: fitted members, and weights, not all of them 0."""
         self.estimators_ = fitted
-        by_name = dict(zip([name for name, _ in self._members], fitted, strict=True))
-        self.named_estimators_ = Bunch(
-            **{name: by_name.get(name, "drop") for name, _ in self.estimators}
-        )
+        self._names = [name for name, _ in self.estimators]
+        self._kept = [name for name, _ in self._members]
         self.weights_ = weights / weights.sum()
         if self._sums_ratings:
             ranges = [getattr(final_estimator(one), "rating_range_", None) for one in fitted]

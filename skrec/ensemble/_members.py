@@ -61,7 +61,7 @@ def fit_members(members, X, reviews=None, *, n_jobs=None, verbose=False, desc="f
 
 def _fit_member(name, member, X, reviews):
     try:
-        return member.fit(X, None, **reviews_option(reviews))
+        return member.fit(X, None, **reviews_option(reviews))  # FrozenEstimator insists on y
     except Exception as error:
         error.add_note(f"This happened to the member {name!r} of an ensemble.")
         raise

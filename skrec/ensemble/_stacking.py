@@ -33,8 +33,8 @@ class StackingRecommender(EnsembleMixin, BaseRecommender):
     metric : str, default="auto"
         What the weights are to raise: a metric of
         :func:`~skrec.metrics.ranking_scorer` that has a value for each user, such as "ndcg@10",
-        or "neg_rmse" where all members predict ratings. "auto": the metric of ``score``, "neg_rmse"
-        there, and "ndcg@100" otherwise.
+        or "neg_rmse" where all members predict ratings. "auto": the metric of ``score``, which is
+        "neg_rmse" there, and otherwise "ndcg@100".
     random_state : int, RandomState instance or None, default=None
         Controls which users and entries are held out. Pass an int for reproducible weights.
         Members have their own.

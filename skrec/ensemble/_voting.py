@@ -51,8 +51,8 @@ class VotingRecommender(EnsembleMixin, BaseRecommender):
     >>> from skrec import EASE, ItemKNN, VotingRecommender
     >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
     >>> model = VotingRecommender([("ease", EASE(l2=1)), ("knn", ItemKNN())], weights=[2, 1])
-    >>> model.fit(X).recommend([[1, 0, 0, 0]], k=2)
-    array([[1, 2]])
+    >>> model.fit(X).recommend([[1, 0, 0, 0]], k=3)
+    array([[1, 2, 3]])
     >>> model.set_params(ease__l2=5, knn="drop").fit(X).weights_
     array([1.])
     """

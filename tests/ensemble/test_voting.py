@@ -18,13 +18,13 @@ import skrec
 from skrec import (
     EASE,
     PMF,
-    SLIM,
     BiasBaseline,
     GraphFilter,
     Interactions,
     ItemKNN,
     Popularity,
     RatingRegressor,
+    RP3beta,
     UserKNN,
     VotingRecommender,
 )
@@ -42,7 +42,9 @@ def ratings(seed=0, shape=(50, 15)):
 
 
 def z_scores(scores):
-    return (scores - scores.mean(axis=1, keepdims=True)) / scores.std(axis=1, keepdims=True)
+    deviations = scores.std(axis=1, keepdims=True)
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    return np.divide(centred, deviations, out=np.zeros(scores.shape), where=deviations > 1e-9)
 
 
 def test_sum_of_z_scores_by_hand():
@@ -55,11 +57,13 @@ def test_sum_of_z_scores_by_hand():
     np.testing.assert_allclose(model.predict(new), expected, atol=1e-12)
     np.testing.assert_allclose(model.weights_, [1 / 2, 1 / 3, 1 / 6])
     unseen = np.where(new.toarray() > 0, -np.inf, expected)
-    np.testing.assert_array_equal(model.recommend(new, 4), np.argsort(-unseen, kind="stable")[:, :4])
+    np.testing.assert_array_equal(
+        model.recommend(new, 4), np.argsort(-unseen, kind="stable")[:, :4]
+    )
 
 
 @pytest.mark.parametrize("normalize", ["auto", "zscore", "rank", "minmax", None])
-@pytest.mark.parametrize("member", [EASE(l2=5.0), Popularity(), SLIM(), UserKNN(), PMF(2)])
+@pytest.mark.parametrize("member", [EASE(l2=5.0), Popularity(), RP3beta(9), UserKNN(), PMF(2)])
 def test_one_member_and_a_weight_of_one_rank_as_the_member(member, normalize):
     X, new = ratings() if isinstance(member, PMF) else choices(), choices(1, (9, 20))
     new = ratings(1) if isinstance(member, PMF) else new
@@ -130,7 +134,8 @@ def test_an_estimator_of_another_library_is_a_member():
 
 def test_parameters_of_members_and_dropped_ones():
     X = choices()
-    model = VotingRecommender(MEMBERS, weights=[1, 1, 5])
+    members = [(name, clone(member)) for name, member in MEMBERS]
+    model = VotingRecommender(members, weights=[1, 1, 5])
     assert model.get_params()["ease__l2"] == 5.0
     assert "ease" not in model.get_params(deep=False)
     model.set_params(ease__l2=7.0, popular="drop").fit(X)
@@ -139,8 +144,6 @@ def test_parameters_of_members_and_dropped_ones():
     np.testing.assert_array_equal(model.weights_, [0.5, 0.5])
     assert model.named_estimators_["popular"] == "drop"
     assert model.named_estimators_["knn"] is model.estimators_[1]
-    assert dict(MEMBERS)["ease"].l2 == 5.0 or model.estimators[0][1] is MEMBERS[0][1]
-    MEMBERS[0][1].set_params(l2=5.0)
     model.set_params(popular=GraphFilter(3)).fit(X)
     assert isinstance(model.named_estimators_["popular"], GraphFilter)
 
@@ -168,13 +171,14 @@ def test_parameters_set_after_a_fit_wait_for_the_next():
 def test_ratings_are_averaged_and_clipped():
     X, new = ratings(), ratings(1, (9, 15))
     pairs = [("stiff", BiasBaseline()), ("loose", BiasBaseline(l2_user=0.1, l2_item=0.1))]
+    X.data[X.data > 4] = 4  # so that some of the means are beyond
     free = [clone(one).set_params(clip=False).fit(X).predict(new) for _, one in pairs]
     model = VotingRecommender(pairs, weights=[1, 3]).fit(X)
     mean = free[0] / 4 + free[1] * 3 / 4
-    assert mean.max() > 5
-    np.testing.assert_allclose(model.predict(new), np.clip(mean, 1, 5))
+    assert mean.max() > 4
+    np.testing.assert_allclose(model.predict(new), np.clip(mean, 1, 4))
     np.testing.assert_allclose(model.set_params(clip=False).predict(new), mean)
-    assert model.rating_range_ == (1.0, 5.0)
+    assert model.rating_range_ == (1.0, 4.0)
     assert model.score(new) < 0
     wide = VotingRecommender([("scaled", BiasBaseline(rating_scale=(0, 10))), *pairs]).fit(X)
     assert wide.rating_range_ == (0.0, 10.0)
@@ -214,9 +218,9 @@ def test_interactions_and_frames_keep_their_ids():
     for rows in (frame, known):
         model = VotingRecommender(MEMBERS).fit(rows)
         assert list(model.feature_names_in_) == names
-        np.testing.assert_allclose(model.predict(rows), expected)
+        np.testing.assert_allclose(model.predict(rows), expected, atol=1e-5)
     assert list(model.estimators_[0].feature_names_in_) == names
-    answer = skrec.recommend(model, known, ["user 3"], k=2)
+    answer = skrec.recommend(model, known, users=["user 3"], k=2)
     assert len(answer) == 2
 
 
@@ -289,7 +293,8 @@ def test_files(tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), expected)
     skops.io.dump(model, tmp_path / "model.skops")
     trusted = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
-    assert all(name.startswith("skrec.") for name in trusted)
+    known = {"numpy.dtype", "scipy.sparse._csr.csr_array"}
+    assert all(name.startswith("skrec.") for name in set(trusted) - known)
     again = skops.io.load(tmp_path / "model.skops", trusted=trusted)
     np.testing.assert_array_equal(again.predict(X), expected)
 
