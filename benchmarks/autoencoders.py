@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import click
-from data import Data, load, partitions
+from data import Data, load, partitions, training_rows
 from ease import ask, find_python, mean_ndcg, measure_models, rank
 from epochs import WORKERS
 from measure import machine, timed
@@ -67,8 +67,7 @@ def measure_quality(name, models, settings, device, pythons):
     is_small = name == "ml-latest-small"
     others = ["skrec EASE", *([] if is_small else ["irspack iALS"])]  # whose setting is for ml-1m
     for split, parts in enumerate(partitions(name, 5 if is_small else 3)):
-        validation = parts.validation_fold_in + parts.validation_held_out
-        rows = sparse.vstack([parts.train, validation], format="csr")
+        rows = training_rows(parts)
         test = parts.test_fold_in, parts.test_held_out
         data = Data(rows, None, test)
         answers = measure_models(data, others, pythons, 1)
@@ -77,7 +76,7 @@ def measure_quality(name, models, settings, device, pythons):
         for model in models:
             overrides = SETTINGS[settings].get(model, {})
             estimator = getattr(skrec, model)(
-                validation_fraction=validation.shape[0] / rows.shape[0],
+                validation_fraction=parts.validation_fold_in.shape[0] / rows.shape[0],
                 device=device,
                 random_state=0,
                 **overrides,

@@ -77,6 +77,12 @@ def partitions(name, n_splits):
         yield StrongGeneralizationSplit(random_state=seed).partition(X)
 
 
+def training_rows(parts):
+    """Whole rows of the training and the validation users, to fit on before the test."""
+    validation = parts.validation_fold_in + parts.validation_held_out
+    return sparse.csr_array(sparse.vstack([parts.train, validation], format="csr"))
+
+
 def popularity_skewed(n_users, n_items, n_entries, seed=0):
     """Random binary matrix whose marginals have the spread of MovieLens 20M's.
 

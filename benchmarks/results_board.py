@@ -13,11 +13,10 @@ from statistics import median
 import click
 import numpy as np
 from board_page import disturbed, ndcg_100, render
-from data import Data, partitions
+from data import Data, partitions, training_rows
 from ease import measure_models
 from measure import in_turns, machine, peak_process, timed, with_others
-from scipy import sparse
-from settings import PEERS, ROWS, SPLITS, describe, estimator, on_board
+from settings import PEERS, ROWS, SPLITS, describe, estimator, is_current, on_board, parameters
 from sklearn.model_selection import ParameterGrid
 
 from skrec._model_table import MODELS
@@ -30,12 +29,6 @@ PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "numba", "torch", "skorch
 N_LISTED = 1000  # users whose lists are timed
 
 
-def training_rows(parts):
-    """Whole rows of the training and validation users."""
-    validation = parts.validation_fold_in + parts.validation_held_out
-    return sparse.vstack([parts.train, validation], format="csr")
-
-
 def measure(name, data):
     """Figures of one row, a value for each split, and what they were measured beside."""
     model = estimator(name, data)
@@ -45,6 +38,7 @@ def measure(name, data):
     threads = os.environ.get("OMP_NUM_THREADS")
     return {
         "setting": describe(name, data),
+        "parameters": parameters(name, data),
         "figures": {key: [answer[key] for answer in answers] for key in answers[0]},
         "peak": peak_process() and peak_process() / 2**20,
         "others": None if others is None else round(others, 2),
@@ -117,12 +111,12 @@ def write(board):
 
 
 def missing(board, data, loaded):
-    """Rows that have no figures at their present setting, or seconds that others disturbed."""
+    """Rows without figures at their present setting and defaults, or with disturbed seconds."""
     entries = {name: board.get(f"{data}: {name}", {}) for name in on_board(data)}
     return [
         name
         for name, entry in entries.items()
-        if entry.get("setting") != describe(name, data) or (loaded and disturbed(entry))
+        if not is_current(entry, name, data) or (loaded and disturbed(entry))
     ]
 
 
