@@ -11,6 +11,8 @@ from skrec.ensemble._members import (
     check_fitted_member,
     fit_members,
     is_frozen,
+    pair_states,
+    rate_pairs,
     reads_reviews,
     recommender_tags,
     score_member,
@@ -217,6 +219,17 @@ class EnsembleMixin(RatingMixin, BaseComposition):
             scores *= self.weights_[member]
             total = scores if total is None else total + scores
         return total
+
+    def _user_states(self, X, reviews=None):
+        counted = np.flatnonzero(self.weights_)
+        return [pair_states(self.estimators_[member], X, reviews) for member in counted]
+
+    def _score_pairs(self, states, users, items):
+        counted = np.flatnonzero(self.weights_)
+        return sum(
+            self.weights_[member] * rate_pairs(self.estimators_[member], state, users, items)
+            for member, state in zip(counted, states, strict=True)
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

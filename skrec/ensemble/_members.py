@@ -1,5 +1,7 @@
 """The members of an ensemble: fitted side by side, and asked for the scores of a block of rows."""
 
+from functools import partial
+
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -14,6 +16,7 @@ from skrec.base import BaseRecommender, RecommenderTags
 from skrec.base._composition import take_apart, transform
 from skrec.metrics._predictions import Predictor, final_estimator
 from skrec.reviews import reviews_option
+from skrec.utils._pair_blocks import score_pairs
 from skrec.utils._progress import progress_bar
 from skrec.utils._validation import check_interactions, check_item_ids
 
@@ -125,6 +128,40 @@ def score_member(member, X, reviews=None):
     reviews = reviews if reads_reviews(member) else None
     X, read = final._check_input(_with_ids(X, final), reviews)
     return final._finite_scores(X) if read is None else final._finite_scores(X, read)
+
+
+def pair_states(member, X, reviews=None):
+    """What `rate_pairs` rates single pairs of these users from, where a member predicts ratings.
+
+    Parameters
+    ----------
+    member : estimator
+    X : csr_array of shape (n_users, n_items)
+    reviews : Reviews or matrix, default=None
+        Of these users.
+
+    Returns
+    -------
+    states : object
+    """
+    model = _rates_pairs(member)
+    if model is None:
+        return X
+    return model._pair_states(X, **reviews_option(reviews if reads_reviews(member) else None))
+
+
+def rate_pairs(member, states, users, items):
+    """Ratings of pairs of positions, before clipping: an array of shape (n_pairs,)."""
+    model = _rates_pairs(member)
+    if model is None:
+        return score_pairs(partial(score_member, member), states, users, items)
+    return model._as_ratings(model._score_pairs(states, users, items))
+
+
+def _rates_pairs(member):
+    """The model of a member if it rates single pairs, and nothing transforms its rows."""
+    steps, final = take_apart(member)
+    return final if not steps and recommender_tags(final).rates_pairs else None
 
 
 def _with_ids(X, model):

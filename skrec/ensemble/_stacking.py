@@ -53,10 +53,13 @@ class StackingRecommender(EnsembleMixin, BaseRecommender):
 
     Notes
     -----
-    For a ranking metric, one member's share after the other is set to the best one, until none
-    changes; a share changes only where the mean gain of the held-out users is above its standard
-    error. Of each of these users, each member's best items are kept (five times the cut-off of the
-    metric, at least 200) and the hidden ones: memory for users x kept items x members numbers.
+    For a ranking metric, members get one vote after the other, up to 20: always the one with which
+    the mean of the held-out users is largest then (ensemble selection [3]_). The best mixture on
+    the way is taken; members that do not help get no weight. The more members, the more the
+    choice follows these users' chance: a few good ones of different kinds do best. Of each of the
+    users, each member's best items are kept (five times the cut-off of the metric, at least 200)
+    and the hidden ones: memory for users x kept items x members numbers.
+
     For ratings, the weights minimise the squared error of the hidden ones, by non-negative least
     squares with a sum of 1.
 
@@ -65,6 +68,8 @@ class StackingRecommender(EnsembleMixin, BaseRecommender):
     .. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
        :doi:`10.1016/S0893-6080(05)80023-1`
     .. [2] L. Breiman, "Stacked regressions", Machine Learning 24, 1996. :doi:`10.1007/BF00117832`
+    .. [3] R. Caruana, A. Niculescu-Mizil, G. Crew and A. Ksikes, "Ensemble Selection from
+       Libraries of Models", ICML 2004. :doi:`10.1145/1015330.1015432`
 
     Examples
     --------

@@ -3,15 +3,17 @@
 import numpy as np
 from scipy.optimize import nnls
 
-N_ROUNDS = 10
+# Votes that are given, one at a time: the weights of the best mixture are multiples of one in as
+# many as it has, up to this.
+N_VOTES = 20
 
 
 def search_weights(values_of, n_members):
     """Maximise the mean of users' values over non-negative weights whose sum is 1.
 
-    One member after the other gets the share of the whole at which the mean is largest, the
-    others keeping their proportions: first those that are better alone. The weights change only
-    where the mean gain is above its standard error, so that few users do not decide.
+    Members are chosen one after the other, each as often as it helps: the next vote goes to the
+    one with which the mean is largest (ensemble selection with replacement). Of the mixtures on
+    the way the best is taken.
 
     Parameters
     ----------
@@ -24,46 +26,16 @@ def search_weights(values_of, n_members):
     -------
     weights : ndarray of shape (n_members,)
     """
-    alone = [np.nanmean(values_of(one)) for one in np.eye(n_members)]
-    order = np.argsort(-np.array(alone), kind="stable")
-    weights = np.full(n_members, 1 / n_members)
-    values = values_of(weights)
-    for _ in range(N_ROUNDS):
-        before = weights
-        for member in order:
-            weights, values = _best_share(values_of, member, weights, values)
-        if np.array_equal(weights, before):
-            break
-    return weights
-
-
-def _best_share(values_of, member, weights, values):
-    """Choose one member's share, on a coarse grid and then on a fine one around its best."""
-    others = np.where(np.arange(len(weights)) == member, 0, weights)
-    if not others.any():
-        return weights, values
-    others /= others.sum()
-    tried = {}
-
-    def try_shares(shares):
-        for share in shares:
-            if share not in tried:
-                mixed = (1 - share) * others
-                mixed[member] = share
-                tried[share] = mixed, values_of(mixed)
-        return max(tried, key=lambda share: np.nanmean(tried[share][1]))
-
-    best = try_shares(k / 10 for k in range(11))
-    best = try_shares(k / 40 for k in range(41) if abs(k / 40 - best) < 0.1)
-    mixed, gained = tried[best]
-    return (mixed, gained) if _is_gain(gained - values) else (weights, values)
-
-
-def _is_gain(differences):
-    """Whether the mean is above its standard error."""
-    differences = differences[~np.isnan(differences)]
-    error = differences.std() / np.sqrt(max(1, len(differences) - 1))
-    return differences.mean() > error
+    votes = np.zeros(n_members)
+    best_mean, best = -np.inf, votes
+    for n_votes in range(1, N_VOTES + 1):
+        mixtures = (votes + np.eye(n_members)) / n_votes
+        means = [np.nanmean(values_of(weights)) for weights in mixtures]
+        chosen = int(np.argmax(means))
+        votes[chosen] += 1
+        if means[chosen] > best_mean:
+            best_mean, best = means[chosen], mixtures[chosen]
+    return best
 
 
 def least_squares_weights(predicted, ratings):

@@ -13,18 +13,21 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import skrec
 from skrec import (
     EASE,
     PMF,
     BiasBaseline,
+    DeepLTRS,
     GraphFilter,
     Interactions,
     ItemKNN,
     Popularity,
     RatingRegressor,
     RP3beta,
+    StackingRecommender,
     UserKNN,
     VotingRecommender,
 )
@@ -206,6 +209,39 @@ def test_rating_regressor_over_an_ensemble():
     model = RatingRegressor(VotingRecommender(members, weights=[1, 2])).fit(pairs, X.data)
     alone = [RatingRegressor(clone(one)).fit(pairs, X.data).predict(pairs) for _, one in members]
     np.testing.assert_allclose(model.predict(pairs), alone[0] / 3 + alone[1] * 2 / 3, rtol=1e-5)
+
+
+def test_single_ratings_of_any_member():
+    X = ratings()
+    members = [
+        ("pmf", PMF(2, random_state=0)),
+        ("pipeline", make_pipeline(FunctionTransformer(accept_sparse=True), BiasBaseline())),
+        ("search", GridSearchCV(BiasBaseline(), {"l2_item": [1.0, 5.0]}, cv=2)),
+    ]
+    model = VotingRecommender(members, clip=False).fit(X)
+    users, items = np.repeat(np.arange(50), 15), np.tile(np.arange(15), 50)
+    found = model._rate_pairs(model._pair_states(X), users, items)
+    np.testing.assert_allclose(found, model.predict(X).ravel(), rtol=1e-5)
+
+
+def test_reviews_reach_the_members_that_read_them():
+    X = ratings()
+    texts = np.random.default_rng(0).choice(["good tea", "bad jam", "fine nuts"], X.nnz).tolist()
+    ltrs = DeepLTRS(2, n_topics=2, max_iter=1, early_stopping=False, random_state=0)
+    members = [("ltrs", ltrs), ("bias", BiasBaseline())]
+    alone = [clone(one).set_params(clip=False).fit(X, reviews=texts) for _, one in members]
+    expected = sum(one.predict(X, reviews=texts) / 2 for one in alone)
+    model = VotingRecommender(members, clip=False).fit(X, reviews=texts)
+    np.testing.assert_allclose(model.predict(X, reviews=texts), expected, rtol=1e-5)
+    assert not np.allclose(model.predict(X), expected)
+    pairs, counts = np.column_stack(X.nonzero()), np.arange(X.nnz * 4).reshape(-1, 4) % 3
+    read, unread = (
+        RatingRegressor(VotingRecommender(members)).fit(rows, X.data).predict(rows)
+        for rows in (np.column_stack([pairs, counts]), pairs)
+    )
+    assert not np.allclose(read, unread)
+    stacked = StackingRecommender(members, random_state=0).fit(X, reviews=texts)
+    assert stacked.predict(X, reviews=texts).shape == X.shape
 
 
 def test_interactions_and_frames_keep_their_ids():
