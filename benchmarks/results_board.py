@@ -130,7 +130,7 @@ def summary(name, entry):
 @click.option("--model", "names", type=click.Choice(list(ROWS)), multiple=True, help="Repeatable.")
 @click.option("--loaded", is_flag=True, help="Also rows whose seconds other programs disturbed.")
 @click.option("--tune", "tuned", type=click.Choice(list(ROWS)), help="Only try a row's grid.")
-@click.option("--peers", is_flag=True, help="Only other libraries.")
+@click.option("--peers", is_flag=True, help="Only other libraries without figures.")
 @click.option("--peer-python", multiple=True, help="Another Python to look for them. Repeatable.")
 @click.option("--render", "only_render", is_flag=True, help="Only write the page again.")
 @click.option("--raw", is_flag=True, help="Only print figures of one row.")
@@ -147,7 +147,7 @@ def main(data, names, loaded, tuned, peers, peer_python, only_render, raw):
         write(read())
         return
     if peers:
-        for name in PEERS[data]:
+        for name in [name for name in PEERS[data] if f"{data}: {name}" not in read()]:
             answer = measure_peer(name, data, [sys.executable, *peer_python])
             if answer is not None:
                 add(f"{data}: {name}", answer)
