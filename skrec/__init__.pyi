@@ -19,7 +19,7 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import StackingRecommender, VotingRecommender
-from .factorization import PMF, BayesianPMF
+from .factorization import IALS, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
@@ -30,6 +30,7 @@ from .text import DeepLTRS
 __all__ = [
     "EASE",
     "ELSA",
+    "IALS",
     "PMF",
     "SANSA",
     "SLIM",

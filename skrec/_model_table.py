@@ -282,6 +282,24 @@ _ROWS = [
         search={"n_components": [128, 256, 512]},
     ),
     ModelRow(
+        "IALS",
+        "factorization._ials",
+        "weighted matrix factorisation of choices by alternating least squares (WMF)",
+        "choices",
+        floor=1.7,
+        fast={"random_state": 0},
+        small={"n_components": 4, "l2": 0.05, "random_state": 0},
+        variants={
+            "cholesky": {"solver": "cholesky", "l2_exponent": 0.5, "dtype": "float64"},
+            "subspace": {"solver": "subspace", "confidence": "linear", "early_stopping": True},
+        },
+        search={
+            "n_components": [64, 128, 256],
+            "unobserved_weight": [0.1, 0.2, 0.4],
+            "l2": [0.004, 0.0075, 0.015],
+        },
+    ),
+    ModelRow(
         "PMF",
         "factorization._pmf",
         "matrix factorisation of ratings with standard deviations, by alternating least squares",

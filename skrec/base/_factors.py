@@ -45,6 +45,8 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
         factors, offsets = self._fold_in(X)
         scores = factors @ self.item_embeddings_.T
         for offset in (offsets[:, None], self._item_offsets):
+            if not np.any(offset):
+                continue
             is_as_precise = np.result_type(scores, offset) == scores.dtype
             scores = np.add(scores, offset, out=scores if is_as_precise else None)
         return scores

@@ -1,4 +1,5 @@
 from ._bayesian_pmf import BayesianPMF
+from ._ials import IALS
 from ._pmf import PMF
 
-__all__ = ["PMF", "BayesianPMF"]
+__all__ = ["IALS", "PMF", "BayesianPMF"]

@@ -11,15 +11,15 @@ from sklearn.utils import check_random_state
 
 from skrec.base import BaseRecommender, FactorMixin, UncertainRatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE
-from skrec.solvers._alternating import Objective, add_rows, fold_in, improve, uncertainty
+from skrec.factorization._pmf_sweeps import ExactSweeps, StepSweeps, choose_solver
+from skrec.solvers._alternating import Objective, add_rows, fold_in, uncertainty
 from skrec.solvers._devices import resolve_device, to_tensor
 from skrec.solvers._row_groups import gather, group_rows, map_groups
+from skrec.solvers._sweeps import repeat_sweeps
 from skrec.solvers._uncertainty import PairVariance
 from skrec.utils._compat import Interval, StrOptions, fit_context
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
-from skrec.utils._progress import progress_bar
-from skrec.utils._warnings import warn
 
 # Share of the ratings that one side's weights leave to estimate the noise from, at least.
 SMALLEST_UNUSED_SHARE = 1e-3
@@ -39,8 +39,8 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         + \tfrac12 \sum_u \lambda_u (b_u^2 + \|u_u\|^2)
         + \tfrac12 \sum_i \lambda_i (c_i^2 + \|v_i\|^2)
 
-    over the observed entries, by exact solutions for all users, then all items, in turn. The
-    factors of a user, known or new, are the exact solution given the user's row.
+    over the observed entries, for all users, then for all items, in turn. The factors of a user
+    to predict for, known or new, are the exact solution given the user's row.
 
     Parameters
     ----------
@@ -58,6 +58,11 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     link : {"identity", "logistic"}, default="identity"
         How a rating comes from the latent value. "logistic" squashes it into the range of the
         ratings. Its least-squares problems are solved by Gauss-Newton steps, one a sweep.
+    solver : {"auto", "cg", "subspace", "cholesky"}, default="auto"
+        How a side is improved. "cholesky": by exact solutions, in batches. "subspace": exactly up
+        to 32 weights, and over blocks of 16 beyond, one after the other. "cg": by three steps of
+        conjugate gradients. "auto": "subspace" up to 32 weights and "cg" beyond, "cholesky" on
+        a GPU and with a logistic link, which leaves no other choice.
     max_iter : int, default=30
         Number of sweeps over users and items.
     tol : float, default=1e-4
@@ -97,8 +102,8 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     ratings does not matter: those times ten get predictions times ten.
 
     Computed in the precision of `X`: pass float32 for speed. For a user or an item with n ratings
-    a sweep takes ``n * K * m + m**3 / 3`` multiplications, where K is the number of weights and m
-    the smaller of n and K. Rows of similar length are solved together.
+    a sweep takes about ``n * K * m + m**3 / 3`` multiplications by exact solutions, where K is
+    the number of weights and m the smaller of n and K, and ``6 * n * K`` by conjugate gradients.
 
     ``predict(X, return_std=True)`` takes the factors of a user given the items', and those of an
     item given the training users', as normal with the second derivatives of the objective at the
@@ -133,6 +138,7 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         "l2_exponent": [Interval(Real, 0, 1, closed="both")],
         "fit_offsets": ["boolean"],
         "link": [StrOptions({"identity", "logistic"})],
+        "solver": [StrOptions({"auto", "cg", "subspace", "cholesky"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         **RATING_CONSTRAINTS,
@@ -149,6 +155,7 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         l2_exponent=0.5,
         fit_offsets=True,
         link="identity",
+        solver="auto",
         max_iter=30,
         tol=1e-4,
         clip=True,
@@ -162,6 +169,7 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         self.l2_exponent = l2_exponent
         self.fit_offsets = fit_offsets
         self.link = link
+        self.solver = solver
         self.max_iter = max_iter
         self.tol = tol
         self.clip = clip
@@ -242,11 +250,11 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
         self.mean_ = self._in_ratings(mean)
         self._objective = self._make_objective(mean)
-        by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
-        users, items = self._alternate(by_user, by_item, torch.as_tensor(items, device=device))
-        self._item_table = items.cpu().numpy()
+        users, self._item_table = self._alternate(X, items, device)
         self._item_counts = np.bincount(X.indices, minlength=X.shape[1])
-        self._set_uncertainty(by_user, by_item, users, items)
+        by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
+        tables = (torch.as_tensor(table, device=device) for table in (users, self._item_table))
+        self._set_uncertainty(by_user, by_item, *tables)
 
     @property
     def item_embeddings_(self):
@@ -286,43 +294,23 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         intercept = float(logit(np.clip((mean - low) / (high - low), 0.01, 0.99)))
         return Objective(intercept, self.l2, self.l2_exponent, self.fit_offsets, (low, high))
 
-    def _alternate(self, by_user, by_item, items):
+    def _alternate(self, X, items, device):
         """Make sweeps from given item weights, and return the weights of both sides."""
-        objective = self._objective
-        n_users = sum(len(group.rows) for group in by_user)
-        users = items.new_zeros(n_users, items.shape[1])
-        user_penalties = _penalties(objective, by_user, users)
-        item_penalties = _penalties(objective, by_item, items)
-        item_penalty = _penalty(item_penalties, items)
-        self.loss_curve_, self.n_iter_ = [], 0
-        try:
-            with progress_bar(total=self.max_iter, desc="PMF", silent=not self.verbose) as bar:
-                for _ in range(self.max_iter):
-                    new_users, losses = improve(objective, by_user, users, items)
-                    user_loss = float(losses.sum()) + item_penalty
-                    new_items, losses = improve(objective, by_item, items, new_users)
-                    user_penalty = _penalty(user_penalties, new_users)
-                    users, items = new_users, new_items
-                    self.loss_curve_ += [user_loss, float(losses.sum()) + user_penalty]
-                    item_penalty = _penalty(item_penalties, items)
-                    self.n_iter_ += 1
-                    bar.set_postfix(objective=f"{self.loss_curve_[-1]:.6g}")
-                    bar.update()
-                    if self._has_converged():
-                        break
-        except KeyboardInterrupt:
-            if self.n_iter_ == 0:
-                raise
-            warn(
-                f"Training was interrupted in sweep {self.n_iter_ + 1}: the model so far is kept.",
-            )
-        return users, items
+        solver = choose_solver(self.solver, self._objective, items.shape[1], device)
+        if solver == "cholesky":
+            sweeps = ExactSweeps(self._objective, X, items, device)
+        else:
+            sweeps = StepSweeps(self._objective, X, items, solver)
+        losses = []
 
-    def _has_converged(self):
-        if self.n_iter_ < 2:
-            return False
-        before, now = self.loss_curve_[-3], self.loss_curve_[-1]
-        return before - now <= self.tol * before
+        def sweep():
+            losses.extend(sweeps.sweep())
+            before = losses[-3] if len(losses) > 2 else np.inf
+            return losses[-1], before - losses[-1] <= self.tol * before < np.inf
+
+        self.n_iter_ = repeat_sweeps(sweep, self.max_iter, "PMF", self.verbose)
+        self.loss_curve_ = losses
+        return sweeps.sides
 
     def _set_uncertainty(self, by_user, by_item, users, items):
         """Set the noise's variance and the items' covariances, from the posterior at the optimum.
@@ -434,17 +422,3 @@ class _UserStates(NamedTuple):
     X: sparse.csr_array
     factors: np.ndarray
     offsets: np.ndarray
-
-
-def _penalties(objective, groups, table):
-    """Penalty of each row of one side's weights."""
-    penalties = table.new_empty(len(table))
-    for group in groups:
-        penalties[group.rows] = objective.penalties(group)
-    return penalties
-
-
-def _penalty(penalties, table):
-    """Half the penalties on one side's weights, in total."""
-    squares = table.square().sum(dim=1)
-    return float((penalties * squares).sum(dtype=torch.float64)) / 2

@@ -7,10 +7,12 @@ from draws import check_coverage, check_means, check_variances
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import minimize
+from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from skrec import PMF
-from skrec.factorization import _pmf
+from skrec.factorization import _pmf, _pmf_sweeps
+from skrec.factorization._pmf_sweeps import choose_solver
 from skrec.solvers._alternating import SMALLEST_COUNT, Objective, fold_in, improve
 from skrec.solvers._row_groups import group_rows
 from skrec.solvers._uncertainty import PairVariance, pack, pack_squares
@@ -93,11 +95,52 @@ def test_losses_of_the_rows_add_up_to_the_objective(has_offsets, logistic):
     assert float(losses.sum()) + of_items == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("link", ["identity", "logistic"])
-@pytest.mark.parametrize("l2_exponent", [0, 1])
-def test_objective_never_rises(link, l2_exponent):
+@pytest.mark.parametrize("solver", ["cg", "subspace", "cholesky"])
+@pytest.mark.parametrize("fit_offsets", [True, False])
+def test_solvers_end_in_the_same_place(solver, fit_offsets):
     X = ratings()
-    model = PMF(4, l2=0.1, l2_exponent=l2_exponent, link=link, tol=0, random_state=0).fit(X)
+    model = PMF(2, l2=1, solver=solver, fit_offsets=fit_offsets, max_iter=2000, tol=0)
+    model.set_params(random_state=0).fit(X)
+    users, items = user_weights(model, X), model._item_table
+    assert model.loss_curve_[-1] == pytest.approx(naive_loss(model._objective, X, users, items))
+    exact = clone(model).set_params(solver="cholesky").fit(X)
+    assert_allclose(model.predict(X), exact.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("fit_offsets", [True, False])
+def test_subspace_of_few_weights_is_exact(fit_offsets):
+    X = ratings()
+    settings = {"fit_offsets": fit_offsets, "max_iter": 3, "random_state": 0}
+    exact = PMF(20, solver="cholesky", **settings).fit(X)
+    model = PMF(20, solver="subspace", **settings).fit(X)
+    assert_allclose(model.loss_curve_, exact.loss_curve_, rtol=1e-10)
+    assert_allclose(model.item_embeddings_, exact.item_embeddings_, atol=1e-8)
+
+
+def test_choice_of_the_solver():
+    plain, logistic = objective(), objective(logistic=(0.0, 6.0))
+    assert choose_solver("auto", plain, 32, CPU) == "subspace"
+    assert choose_solver("auto", plain, 33, CPU) == "cg"
+    assert choose_solver("auto", plain, 33, torch.device("cuda")) == "cholesky"
+    assert choose_solver("auto", logistic, 3, CPU) == "cholesky"
+    with pytest.raises(ValueError, match="solver='cg' needs least squares, which link='logistic'"):
+        PMF(3, solver="cg", link="logistic", rating_scale=(0, 6)).fit(ratings())
+
+
+@pytest.mark.parametrize(
+    ("link", "solver"),
+    [
+        ("identity", "cg"),
+        ("identity", "subspace"),
+        ("identity", "cholesky"),
+        ("logistic", "cholesky"),
+    ],
+)
+@pytest.mark.parametrize("l2_exponent", [0, 1])
+def test_objective_never_rises(link, solver, l2_exponent):
+    X = ratings()
+    settings = {"l2_exponent": l2_exponent, "link": link, "solver": solver, "random_state": 0}
+    model = PMF(4, l2=0.1, tol=0, **settings).fit(X)
     curve = np.array(model.loss_curve_)
     assert len(curve) == 2 * model.n_iter_ == 60
     assert (np.diff(curve) <= 1e-9 * curve[:-1]).all()
@@ -279,13 +322,14 @@ def test_interrupt_keeps_the_sweeps_so_far(monkeypatch):
             raise KeyboardInterrupt
         return improve(*args)
 
-    monkeypatch.setattr(_pmf, "improve", interrupted)
-    model = PMF(3, random_state=0)
+    monkeypatch.setattr(_pmf_sweeps, "improve", interrupted)
+    model = PMF(3, solver="cholesky", random_state=0)
     with pytest.warns(UserWarning, match="interrupted in sweep 3"):
         model.fit(X)
     monkeypatch.undo()
     assert model.n_iter_ == 2
-    assert_array_equal(model.predict(X), PMF(3, max_iter=2, random_state=0).fit(X).predict(X))
+    shorter = PMF(3, solver="cholesky", max_iter=2, random_state=0).fit(X)
+    assert_array_equal(model.predict(X), shorter.predict(X))
 
 
 def test_verbose(capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skrec import EASE, PMF, AutoRec, MultVAE
-from skrec.factorization import _pmf
+from skrec.factorization import _pmf_sweeps
 from skrec.linear import _ease_accuracy
 from skrec.neural import _cost
 
@@ -18,7 +18,7 @@ def cause_for_warnings(monkeypatch):
     monkeypatch.setattr(_ease_accuracy, "TOLERATED", -1.0)
     monkeypatch.setattr(_cost, "LARGE_MEMORY", 0)
 
-    improve, calls = _pmf.improve, []
+    improve, calls = _pmf_sweeps.improve, []
 
     def interrupted(*args):
         calls.append(args)
@@ -26,7 +26,7 @@ def cause_for_warnings(monkeypatch):
             raise KeyboardInterrupt
         return improve(*args)
 
-    monkeypatch.setattr(_pmf, "improve", interrupted)
+    monkeypatch.setattr(_pmf_sweeps, "improve", interrupted)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def cause_for_warnings(monkeypatch):
     [
         (EASE(method="primal"), "fit"),
         (EASE(method="primal"), "partial_fit"),
-        (PMF(2, tol=0, random_state=0), "fit"),
+        (PMF(2, solver="cholesky", tol=0, random_state=0), "fit"),
         (MultVAE(2, hidden_layer_sizes=(), max_iter=1, random_state=0), "fit"),
         (AutoRec(2, max_iter=1, random_state=0), "fit"),
         (MultVAE(2, hidden_layer_sizes=(), max_iter=1, random_state=0), "fit_transform"),
