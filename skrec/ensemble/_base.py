@@ -157,7 +157,8 @@ class EnsembleMixin(RatingMixin, BaseComposition):
             self._how = None if self._sums_ratings else "zscore"
         if self._sums_ratings:
             self.rating_unit_ = 1.0
-            self.rating_range_ = tuple(map(float, (rows.data.min(), rows.data.max())))
+            ends = (rows.data.min(), rows.data.max()) if rows.nnz else (0, 0)
+            self.rating_range_ = tuple(map(float, ends))
         # Interactions as they are, for members that read ids or times.
         return X if is_interactions(X) else rows
 
@@ -198,6 +199,7 @@ class EnsembleMixin(RatingMixin, BaseComposition):
         self.estimators_ = fitted
         self._names = [name for name, _ in self.estimators]
         self._kept = [name for name, _ in self._members]
+        weights = weights / weights.max()  # before their sum, which may overflow
         self.weights_ = weights / weights.sum()
         if self._sums_ratings:
             ranges = [getattr(final_estimator(one), "rating_range_", None) for one in fitted]

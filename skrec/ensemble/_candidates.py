@@ -26,6 +26,7 @@ class Candidates:
     def __init__(self, visible, hidden, items, scores):
         self.visible = visible
         self.hidden = hidden
+        self.n_members = len(scores)
         self._items = items
         self._scores = scores
 
@@ -100,7 +101,6 @@ def find_candidates(members, visible, hidden, reviews, how, n_best, n_jobs=None)
             best, _ = top_k(np.where(seen, -np.inf, answer), min(n_best, answer.shape[1]))
             user, rank = np.nonzero(best >= 0)
             kept[user, best[user, rank]] = True
-        kept &= ~seen
         return kept.sum(axis=1), np.nonzero(kept)[1], [answer[kept] for answer in scores]
 
     n_threads = effective_n_threads(n_jobs)

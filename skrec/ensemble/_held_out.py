@@ -1,4 +1,4 @@
-"""Users who are held out inside ``fit``, for members that do not know them."""
+"""Users who are held out inside ``fit``, and the weights that are learned from them."""
 
 from numbers import Integral
 
@@ -6,12 +6,17 @@ import numpy as np
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import check_random_state
 
+from skrec.ensemble._candidates import Candidates, find_candidates, predict_entries
+from skrec.ensemble._weight_search import least_squares_weights, search_weights
+from skrec.metrics import ranking_scorer
 from skrec.utils._compat import safe_indexing
 from skrec.utils._entry_splits import fold_in_split
 from skrec.utils._validation import check_interactions
 
 # Users held out by default: a share, and a number that tells weights apart well enough.
 SHARE, MANY_USERS = 0.2, 5000
+# Best items that are kept of each held-out user and member, at least.
+BEST_ITEMS = 200
 
 
 def held_out_parts(fit, X, reviews, cv, random_state):
@@ -77,3 +82,66 @@ def _too_few(X):
         f"is hidden, for which X is too small (n_samples={X.shape[0]}, n_features={X.shape[1]}): "
         "pass more users, or use VotingRecommender."
     )
+
+
+def rating_weights(parts, n_jobs=None):
+    """Weights for members that predict ratings.
+
+    Parameters
+    ----------
+    parts : iterable of (list of estimator, csr_array, csr_array, Reviews or None)
+        What `held_out_parts` yields.
+    n_jobs : int, default=None
+
+    Returns
+    -------
+    weights : ndarray of shape (n_members,)
+    score_of : callable
+        Of any weights, minus the root mean squared error of the hidden ratings.
+    """
+    answers = [(predict_entries(*part, n_jobs=n_jobs), part[2].data) for part in parts]
+    predicted, ratings = map(np.concatenate, zip(*answers, strict=True))
+    weights = least_squares_weights(predicted, ratings)
+    return weights, lambda weights: -np.sqrt(np.square(predicted @ weights - ratings).mean())
+
+
+def list_weights(parts, metric, how, n_jobs=None):
+    """Weights with which hidden entries come to the top of lists.
+
+    Parameters
+    ----------
+    parts : iterable of (list of estimator, csr_array, csr_array, Reviews or None)
+        What `held_out_parts` yields.
+    metric : str
+        Such as "ndcg@100".
+    how : str or None
+        See `normalize_rows`.
+    n_jobs : int, default=None
+
+    Returns
+    -------
+    weights : ndarray of shape (n_members,)
+    score_of : callable
+        Of any weights, the metric's mean over the users.
+    """
+    scorer, k = check_list_metric(metric)
+    options = {"how": how, "n_best": max(BEST_ITEMS, 5 * k), "n_jobs": n_jobs}
+    found = Candidates.joined([find_candidates(*part, **options) for part in parts])
+
+    def values_of(weights):
+        return scorer.per_user(found.weighted(weights), found.visible, found.hidden)[metric]
+
+    weights = search_weights(values_of, found.n_members)
+    return weights, lambda weights: np.nanmean(values_of(weights))
+
+
+def check_list_metric(name):
+    """Make the scorer of a metric of each user's list; return it and the cut-off."""
+    scorer = ranking_scorer(name)
+    ((metric, k),) = scorer.metrics.values()
+    if metric in ("coverage", "neg_gini"):
+        raise ValueError(
+            f"metric={name!r} is of all lists together, and says nothing of a user, by whom "
+            "weights are told apart: choose another, such as 'ndcg@100'."
+        )
+    return scorer, k

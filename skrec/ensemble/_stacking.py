@@ -4,15 +4,13 @@ import numpy as np
 
 from skrec.base import BaseRecommender
 from skrec.ensemble._base import EnsembleMixin
-from skrec.ensemble._candidates import Candidates, find_candidates, predict_entries
-from skrec.ensemble._held_out import held_out_parts
-from skrec.ensemble._weight_search import least_squares_weights, search_weights
-from skrec.metrics import ranking_scorer
+from skrec.ensemble._held_out import (
+    check_list_metric,
+    held_out_parts,
+    list_weights,
+    rating_weights,
+)
 from skrec.utils._compat import StrOptions
-
-# Best items that are kept of each held-out user and member, at least.
-BEST_ITEMS = 200
-OF_ALL_LISTS = ("coverage", "neg_gini")
 
 
 class StackingRecommender(EnsembleMixin, BaseRecommender):
@@ -121,27 +119,20 @@ class StackingRecommender(EnsembleMixin, BaseRecommender):
                 "or None: leave the others out, or choose a metric of lists, such as 'ndcg@100'."
             )
         if not self._may_sum_ratings():
-            self._list_metric()
+            check_list_metric(self._list_metric())
 
     def _list_metric(self):
-        """The name of a metric of lists, its cut-off and its scorer."""
-        name = "ndcg@100" if self.metric == "auto" else self.metric
-        scorer = ranking_scorer(name)
-        ((metric, k),) = scorer.metrics.values()
-        if metric in OF_ALL_LISTS:
-            raise ValueError(
-                f"metric={name!r} is of all lists together, and says nothing of a user, by whom "
-                "weights are told apart: choose another, such as 'ndcg@100'."
-            )
-        return name, k, scorer
+        return "ndcg@100" if self.metric == "auto" else self.metric
 
     def _is_fitted_before(self, member):
         return self.cv == "prefit" or super()._is_fitted_before(member)
 
     def _fit(self, X, reviews=None):
         parts = held_out_parts(self._fit_members, X, reviews, self.cv, self.random_state)
-        learn = self._for_ratings if self._sums_ratings else self._for_lists
-        weights, score_of = learn(parts)
+        if self._sums_ratings:
+            weights, score_of = rating_weights(parts, n_jobs=self.n_jobs)
+        else:
+            weights, score_of = list_weights(parts, self._list_metric(), self._how, self.n_jobs)
         self.validation_score_ = float(score_of(weights))
         self.member_scores_ = np.array([score_of(alone) for alone in np.eye(len(weights))])
         self._keep(self._fit_members(X, reviews), weights)
@@ -150,21 +141,3 @@ class StackingRecommender(EnsembleMixin, BaseRecommender):
         if self.cv == "prefit":
             return [member for _, member in self._members]
         return super()._fit_members(*data)
-
-    def _for_ratings(self, parts):
-        """Weights, and the score that any weights have."""
-        answers = [(predict_entries(*part, n_jobs=self.n_jobs), part[2].data) for part in parts]
-        predicted, ratings = map(np.concatenate, zip(*answers, strict=True))
-        weights = least_squares_weights(predicted, ratings)
-        return weights, lambda weights: -np.sqrt(np.square(predicted @ weights - ratings).mean())
-
-    def _for_lists(self, parts):
-        name, k, scorer = self._list_metric()
-        options = {"how": self._how, "n_best": max(BEST_ITEMS, 5 * k), "n_jobs": self.n_jobs}
-        found = Candidates.joined([find_candidates(*part, **options) for part in parts])
-
-        def values_of(weights):
-            return scorer.per_user(found.weighted(weights), found.visible, found.hidden)[name]
-
-        weights = search_weights(values_of, len(self._members))
-        return weights, lambda weights: np.nanmean(values_of(weights))

@@ -75,7 +75,7 @@ def test_members_that_know_half_of_the_items_are_both_kept():
     X = two_groups()[:, np.random.default_rng(0).permutation(30)]  # of both groups in each half
     model = StackingRecommender(pairs, cv=3, random_state=0).fit(X)
     assert model.weights_[:2].min() >= 0.25 > model.weights_[2]
-    assert model.validation_score_ > model.member_scores_.max() + 0.1
+    assert model.validation_score_ > model.member_scores_.max() + 0.03
 
 
 @pytest.mark.parametrize("best", [(0.25, 0.75), (0.1, 0.2, 0.7), (0.0, 0.0, 1.0)])

@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from skorch.callbacks import Callback
 
 import skrec
 from skrec import (
@@ -24,6 +25,7 @@ from skrec import (
     GraphFilter,
     Interactions,
     ItemKNN,
+    MultVAE,
     Popularity,
     RatingRegressor,
     RP3beta,
@@ -244,6 +246,19 @@ def test_reviews_reach_the_members_that_read_them():
     assert stacked.predict(X, reviews=texts).shape == X.shape
 
 
+def test_callbacks_of_a_member_are_called():
+    class Count(Callback):
+        epochs = []
+
+        def on_epoch_end(self, net, **kwargs):
+            self.epochs.append(net)
+
+    vae = MultVAE(hidden_layer_sizes=(4,), max_iter=2, early_stopping=False, random_state=0)
+    model = VotingRecommender([("vae", vae), ("popular", Popularity())])
+    model.set_params(vae__callbacks=[Count()]).fit(choices())
+    assert len(Count.epochs) == 2
+
+
 def test_interactions_and_frames_keep_their_ids():
     X = choices()
     names = [f"item {number}" for number in range(20)]
@@ -299,6 +314,7 @@ def test_frozen_members_that_do_not_fit():
         ({"weights": [1, 2, "x"]}, ValueError, "one number"),
         ({"weights": [1, -1, 1]}, ValueError, "not negative"),
         ({"weights": [1, np.nan, 1]}, ValueError, "must be finite"),
+        ({"weights": [[1, 1, 1]]}, ValueError, "one number for each"),
         ({"weights": [0, 0, 0]}, ValueError, "positive for at least one"),
         ({"weights": [0, 0, 1], "popular": "drop"}, ValueError, "positive for at least one"),
         ({"normalize": "softmax"}, ValueError, "normalize"),
@@ -333,6 +349,19 @@ def test_files(tmp_path):
     assert all(name.startswith("skrec.") for name in set(trusted) - known)
     again = skops.io.load(tmp_path / "model.skops", trusted=trusted)
     np.testing.assert_array_equal(again.predict(X), expected)
+
+
+def test_weights_of_any_size():
+    X = choices()
+    for weights in ([1e308, 1e308, 0], [5e-324, 5e-324, 0]):
+        model = VotingRecommender(MEMBERS, weights=weights).fit(X)
+        np.testing.assert_array_equal(model.weights_, [0.5, 0.5, 0])
+
+
+def test_data_without_an_entry():
+    X = sparse.csr_array((10, 6))
+    model = VotingRecommender([("a", BiasBaseline()), ("b", BiasBaseline(1.0))]).fit(X)
+    np.testing.assert_array_equal(model.predict(X), np.zeros((10, 6)))
 
 
 def test_members_are_fitted_in_processes():
