@@ -53,7 +53,8 @@ MARKED = """\
 """
 OTHERS = f"""\
 Other libraries at the settings of ``benchmarks/peers.py``, and formulas and loops written
-without any, on the same splits. A figure is reached by at most {REACHED} less.
+without any, on the same splits. A figure is reached by at most {REACHED} less. Why neighbours and
+walks differ so much is said in :doc:`linear`.
 """
 ELSEWHERE = """\
 Published elsewhere

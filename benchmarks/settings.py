@@ -179,7 +179,13 @@ ROWS = {
             },
         },
     ),
-    "IALS": Row("IALS"),
+    "IALS": Row(
+        "IALS",
+        {
+            "ml-1m": {"n_components": 512, "max_iter": 16},
+            "ml-latest-small": {"unobserved_weight": 0.4},
+        },
+    ),
     "BPR": Row("BPR"),
     "EASE, relaxed + GraphFilter": Row(
         "VotingRecommender",
