@@ -286,8 +286,8 @@ _ROWS = [
         "factorization._ials",
         "weighted matrix factorisation of choices by alternating least squares (WMF)",
         "choices",
-        floor=1.7,
-        fast={"random_state": 0},
+        floor=1.64,
+        beats=("RP3beta",),
         small={"n_components": 4, "l2": 0.05, "random_state": 0},
         variants={
             "cholesky": {"solver": "cholesky", "l2_exponent": 0.5, "dtype": "float64"},
