@@ -61,7 +61,12 @@ def without_a_tenth(X):
 
 def liked(name):
     """Ratings of at least 4, users with at least 5 of them."""
-    return ratings(name).binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
+    return liked_by_id(name).X
+
+
+def liked_by_id(name):
+    """The same with their ids."""
+    return ratings(name).binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5)
 
 
 def ratings(name):

@@ -2,6 +2,7 @@ from . import (
     autoencoders,
     base,
     datasets,
+    ensemble,
     factorization,
     inspection,
     linear,
@@ -17,7 +18,8 @@ from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
-from .factorization import IALS, PMF, BayesianPMF
+from .ensemble import Reranker, StackingRecommender, VotingRecommender
+from .factorization import BPR, IALS, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
@@ -26,6 +28,7 @@ from .reviews import Reviews
 from .text import DeepLTRS
 
 __all__ = [
+    "BPR",
     "EASE",
     "ELSA",
     "IALS",
@@ -49,11 +52,15 @@ __all__ = [
     "RP3beta",
     "RatingRegressor",
     "RecVAE",
+    "Reranker",
     "Reviews",
+    "StackingRecommender",
     "UserKNN",
+    "VotingRecommender",
     "autoencoders",
     "base",
     "datasets",
+    "ensemble",
     "explain",
     "factorization",
     "inspection",

@@ -4,7 +4,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 from sklearn.base import BaseEstimator
 
 import skrec
@@ -17,6 +19,7 @@ if not BENCHMARKS.exists():
 sys.path.insert(0, str(BENCHMARKS))
 try:
     import board_page
+    import ensembles
     import settings
 finally:
     sys.path.remove(str(BENCHMARKS))
@@ -42,7 +45,7 @@ def test_a_setting_names_parameters_of_its_model(name, data):
     row = settings.ROWS[name]
     model = settings.estimator(name, data)  # refuses a parameter that the model has not
     assert type(model).__name__ == row.model
-    assert row.tuned.keys() <= set(DATA)
+    assert row.tuned.keys() <= settings.SPLITS.keys()
     assert row.grid.keys() <= model.get_params().keys()
 
 
@@ -73,6 +76,30 @@ def test_ensembles_are_made_and_written_with_their_members(monkeypatch):
     assert isinstance(ease, skrec.EASE)
     assert elsa.random_state == 0
     assert settings.describe("pair", "toy") == "Pair(estimators=[('a', EASE()), ('b', ELSA())])"
+
+
+def test_a_member_has_its_own_changes_and_keeps_its_seed(monkeypatch):
+    members = [("a", "ELSA"), ("b", "ELSA", {"n_components": 8, "random_state": 1})]
+    row = settings.Row("VotingRecommender", {"toy": {"estimators": members}})
+    monkeypatch.setitem(settings.ROWS, "pair", row)
+    first, second = (member for _, member in settings.estimator("pair", "toy").estimators)
+    assert (first.n_components, first.random_state) == (256, 0)
+    assert (second.n_components, second.random_state) == (8, 1)
+    assert second.validation_fraction == 1 / 9
+    written = "[('a', ELSA()), ('b', ELSA(n_components=8, random_state=1))]"
+    assert settings.describe("pair", "toy") == f"VotingRecommender(estimators={written})"
+
+
+def test_a_user_of_several_splits_counts_once_in_the_paired_test():
+    splits = [
+        {"users": [3, 5, 8], "ndcg@100": {"a": [0.5, 0.4, 0.3], "b": [0.1, 0.2, None]}},
+        {"users": [5, 9], "ndcg@100": {"a": [0.2, 0.6], "b": [0.2, 0.5]}},
+    ]
+    gain, error, p_value = ensembles.difference(splits, "a", "b")
+    assert gain == pytest.approx((0.3 + 0.05) / 2)  # means of the splits
+    gains = [0.4, 0.1, 0.1]  # of users 3, 5 and 9
+    assert error == pytest.approx(np.std(gains, ddof=1) / np.sqrt(3))
+    assert p_value == pytest.approx(ttest_1samp(gains, 0).pvalue)
 
 
 def test_figures_of_others_belong_to_a_row():

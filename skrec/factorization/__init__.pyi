@@ -1,5 +1,6 @@
 from ._bayesian_pmf import BayesianPMF
+from ._bpr import BPR
 from ._ials import IALS
 from ._pmf import PMF
 
-__all__ = ["IALS", "PMF", "BayesianPMF"]
+__all__ = ["BPR", "IALS", "PMF", "BayesianPMF"]

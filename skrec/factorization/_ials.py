@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from skrec.base import BaseRecommender, ExplainMixin, FactorMixin
-from skrec.factorization._ials_solver import Objective, exact_rows
+from skrec.factorization._ials_solver import Objective, exact_rows, sums_of_squares
 from skrec.factorization._ials_training import SWEEP_CONSTRAINTS, SweepTrainingMixin
 from skrec.solvers._devices import resolve_device
 from skrec.solvers._row_groups import group_rows
@@ -28,8 +28,9 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=128
-        Number of factors. More are better, if slowly: MovieLens 1M is best with 512.
+    n_components : int, default=256
+        Number of factors. More are better, if slowly: try 512 or more where there are millions
+        of entries. More than there are users or items are of no use.
     unobserved_weight : float, default=0.2
         Weight :math:`\alpha` of all pairs, those without an entry included. The first thing to
         tune, together with `l2`. Less of it suits larger catalogues: 0.1 MovieLens 20M.
@@ -81,8 +82,9 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
     --------
     >>> from skrec import IALS
     >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
-    >>> IALS(2, random_state=0).fit(X).recommend([[0, 0, 1, 0]], k=1)
-    array([[3]])
+    >>> model = IALS(2, random_state=0).fit(X)
+    >>> model.recommend([[0, 0, 1, 0]], k=3)
+    array([[3, 1, 0]])
     """
 
     _parameter_constraints: dict = {
@@ -97,7 +99,7 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
 
     def __init__(
         self,
-        n_components=128,
+        n_components=256,
         *,
         unobserved_weight=0.2,
         l2=0.0075,
@@ -145,7 +147,7 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
     def _solve_for(self, X, objective, items):
         device = resolve_device(self.device, missing_ok=True, needs_float64=True)
         weighted = objective.weighted(X.astype(items.dtype, copy=False))
-        diagonal = objective.unobserved_weight * np.square(items).sum(axis=0)
+        diagonal = objective.unobserved_weight * sums_of_squares(items)
         penalties = objective.penalties(weighted)
         groups = group_rows(weighted, device)
         factors, _ = exact_rows(groups, items, diagonal, penalties, X.shape[0])

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 
 from skrec.solvers._devices import to_tensor
 from skrec.solvers._least_squares import ridge, singular_error
@@ -12,6 +13,7 @@ from skrec.solvers._row_groups import gather, group_rows, map_groups, pad
 from skrec.solvers._sweeps import EntrySweeps
 from skrec.solvers._torch_state import torch_state
 
+_N_ROWS = 1024  # of a table, of which there need be no second one
 _ADVICE = "use a larger l2 or unobserved_weight"
 
 
@@ -46,10 +48,19 @@ class Objective(NamedTuple):
         unit = (_mean(X.data), _mean(np.log1p(X.data / _mean(X.data))))
         of = cls(confidence, unit, float(unobserved_weight), 1.0, float(l2_exponent))
         weighted = of.weighted(X)
-        totals = [of._totals(weighted), of._totals(weighted.T.tocsr())]
-        proportional = sum(total.sum() for total in totals)
-        sums = sum((total**l2_exponent).sum() for total in totals)
-        return of._replace(l2=float(l2 * proportional / sums) if sums > 0 else float(l2))
+        totals = np.concatenate([of._totals(weighted), of._totals(weighted.T.tocsr())])
+        totals = totals[totals > 0]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            powers = totals**of.l2_exponent
+            scaled = l2 * totals.sum() / powers.sum() if len(totals) else l2
+            penalties = (scaled * powers).astype(X.dtype)
+        if not (np.isfinite(penalties) & (penalties > 0)).all():
+            raise ValueError(
+                f"l2={l2:g}, l2_exponent={l2_exponent:g} and unobserved_weight="
+                f"{unobserved_weight:g} make penalties that {X.dtype} cannot hold: take values "
+                "nearer to the defaults."
+            )
+        return of._replace(l2=float(scaled))
 
     def weighted(self, X):
         """Weights of the entries of rows in place of their values."""
@@ -89,16 +100,21 @@ class Sweeps:
     weighted : csr_array of shape (n_users, n_items)
         Weights of the entries.
     items : ndarray of shape (n_items, n_components)
-        Factors to start from.
+        Factors to start from; not changed.
     solver : {"cholesky", "cg", "subspace"}
     device : torch.device
         Of the first, the others compute on the CPU.
+
+    Attributes
+    ----------
+    items : ndarray of shape (n_items, n_components)
+        Factors of the items after the sweeps that are finished; a new array after each.
     """
 
     def __init__(self, objective, weighted, items, solver, device):
         self.objective, self.solver = objective, solver
-        n_users, n_components = weighted.shape[0], items.shape[1]
-        self._sides = [np.zeros((n_users, n_components), items.dtype), items]
+        users = np.zeros((weighted.shape[0], items.shape[1]), items.dtype)
+        self.items, self._sides = items, [users, items.copy()]
         both = weighted, weighted.T.tocsr()
         self._penalties = [objective.penalties(rows) for rows in both]
         if solver == "cholesky":
@@ -106,47 +122,56 @@ class Sweeps:
         else:
             self._entries = EntrySweeps(weighted, -np.ones_like(weighted.data), weighted.data)
 
-    @property
-    def items(self):
-        """Factors of the items, an array of shape (n_items, n_components)."""
-        return self._sides[1]
-
     def sweep(self):
         """Improve the users' factors, then the items'; return the objective."""
         self._improve(0)
         of_items = self._improve(1)
-        users = self._sides[0]
-        return of_items + _weighted_sum(self._penalties[0], users)
+        self.items = self._sides[1].copy()
+        return of_items + _weighted_sum(self._penalties[0], self._sides[0])
 
     def _improve(self, side):
         """Improve one side; return the part of the objective that depends on it."""
-        others, rows = rotate(self._sides[1 - side], self._sides[side])
-        diagonal = self.objective.unobserved_weight * np.square(others).sum(axis=0)
+        others, rows = self._sides[1 - side], self._sides[side]
+        rotate(others, rows)
+        diagonal = self.objective.unobserved_weight * sums_of_squares(others)
         penalties = self._penalties[side]
         if self.solver == "cholesky":
             groups = self._groups[side]
-            rows, loss = exact_rows(groups, others, diagonal, penalties, len(rows))
-        else:
-            solved = self._entries.improve(side, self.solver, others, diagonal, penalties, rows)
-            if not solved:
-                raise singular_error(torch.from_numpy(rows).dtype, _ADVICE)
-            loss = self._entries.loss() + _weighted_sum(penalties, rows)
-            loss += float(np.square(rows).sum(axis=0, dtype=np.float64) @ diagonal)
-        self._sides[side], self._sides[1 - side] = rows, others
-        return loss
+            rows[:], loss = exact_rows(groups, others, diagonal, penalties, len(rows))
+            return loss
+        if not self._entries.improve(side, self.solver, others, diagonal, penalties, rows):
+            raise singular_error(torch.from_numpy(rows).dtype, _ADVICE)
+        loss = self._entries.loss() + _weighted_sum(penalties, rows)
+        return loss + float(sums_of_squares(rows) @ diagonal)
 
 
 def _weighted_sum(penalties, factors):
-    return float(penalties.astype(np.float64) @ np.square(factors).sum(axis=1))
+    return float(np.einsum("ij,ij->i", factors, factors) @ penalties.astype(np.float64))
+
+
+def sums_of_squares(factors):
+    """Squared lengths of the columns, added up in double precision."""
+    parts = (factors[part] for part in gen_batches(len(factors), _N_ROWS))
+    total = sum(np.square(part).sum(axis=0, dtype=np.float64) for part in parts)
+    return total.astype(factors.dtype)
 
 
 def rotate(factors, others):
-    """Rotate both sides' factors to axes in which the first are uncorrelated, smallest first.
+    """Rotate both sides' factors, in place, to axes in which the first are uncorrelated.
 
-    Inner products of the two sides stay what they are. Subspaces gain most in this order.
+    Inner products of the two sides stay what they are. The smallest come first: subspaces gain
+    most in this order.
     """
     _, axes = np.linalg.eigh(factors.T @ factors)
-    return factors @ axes, others @ axes
+    for table in (factors, others):
+        for part in gen_batches(len(table), _N_ROWS):
+            table[part] = table[part] @ axes
+
+
+def in_own_axes(factors):
+    """A copy in axes in which the factors are uncorrelated, the largest first."""
+    _, axes = np.linalg.eigh(factors.T @ factors)
+    return factors @ np.ascontiguousarray(axes[:, ::-1])
 
 
 def exact_rows(groups, others, diagonal, penalties, n_rows):

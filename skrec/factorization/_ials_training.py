@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skrec.factorization._ials_solver import Sweeps, rotate
+from skrec.factorization._ials_solver import Sweeps, in_own_axes
 from skrec.neural._held_out import hold_out_users
 from skrec.solvers._devices import resolve_device
 from skrec.solvers._sweeps import repeat_sweeps
@@ -127,7 +127,7 @@ class SweepTrainingMixin:
         losses, scores, best = [], [], (-np.inf, items, 0)
 
         def score(items):
-            items, _ = rotate(items, items)
+            items = in_own_axes(items)
 
             def score_rows(rows):
                 return self._solve_for(rows, objective, items)[0] @ items.T
@@ -157,7 +157,7 @@ class SweepTrainingMixin:
             self.validation_scores_ = scores[: self.n_iter_]
             self.best_iteration_ = best[2]
         found = best[1] if held_out is not None else sweeps.items
-        self.item_embeddings_ = rotate(found, found)[0][:, ::-1].copy()  # largest first
+        self.item_embeddings_ = in_own_axes(found)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -4,19 +4,17 @@ import numpy as np
 import torch
 from scipy.special import expit, softmax
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import RatingMixin
 from skrec.neural._batches import RowStore, check_float32
 from skrec.neural._estimator import draw_seed
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
+from skrec.neural._weights import fitted_weights
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_k
 
-# Users of whom one knows how an item stands with most.
-SOME_USERS = 1000
 # Counts above it are no longer exact in double precision.
 LARGEST_TOTAL = 1e15
 
@@ -42,6 +40,9 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
     """
 
     likelihood = "multinomial"
+    item_embeddings_ = fitted_weights(
+        "output.weight", "Weights of the output layer, an array of shape (n_items, n_hidden)."
+    )
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.
@@ -88,12 +89,6 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
                 sample[block] = self._draw_rows(outputs.cpu().numpy(), totals[block], rng)
         return samples
 
-    @property
-    def item_embeddings_(self):
-        """Weights of the output layer, an array of shape (n_items, n_hidden)."""
-        check_is_fitted(self)
-        return self._weights["output.weight"]
-
     def _totals(self, X):
         """Number of items to draw for each row; zeros where the likelihood counts none."""
         if self._options.get("likelihood", "multinomial") != "multinomial":
@@ -136,33 +131,6 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
                 f"{X.data.max()}: make X binary, for example with Interactions.binarize(threshold)"
                 ", or use likelihood='multinomial'."
             )
-
-    def _introduce(self, change, n_known):
-        if self._predicts_ratings:
-            return
-        levels = self._levels_of_new_items(change.old, change.new[:, n_known:])
-        self._weights["output.bias"][n_known:] = levels
-        self._modules = {}
-
-    @torch_state(training=True)
-    def _levels_of_new_items(self, old, new):
-        """Biases that put new items where known ones that are as popular stand with most users.
-
-        With biases of their share of all choices they would stand above those: what most users
-        are recommended of the known items is what suits them, and a bias suits nobody.
-
-        Parameters
-        ----------
-        old : csr_array of shape (n_old_users, n_items)
-        new : csr_array of shape (n_users, n_new_items)
-        """
-        n_known = old.shape[1] - new.shape[1]
-        users = np.flatnonzero(np.diff(old.indptr))
-        users = users[np.linspace(0, len(users) - 1, min(len(users), SOME_USERS)).astype(int)]
-        scores = self._scores(self._scoring_module(), old[users])
-        levels = np.sort(np.median(scores[:, :n_known], axis=0))
-        counts = np.sort(old.sum(axis=0)[:n_known])
-        return np.interp(new.sum(axis=0), counts, levels)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -114,6 +114,47 @@ class NegativeSamplingStore(torch.utils.data.Dataset):
         return self._entries[np.minimum(positions, len(self._entries) - 1)] == pairs
 
 
+def draw_negatives(batch, n_negatives, generator, cumulative=None):
+    """Draw items that the rows of a batch have no entry for, on its device.
+
+    Parameters
+    ----------
+    batch : SparseBatch
+        Items ascending within each row.
+    n_negatives : int
+        Items drawn for each entry, with replacement.
+    generator : torch.Generator
+    cumulative : tensor of shape (n_items,), default=None
+        Cumulative probabilities of the items, ending at 1. None: all are as likely.
+
+    Returns
+    -------
+    negatives : int64 tensor of shape (n_entries, n_negatives)
+        -1 where `N_REDRAWS` draws in a row were entries, for rows that have almost all items.
+    """
+    rows = batch.rows.repeat_interleave(n_negatives)
+    device = rows.device
+    drawn = torch.full_like(rows, -1)
+    left = torch.arange(len(rows), device=device)
+    known = batch.flat
+    for _ in range(N_REDRAWS):
+        if len(left) == 0:
+            break
+        if cumulative is None:
+            items = torch.randint(batch.n_items, (len(left),), generator=generator, device=device)
+        else:
+            draws = torch.rand(
+                len(left), generator=generator, dtype=cumulative.dtype, device=device
+            )
+            items = torch.searchsorted(cumulative, draws, right=True)
+        pairs = rows[left] * batch.n_items + items
+        places = torch.searchsorted(known, pairs).clamp_(max=len(known) - 1)
+        is_entry = known[places] == pairs
+        drawn[left] = torch.where(is_entry, -1, items)
+        left = left[is_entry]
+    return drawn.reshape(-1, n_negatives)
+
+
 def bpr_loss(positive, negative):
     r"""Negative log-probability that each entry ranks before its negatives, summed over these.
 

@@ -1,5 +1,6 @@
 """What autoencoders of rows share: scores, embeddings, and how well they do on users."""
 
+import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
@@ -11,6 +12,9 @@ from skrec.utils._blocks import row_blocks
 from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_verbs
 from skrec.utils._validation import check_interactions
+
+# Users of whom one knows how an item stands with most.
+SOME_USERS = 1000
 
 
 @complete_verbs
@@ -85,6 +89,31 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     def _introduce(self, change, n_known):
         """Set what new items start from, beyond the first weights of a fit."""
+        if self._predicts_ratings or "output.bias" not in self._weights:
+            return
+        levels = self._levels_of_new_items(change.old, change.new[:, n_known:])
+        self._weights["output.bias"][n_known:] = levels
+        self._modules = {}
+
+    @torch_state(training=True)
+    def _levels_of_new_items(self, old, new):
+        """Biases that put new items where known ones that are as popular stand with most users.
+
+        With biases of their share of all choices they would stand above those: what most users
+        are recommended of the known items is what suits them, and a bias suits nobody.
+
+        Parameters
+        ----------
+        old : csr_array of shape (n_old_users, n_items)
+        new : csr_array of shape (n_users, n_new_items)
+        """
+        n_known = old.shape[1] - new.shape[1]
+        users = np.flatnonzero(np.diff(old.indptr))
+        users = users[np.linspace(0, len(users) - 1, min(len(users), SOME_USERS)).astype(int)]
+        scores = self._scores(self._scoring_module(), old[users])
+        levels = np.sort(np.median(scores[:, :n_known], axis=0))
+        counts = np.sort(old.sum(axis=0)[:n_known])
+        return np.interp(new.sum(axis=0), counts, levels)
 
     def transform(self, X):
         """Embed users.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from skrec.solvers._devices import to_tensor
 
@@ -14,6 +15,16 @@ def as_arrays(module):
 def as_tensors(arrays):
     """Tensors of arrays by name, sharing their memory where they can be written to."""
     return {name: to_tensor(array, "cpu") for name, array in arrays.items()}
+
+
+def fitted_weights(name, doc):
+    """Property of an estimator that shows weights of its module; `doc` is its docstring."""
+
+    def read(estimator):
+        check_is_fitted(estimator)
+        return estimator._weights[name]
+
+    return property(read, doc=doc)
 
 
 def put_into(wider, weights, n_known):

@@ -208,6 +208,14 @@ def test_negative_entries():
             use(X)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"l2": 1e-300}, {"l2_exponent": 1e12}, {"unobserved_weight": 1e308}]
+)
+def test_penalties_beyond_floats(settings):
+    with pytest.raises(ValueError, match="make penalties that float32 cannot hold: take values"):
+        IALS(4, **settings).fit(choices())
+
+
 def test_memory(monkeypatch):
     monkeypatch.setattr("skrec.utils._memory.available_memory", lambda: 1000)
     with pytest.raises(MemoryError, match="use a smaller n_components"):
@@ -236,7 +244,8 @@ def test_interruption_keeps_the_sweeps_so_far(monkeypatch):
 def test_rotation_leaves_inner_products():
     rng = np.random.default_rng(0)
     factors, others = rng.normal(size=(20, 6)), rng.normal(size=(9, 6))
-    rotated, rotated_others = rotate(factors, others)
+    rotated, rotated_others = factors.copy(), others.copy()
+    rotate(rotated, rotated_others)
     assert_allclose(rotated @ rotated_others.T, factors @ others.T)
     gram = rotated.T @ rotated
     assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-12)

@@ -6,9 +6,11 @@ import torch
 from scipy import sparse
 from scipy.stats import chisquare
 
+from skrec.neural._batches import RowStore
 from skrec.neural._negative_sampling import (
     NegativeSamplingStore,
     bpr_loss,
+    draw_negatives,
     sampled_cross_entropy,
 )
 
@@ -126,3 +128,28 @@ def test_losses_have_right_gradients_and_stay_finite(loss):
     assert torch.isfinite(value).all()
     assert torch.isfinite(extreme.grad).all()
     assert value[1] == 0
+
+
+@pytest.mark.parametrize("power", [None, 0.75])
+def test_negatives_of_a_batch_have_the_exact_distribution(X, power):
+    batch = RowStore(X, CPU).cut([2, 5, 0, 3])  # not in order, one of them empty
+    counts = (X != 0).sum(axis=0) ** (power or 0.0)
+    cumulative = None if power is None else torch.from_numpy(counts.cumsum() / counts.sum())
+    generator = torch.Generator().manual_seed(0)
+    drawn = draw_negatives(batch, 4000, generator, cumulative).numpy()
+    assert drawn.shape == (len(batch.items), 4000)
+    for row, user in enumerate([2, 5, 0, 3]):
+        weights = counts * (X[[user]].toarray()[0] == 0)
+        found = drawn[batch.rows.numpy() == row]
+        # User 0 has all but two items, one of which nobody has: most draws have to be repeated.
+        seen = np.bincount(found[found >= 0], minlength=10)
+        assert not seen[weights == 0].any()
+        if len(found) and np.count_nonzero(weights) > 1:
+            expected = seen.sum() * weights[weights > 0] / weights.sum()
+            assert chisquare(seen[weights > 0], expected).pvalue > 1e-3
+
+
+def test_a_row_of_all_items_has_no_negatives(X):
+    batch = RowStore(X, CPU).cut([1])
+    drawn = draw_negatives(batch, 3, torch.Generator().manual_seed(0))
+    assert (drawn == -1).all()
