@@ -13,6 +13,9 @@ import numpy as np
 from skrec.solvers._compiled import compiled
 
 _UNROLLED = 16
+# Twice what a step may lower the objective by, where targets are about 1: less is rounding, and
+# far below it weights that go to 0 have squares that no float holds.
+_SMALLEST_GAIN = 1e-30
 
 
 @compiled(any_order=True)
@@ -51,7 +54,7 @@ def conjugate_gradient_rows(
             direction[k] = -gradient[k] / scale[k]
             length -= gradient[k] * direction[k]
         for step in range(n_steps):
-            if not length > 0:
+            if not length > _SMALLEST_GAIN:
                 break
             curvature = zero
             for k in range(n_weights):

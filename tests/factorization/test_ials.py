@@ -199,6 +199,16 @@ def test_more_components_than_data(solver):
     assert many.loss_curve_[-1] == pytest.approx(all_there_are.loss_curve_[-1], rel=1e-3)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("settings", [{"l2": 10.0}, {"unobserved_weight": 1e6}])
+def test_factors_that_vanish(solver, settings):
+    """Their squares are below the smallest number that single precision has."""
+    X = choices()
+    model = IALS(8, solver=solver, max_iter=60, random_state=0, **settings).fit(X)
+    assert model.loss_curve_[-1] == pytest.approx(X.nnz)
+    assert_allclose(model.predict(X), 0, atol=1e-10)
+
+
 def test_negative_entries():
     X = choices()
     model = IALS(4, random_state=0).fit(X)

@@ -117,6 +117,15 @@ def test_subspace_of_few_weights_is_exact(fit_offsets):
     assert_allclose(model.item_embeddings_, exact.item_embeddings_, atol=1e-8)
 
 
+@pytest.mark.parametrize("solver", ["cg", "subspace", "cholesky"])
+def test_weights_that_vanish(solver):
+    """Their squares are below the smallest number that single precision has."""
+    X = ratings().astype(np.float32)
+    model = PMF(3, l2=1e3, solver=solver, fit_offsets=False, tol=0, random_state=0).fit(X)
+    assert_allclose(model.item_embeddings_, 0, atol=1e-10)
+    assert_allclose(model.predict(X), model.mean_, atol=1e-5)
+
+
 def test_choice_of_the_solver():
     plain, logistic = objective(), objective(logistic=(0.0, 6.0))
     assert choose_solver("auto", plain, 32, CPU) == "subspace"
