@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skrec.factorization._ials_solver import Sweeps, in_own_axes
+from skrec.neural._batches import check_float32
 from skrec.neural._held_out import hold_out_users
 from skrec.solvers._devices import resolve_device
 from skrec.solvers._sweeps import repeat_sweeps
@@ -63,7 +64,7 @@ class SweepTrainingMixin:
     Attributes
     ----------
     loss_curve_ : list of float
-        Objective after each sweep. It never rises.
+        Objective after each sweep. It never rises by more than rounding.
     n_iter_ : int
         Number of sweeps.
     validation_scores_ : list of float
@@ -79,12 +80,14 @@ class SweepTrainingMixin:
         return self.warm_start and hasattr(self, "n_iter_")
 
     def _check_training(self, X, reset):
-        return self._check_signs(super()._check_training(X, reset))
+        return self._check_values(super()._check_training(X, reset), self.dtype)
 
     def _check_rows(self, X):
-        return self._check_signs(super()._check_rows(X))
+        return self._check_values(super()._check_rows(X), self.item_embeddings_.dtype)
 
-    def _check_signs(self, X):
+    def _check_values(self, X, dtype):
+        if dtype == "float32":
+            check_float32(X)
         return check_non_negative(X, f"{type(self).__name__} needs")
 
     def _fit(self, X):

@@ -218,6 +218,17 @@ def test_negative_entries():
             use(X)
 
 
+def test_entries_beyond_floats():
+    X = choices()
+    model = IALS(4, random_state=0).fit(X)
+    X.data[5] = 1e300
+    for use in (model.fit, model.predict):
+        with pytest.raises(ValueError, match=r"1e\+300.*float32"):
+            use(X)
+    model.set_params(dtype="float64", confidence="log").fit(X)
+    assert np.isfinite(model.predict(X)).all()
+
+
 @pytest.mark.parametrize(
     "settings", [{"l2": 1e-300}, {"l2_exponent": 1e12}, {"unobserved_weight": 1e308}]
 )
