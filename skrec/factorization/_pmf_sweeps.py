@@ -8,6 +8,8 @@ from skrec.solvers._least_squares import singular_error
 from skrec.solvers._row_groups import group_rows
 from skrec.solvers._sweeps import MAX_EXACT, EntrySweeps
 
+_ADVICE = "use a larger l2 or solver='cholesky'"
+
 
 def choose_solver(solver, objective, n_weights, device):
     """Turn "auto" into the solver that is quickest, and refuse one that cannot do it.
@@ -107,6 +109,6 @@ class StepSweeps(Sweeps):
         if not self._entries.improve(
             side, self._solver, features, self._no_diagonal, self.penalties[side], table
         ):
-            raise singular_error(torch.from_numpy(table).dtype, "use a larger l2")
+            raise singular_error(torch.from_numpy(table).dtype, _ADVICE)
         improved = [table, table]
         return table, self._entries.loss() / 2 + self._penalty(side, improved)

@@ -92,7 +92,7 @@ def factorize(matrices, advice):
 
 def singular_error(dtype, advice):
     """The error where rounding leaves nothing of a solution."""
-    remedy = f"{advice}, or pass X as float64" if dtype == torch.float32 else advice
+    remedy = f"{advice}, or compute in float64" if dtype == torch.float32 else advice
     return ValueError(f"A least-squares problem is numerically singular: {remedy}.")
 
 

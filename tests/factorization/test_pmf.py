@@ -126,6 +126,14 @@ def test_weights_that_vanish(solver):
     assert_allclose(model.predict(X), model.mean_, atol=1e-5)
 
 
+def test_penalties_too_small_for_subspaces():
+    X = ratings().astype(np.float32)
+    model = PMF(16, l2=1e-20, solver="subspace", random_state=0)
+    with pytest.raises(ValueError, match="singular: use a larger l2 or solver='cholesky', or"):
+        model.fit(X)
+    assert np.isfinite(model.set_params(solver="cholesky").fit(X).predict(X)).all()
+
+
 def test_choice_of_the_solver():
     plain, logistic = objective(), objective(logistic=(0.0, 6.0))
     assert choose_solver("auto", plain, 32, CPU) == "subspace"
