@@ -9,7 +9,7 @@ from torch import nn
 
 from skrec.neural._batches import SparseBatch
 from skrec.neural._layers import linear, weighted_sums
-from skrec.neural._negative_sampling import draw_negatives
+from skrec.neural._negative_sampling import draw_negatives, powers_of_counts
 
 OPTIONS = (
     "n_components",
@@ -71,7 +71,7 @@ class PooledRanking(nn.Module):
     def count(self, n_users):
         """Set the probabilities of negatives by the items' numbers of users."""
         if self.negative_power:
-            totals = np.cumsum(n_users.astype(np.float64) ** self.negative_power)
+            totals = np.cumsum(powers_of_counts(n_users, self.negative_power))
             # Not all devices have double precision.
             self.cumulative = torch.from_numpy((totals / totals[-1]).astype(np.float32))
 

@@ -58,7 +58,7 @@ class NegativeSamplingStore(torch.utils.data.Dataset):
         users = np.repeat(np.arange(n_users), np.diff(X.indptr))
         items = X.indices.astype(np.int64)
         self._entries = np.unique(users * self._n_items + items)  # numbers of pairs, ascending
-        self._weights = np.bincount(items, minlength=self._n_items).astype(np.float64) ** power
+        self._weights = powers_of_counts(np.bincount(items, minlength=self._n_items), power)
         n_known = np.bincount(users, weights=self._weights[items] > 0, minlength=n_users)
         is_comparable = (n_known < np.count_nonzero(self._weights))[users]
         self._users, self._items = users[is_comparable], items[is_comparable]
@@ -112,6 +112,11 @@ class NegativeSamplingStore(torch.utils.data.Dataset):
         pairs = users * self._n_items + items
         positions = np.searchsorted(self._entries, pairs)
         return self._entries[np.minimum(positions, len(self._entries) - 1)] == pairs
+
+
+def powers_of_counts(counts, power):
+    """Powers of the shares of the largest count, which no power makes overflow."""
+    return (counts / max(1, counts.max())) ** power
 
 
 def draw_negatives(batch, n_negatives, generator, cumulative=None):

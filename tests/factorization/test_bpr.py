@@ -229,6 +229,17 @@ def test_negatives_are_drawn_by_the_numbers_of_users_of_the_training_data():
     assert_allclose(np.diff(module.cumulative, prepend=0), expected / expected.sum(), rtol=1e-5)
 
 
+def test_a_large_power_draws_the_most_popular():
+    X = choices()
+    model = BPR(2, negative_power=1e3, **SMALL)
+    module = PooledRanking(9, **model._module_options(X))
+    model._refill(module, X)
+    counts = np.bincount(X.indices, minlength=9)
+    most = counts == counts.max()
+    assert_allclose(np.diff(module.cumulative, prepend=0), most / most.sum())
+    assert np.isfinite(model.fit(X).predict(X)).all()
+
+
 def test_new_items_get_vectors_and_the_known_keep_theirs():
     X = choices(40, 12)
     old = X[:, :9]
