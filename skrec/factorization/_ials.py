@@ -61,9 +61,9 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
 
     Notes
     -----
-    A sweep takes about ``12 * nnz * n_components`` multiplications with "cg", and ``2 * nnz *
-    n_components * (n_components + 16)`` with "cholesky" where rows are long; all take
-    ``3 * (n_users + n_items) * n_components**2`` more. Nothing of users x items is formed.
+    A sweep takes about ``16 * nnz * n_components`` multiplications with "cg", half as many more
+    with "subspace", and ``2 * nnz * n_components**2`` with "cholesky" where rows are long; all
+    take ``3 * (n_users + n_items) * n_components**2`` more. Nothing of users x items is formed.
 
     ``explain`` splits a score by the history as in [1]_. There is no ``partial_fit``: what the
     training users say of an item is a matrix of n_components x n_components for each.
