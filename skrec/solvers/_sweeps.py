@@ -44,7 +44,9 @@ class EntrySweeps:
 
     def loss(self):
         """Weighted sum of the squared residuals."""
-        return float(self._confidences @ np.square(self.residuals))
+        squares = np.square(self.residuals)
+        squares *= self._confidences
+        return float(squares.sum(dtype=np.float64))
 
     def improve(self, side, solver, features, diagonal, penalties, table):
         """Improve the weights of one side's rows, in place.

@@ -112,6 +112,15 @@ def test_a_singular_problem_is_told():
     assert not problem.sweeps().improve(0, "subspace", *arguments)
 
 
+def test_loss_is_added_up_in_double_precision():
+    """A float32 of 2**26 is no other number for a 1 more."""
+    X = sparse.csr_array(np.ones((1000, 300), dtype=np.float32))
+    residuals = np.ones_like(X.data)
+    residuals[::10000] = 2**13
+    sweeps = EntrySweeps(X, residuals, np.ones_like(X.data))
+    assert sweeps.loss() == 30 * 2**26 + 300_000 - 30
+
+
 def test_shares_have_about_as_many_entries():
     indptr = np.cumsum(np.r_[0, 1000, np.ones(500), 0, 0, 400, np.zeros(300)]).astype(int)
     shares = _sweeps._shares(indptr, 8)
