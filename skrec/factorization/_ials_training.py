@@ -112,7 +112,8 @@ class SweepTrainingMixin:
         X = X.astype(self.dtype, copy=False)
         n_components = self.n_components if start is None else start.shape[1]
         check_memory(
-            # Both sides' factors before and after a rotation, and the entries in both orders.
+            # Both sides' factors, the items' of the best and the last sweep, and the entries in
+            # both orders.
             X.dtype.itemsize * 2 * sum(X.shape) * n_components + 24 * X.nnz,
             f"{type(self).__name__} with {n_components} components on {X.shape[0]} users x "
             f"{X.shape[1]} items",

@@ -69,7 +69,8 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         Training stops after a sweep that lowers the objective by less than this share of it.
     device : str, default="auto"
         "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
-        fitted model goes to the CPU where the device does not exist.
+        fitted model goes to the CPU where the device does not exist. "cg" and "subspace" train
+        on the CPU, on all its cores.
     random_state : int, RandomState instance or None, default=None
         Controls the initial item factors, drawn from N(0, 0.1²). Nothing else is random.
     verbose : int, default=0

@@ -105,6 +105,19 @@ def test_without_unobserved_weight_all_observed_is_ridge():
         assert_allclose(factors[user], ridge.coef_, atol=1e-10)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_rows_of_nothing_without_unobserved_weight(solver):
+    X = choices()
+    model = IALS(4, unobserved_weight=0, solver=solver, random_state=0).fit(X)
+    assert_array_equal(model.predict(X)[3], 0)
+    assert_array_equal(model.predict(X)[:, 4], 0)
+
+
+def test_initial_factors_have_a_score_of_small_variance():
+    draws = IALS(64)._initial_items(2000, np.random.RandomState(0))
+    assert np.var(draws) == pytest.approx(0.01 / 64, rel=0.02)
+
+
 @pytest.mark.parametrize("unobserved_weight", [0.1, 1.0])
 def test_without_penalty_scores_are_what_both_weights_leave(unobserved_weight):
     X = np.kron(np.eye(3), np.ones((5, 4)))
@@ -161,6 +174,7 @@ def test_early_stopping_keeps_the_best_sweep():
     assert_array_equal(shorter.item_embeddings_, model.item_embeddings_)
     plain = model.set_params(early_stopping=False).fit(X)
     assert not hasattr(plain, "validation_scores_")
+    assert not hasattr(plain, "best_iteration_")
 
 
 def test_tolerance_ends_the_sweeps():
@@ -178,8 +192,17 @@ def test_warm_start_goes_on():
     assert model.fit(X).loss_curve_[0] < before
     with pytest.raises(ValueError, match=r"goes on with 4 components, but n_components is 5"):
         model.set_params(n_components=5).fit(X)
-    start = model.set_params(n_components=4, early_stopping=True, tol=1.0).fit(X)
-    assert start.best_iteration_ in (0, 1)
+
+
+def test_warm_start_keeps_what_no_sweep_improves():
+    X = np.kron(np.eye(3), np.ones((12, 6)))
+    settings = {"early_stopping": True, "warm_start": True, "dtype": "float64", "random_state": 0}
+    model = IALS(3, **settings).fit(X)
+    before = model.item_embeddings_
+    assert max(model.validation_scores_) == 1
+    assert model.fit(X).best_iteration_ == 0
+    after = model.item_embeddings_
+    assert_allclose(after @ after.T, before @ before.T, atol=1e-12)  # signs are arbitrary
 
 
 def test_update_goes_on_from_the_items():
