@@ -55,6 +55,8 @@ benchmark: .venv/test
 	$(BIN)/python benchmarks/models.py --data toy --max-iter 2 --processes 1
 	$(BIN)/python benchmarks/item_item_peers.py --data toy --repeats 1
 	$(BIN)/python benchmarks/sparse_inverse.py --data toy --size 10
+	$(BIN)/python benchmarks/results_board.py --data toy
+	$(BIN)/python benchmarks/ensembles.py --data toy
 	$(BIN)/python benchmarks/catalogue.py --data toy --model SANSA --model ELSA
 
 docs: .venv/docs

@@ -10,12 +10,13 @@ import tempfile
 from pathlib import Path
 
 import click
-from data import Data, load, partitions
+from data import Data, load, partitions, training_rows
 from ease import ask, find_python, mean_ndcg, measure_models, rank
 from epochs import WORKERS
 from measure import machine, timed
 from report import render_autoencoders
 from scipy import sparse
+from settings import tuned
 
 import skrec
 from skrec._model_table import MODELS as TABLE
@@ -25,52 +26,8 @@ MODELS = [
 ]
 PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "torch", "skorch"]
 
-# What --settings changes of the models' defaults, found on validation users: those that early
-# stopping holds out.
-TUNED = {
-    "MultVAE": {
-        "hidden_layer_sizes": (),
-        "beta": 0.05,
-        "n_annealing_updates": 1000,
-        "batch_size": 100,
-        "n_iter_no_change": 8,
-    },
-    "RecVAE": {"hidden_layer_sizes": (600, 600), "batch_size": 100, "n_iter_no_change": 6},
-    # One layer of 400 units, neither gates nor a second level of codes, has 0.001 more on the
-    # validation users of the first split.
-    "EnhancedVAE": {
-        "n_components": 50,
-        "hidden_layer_sizes": (200,),
-        "likelihood": "bernoulli",
-        "n_pseudo_inputs": 50,
-        "normalize_gradients": False,
-        "beta": 0.1,
-        "n_annealing_epochs": 5,
-        "dropout": 0.7,
-        "batch_size": 100,
-        "n_iter_no_change": 25,
-    },
-}
-SMALL = {
-    "MultVAE": {
-        "hidden_layer_sizes": (),
-        "beta": 0.1,
-        "n_annealing_updates": 500,
-        "batch_size": 50,
-    },
-    "MultDAE": {"batch_size": 50},
-    "RecVAE": {"hidden_layer_sizes": (600, 600), "batch_size": 50, "n_iter_no_change": 8},
-    "EnhancedVAE": {
-        "hidden_layer_sizes": (200,),
-        "n_pseudo_inputs": 50,
-        "beta": 0.03,
-        "n_annealing_epochs": 10,
-        "batch_size": 50,
-        "learning_rate": 0.001,
-        "n_iter_no_change": 8,
-    },
-}
-SETTINGS = {"default": {}, "tuned": TUNED, "small": SMALL}
+# What --settings changes of the models' defaults.
+SETTINGS = {"default": {}, "tuned": tuned("ml-1m"), "small": tuned("ml-latest-small")}
 
 
 def measure_epochs(X, models, device, pythons, repeats, n_epochs):
@@ -110,8 +67,7 @@ def measure_quality(name, models, settings, device, pythons):
     is_small = name == "ml-latest-small"
     others = ["skrec EASE", *([] if is_small else ["irspack iALS"])]  # whose setting is for ml-1m
     for split, parts in enumerate(partitions(name, 5 if is_small else 3)):
-        validation = parts.validation_fold_in + parts.validation_held_out
-        rows = sparse.vstack([parts.train, validation], format="csr")
+        rows = training_rows(parts)
         test = parts.test_fold_in, parts.test_held_out
         data = Data(rows, None, test)
         answers = measure_models(data, others, pythons, 1)
@@ -120,7 +76,7 @@ def measure_quality(name, models, settings, device, pythons):
         for model in models:
             overrides = SETTINGS[settings].get(model, {})
             estimator = getattr(skrec, model)(
-                validation_fraction=validation.shape[0] / rows.shape[0],
+                validation_fraction=parts.validation_fold_in.shape[0] / rows.shape[0],
                 device=device,
                 random_state=0,
                 **overrides,

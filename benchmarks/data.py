@@ -61,7 +61,12 @@ def without_a_tenth(X):
 
 def liked(name):
     """Ratings of at least 4, users with at least 5 of them."""
-    return ratings(name).binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5).X
+    return liked_by_id(name).X
+
+
+def liked_by_id(name):
+    """The same with their ids."""
+    return ratings(name).binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5)
 
 
 def ratings(name):
@@ -75,6 +80,12 @@ def partitions(name, n_splits):
     X = load(name).users if name == "toy" else liked(name)
     for seed in range(n_splits):
         yield StrongGeneralizationSplit(random_state=seed).partition(X)
+
+
+def training_rows(parts):
+    """Whole rows of the training and the validation users, to fit on before the test."""
+    validation = parts.validation_fold_in + parts.validation_held_out
+    return sparse.csr_array(sparse.vstack([parts.train, validation], format="csr"))
 
 
 def popularity_skewed(n_users, n_items, n_entries, seed=0):

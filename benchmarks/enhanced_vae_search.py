@@ -8,8 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 import click
-from data import partitions
-from scipy import sparse
+from data import partitions, training_rows
 
 from skrec import EASE, EnhancedVAE
 from skrec.neural._held_out import hold_out_users
@@ -27,9 +26,8 @@ def main(line):
     record = records[line - 1]
     again, ease = [], []
     for parts in partitions(record["data"], record["splits"]):
-        validation = parts.validation_fold_in + parts.validation_held_out
-        rows = sparse.csr_array(sparse.vstack([parts.train, validation], format="csr"))
-        fraction = validation.shape[0] / rows.shape[0]
+        rows = training_rows(parts)
+        fraction = parts.validation_fold_in.shape[0] / rows.shape[0]
         model = EnhancedVAE(
             **record["parameters"], validation_fraction=fraction, device="cpu", random_state=0
         )

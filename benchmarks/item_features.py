@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from data import DATA_HOME, ratings
+from data import DATA_HOME, liked_by_id
 from measure import machine
 from report import describe, table
 from scipy import sparse
@@ -101,7 +101,7 @@ def measure(X, features, l2, seed):
 def main(name, l2, n_splits, out):
     """Measure and report."""
     facts = machine(["skrec", "numpy", "scipy", "scikit-learn"])
-    liked = ratings(name).binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5)
+    liked = liked_by_id(name)
     features = genres_and_decades(name, liked.item_ids)
     found = [measure(liked.X, features, l2, seed) for seed in range(n_splits)]
     lines = []

@@ -73,6 +73,33 @@ def peak_allocations(function):
         tracemalloc.stop()
 
 
+def with_others(function):
+    """Result of one call, and how many processors other programs kept busy (None off Linux)."""
+    before, own, start = _busy(), _own(), perf_counter()
+    result = function()
+    if before is None:
+        return result, None
+    others = (_busy() - before - (_own() - own)) / (perf_counter() - start)
+    return result, max(0.0, others)
+
+
+def _own():
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _busy():
+    """Seconds of all processors in all programs, other machines on the same hardware included."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _, _, irq, softirq, steal, *_ = map(
+        int, stat.read_text().splitlines()[0].split()[1:]
+    )
+    ticks = user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def machine(packages):
     """Facts that figures depend on; no names of hosts or paths."""
     return {

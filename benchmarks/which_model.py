@@ -12,11 +12,10 @@ from time import process_time
 import click
 import numpy as np
 from autoencoders import SETTINGS
-from data import partitions, ratings
+from data import partitions, ratings, training_rows
 from ease import mean_ndcg
 from measure import in_turns, machine, peak_process, timed
 from report import describe, table
-from scipy import sparse
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import ParameterGrid, ShuffleSplit
 
@@ -44,14 +43,12 @@ def measure(name, data, n_splits, settings, tune, max_iter):
 def of_choices(model, data, n_splits, grid):
     """NDCG@100 of test users; where a grid is given, its best on the validation users."""
     for parts in partitions(data, n_splits):
-        validation = parts.validation_fold_in, parts.validation_held_out
         chosen = {}
         if grid:
             chosen = max(ParameterGrid(grid), key=lambda values: _tried(model, values, parts))
             model.set_params(**chosen)
-        rows = sparse.vstack([parts.train, sum(validation)], format="csr")
         model.fit(parts.train[:100])  # imports, and threads that start
-        figures = fitted(model, rows)
+        figures = fitted(model, training_rows(parts))
         lists = model.recommend(parts.test_fold_in, k=100)
         yield {"quality": mean_ndcg(lists, parts.test_held_out)[0], **figures}, chosen
 

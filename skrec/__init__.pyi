@@ -2,6 +2,7 @@ from . import (
     autoencoders,
     base,
     datasets,
+    ensemble,
     factorization,
     inspection,
     linear,
@@ -17,6 +18,7 @@ from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
+from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import BPR, IALS, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
@@ -50,11 +52,15 @@ __all__ = [
     "RP3beta",
     "RatingRegressor",
     "RecVAE",
+    "Reranker",
     "Reviews",
+    "StackingRecommender",
     "UserKNN",
+    "VotingRecommender",
     "autoencoders",
     "base",
     "datasets",
+    "ensemble",
     "explain",
     "factorization",
     "inspection",

@@ -18,7 +18,7 @@ FLOORS = [
     {"base"},
     {"neural"},
     {"linear", "neighbors", "factorization", "autoencoders", "networks", "text"},
-    {"_rating_regressor", "_update"},
+    {"ensemble", "_rating_regressor", "_update"},
     {"inspection", "_model_table"},
     {"_decisions"},
     {"_cli"},

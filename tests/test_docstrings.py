@@ -17,6 +17,7 @@ PUBLIC_MODULES = [
     "skrec",
     "skrec.autoencoders",
     "skrec.base",
+    "skrec.ensemble",
     "skrec.networks",
     "skrec.neighbors",
     "skrec.text",

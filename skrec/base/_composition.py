@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -30,9 +31,11 @@ def take_apart(model):
         What gets them then.
     """
     steps = []
-    while isinstance(model, Pipeline | BaseSearchCV):
+    while isinstance(model, Pipeline | BaseSearchCV | FrozenEstimator):
         check_is_fitted(model)
-        if isinstance(model, Pipeline):
+        if isinstance(model, FrozenEstimator):
+            model = model.estimator
+        elif isinstance(model, Pipeline):
             *before, (_, last) = model.steps
             steps += [step for _, step in before if step is not None and step != "passthrough"]
             model = last

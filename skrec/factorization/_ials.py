@@ -82,8 +82,9 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
     --------
     >>> from skrec import IALS
     >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
-    >>> IALS(2, random_state=0).fit(X).recommend([[0, 0, 1, 0]], k=1)
-    array([[3]])
+    >>> model = IALS(2, random_state=0).fit(X)
+    >>> model.recommend([[0, 0, 1, 0]], k=3)
+    array([[3, 1, 0]])
     """
 
     _parameter_constraints: dict = {

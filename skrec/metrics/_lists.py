@@ -336,24 +336,40 @@ def diversity_by_user(recommended, features):
     features : csr_array or ndarray of shape (n_items, n_features)
         An item without any is unlike all others.
     """
-    squares = features.multiply(features) if issparse(features) else np.square(features)
-    lengths = np.sqrt(np.asarray(squares.sum(axis=1), dtype=float))
-    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    # Sparse or dense: the rows are multiplied by the scale.
-    unit = csr_array((scale, (np.arange(len(scale)),) * 2)) @ features
+    unit, has_any = unit_rows(features)
     sums = np.empty(len(recommended))
     for start in range(0, len(recommended), _N_ROWS):
         block = recommended[start : start + _N_ROWS]
         listed = block >= 0
         indptr = np.append(0, np.cumsum(listed.sum(axis=1)))
         total = csr_array(
-            (np.ones(indptr[-1]), block[listed], indptr), shape=(len(block), len(scale))
+            (np.ones(indptr[-1]), block[listed], indptr), shape=(len(block), len(has_any))
         )
         total = total @ unit
         squares = total.multiply(total) if issparse(total) else np.square(total)
         sums[start : start + len(block)] = squares.sum(axis=1)
     # The square of the sum has the cosine of each pair twice, and of each item with itself once.
     listed = recommended >= 0
-    own = np.where(listed, (lengths > 0)[recommended], False).sum(axis=1)
+    own = np.where(listed, has_any[recommended], False).sum(axis=1)
     n_pairs = listed.sum(axis=1) * (listed.sum(axis=1) - 1)
     return np.where(n_pairs > 0, 1 - (sums - own) / np.maximum(n_pairs, 1), np.nan)
+
+
+def unit_rows(features):
+    """Scale rows to length 1, so that their products are cosines.
+
+    Parameters
+    ----------
+    features : {csr_array, ndarray} of shape (n_items, n_features)
+
+    Returns
+    -------
+    unit : {csr_array, ndarray} of shape (n_items, n_features)
+    has_any : ndarray of bool of shape (n_items,)
+        Whether a row has a length; others stay 0.
+    """
+    squares = features.multiply(features) if issparse(features) else np.square(features)
+    lengths = np.sqrt(np.asarray(squares.sum(axis=1), dtype=float))
+    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    # Sparse or dense: the rows are multiplied by the scale.
+    return csr_array((scale, (np.arange(len(scale)),) * 2)) @ features, lengths > 0

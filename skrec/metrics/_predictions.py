@@ -2,6 +2,7 @@
 
 import narwhals as nw
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skrec.reviews import reviews_option
@@ -23,6 +24,8 @@ def final_estimator(estimator):
             estimator = estimator[-1]
         elif isinstance(estimator, BaseSearchCV):
             estimator = getattr(estimator, "best_estimator_", estimator.estimator)
+        elif isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
         else:
             return estimator
 
@@ -73,6 +76,10 @@ class Predictor:
         score_rows = lambda *block: np.array(self._predict(*block), order="C")  # noqa: E731
         options.update(reviews=self._reviews, n_threads=self._n_threads)
         return recommend_rows(score_rows, X, k, **options)
+
+    def scores(self, X):
+        """What ``predict`` answers for the csr_array `X`, in an array that nobody else has."""
+        return np.array(self._predict(X), order="C")
 
     def predict_entries(self, X, entries):
         """Predictions from the rows of `X` at the stored entries of `entries` (both csr_array)."""

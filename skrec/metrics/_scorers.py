@@ -37,6 +37,7 @@ from skrec.utils._entry_splits import (
     fold_in_split,
     parse_fold_in,
 )
+from skrec.utils._item_features import check_item_features
 from skrec.utils._validation import check_finite_number, check_interactions
 
 _BY_USER = {
@@ -65,11 +66,18 @@ _COMMON = {
         **_COMMON,
         "relevance": [Interval(Real, None, None, closed="neither"), None],
         "rated_only": ["boolean"],
+        "item_features": ["array-like", "sparse matrix", None],
     },
     prefer_skip_nested_validation=True,
 )
 def ranking_scorer(
-    metrics="ndcg@100", *, fold_in=0.8, relevance=None, rated_only=False, random_state=0
+    metrics="ndcg@100",
+    *,
+    fold_in=0.8,
+    relevance=None,
+    rated_only=False,
+    item_features=None,
+    random_state=0,
 ):
     """Make a scorer of ranking metrics for ``scoring=``.
 
@@ -86,7 +94,8 @@ def ranking_scorer(
         A name and a cut-off: "ndcg@k", "recall@k" (denominator ``min(k, n_relevant)``),
         "precision@k", "map@k", "mrr@k", "hit_rate@k", "coverage@k", "neg_gini@k", and, by the
         scored users' visible entries, "novelty@k", "neg_popularity@k" (minus
-        :func:`~skrec.metrics.average_popularity`) and "diversity@k". Larger is better for all.
+        :func:`~skrec.metrics.average_popularity`) and, unless there are `item_features`,
+        "diversity@k". Larger is better for all.
     fold_in : float or str, default=0.8
         What stays visible of each row: a share of its entries, or all but the latest with "last",
         "last-5" or "last-20%", for which `X` has to be :class:`~skrec.Interactions` with
@@ -97,6 +106,9 @@ def ranking_scorer(
     rated_only : bool, default=False
         Whether to rank each user's held-out items only, by ``predict``, see
         :func:`~skrec.metrics.ndcg`. Needs `relevance`.
+    item_features : {array-like, sparse matrix, dataframe}, default=None
+        What "diversity@k" compares items by, of shape (n_items, n_features), such as genres as 0
+        and 1. None means the scored users' visible entries.
     random_state : int, default=0
         Controls which entries are hidden. Always a number, so that every model that is compared
         has to find the same entries.
@@ -147,9 +159,15 @@ def ranking_scorer(
             f"rated_only=True recommends nothing from the catalogue, which {of_lists[0]!r} "
             "describes: leave that metric out, or use rated_only=False."
         )
-    return _RankingScorer(
-        parsed, single, fold_in, random_state, relevance=relevance, rated_only=rated_only
-    )
+    if item_features is not None and not any(
+        metric == "diversity" for metric, _ in parsed.values()
+    ):
+        raise ValueError(
+            "item_features are what 'diversity@k' compares items by, and metrics has none: add "
+            "'diversity@10', or leave them out."
+        )
+    options = {"relevance": relevance, "rated_only": rated_only, "item_features": item_features}
+    return _RankingScorer(parsed, single, fold_in, random_state, **options)
 
 
 @validate_params(_COMMON, prefer_skip_nested_validation=True)
@@ -276,14 +294,18 @@ class _Scorer:
 class _RankingScorer(_Scorer):
     _factory = "ranking_scorer"
 
-    def __init__(self, *args, relevance, rated_only):
+    def __init__(self, *args, relevance, rated_only, item_features):
         super().__init__(*args)
         self.relevance = relevance
         self.rated_only = rated_only
+        self.item_features = item_features
 
     def _measure(self, predictor, fold_in, held_out):
         n_items = held_out.shape[1]
         longest = min(n_items, max(k for _, k in self.metrics.values()))
+        features = self.item_features
+        if features is not None:
+            features = check_item_features(features, n_items)
         if self.rated_only:
             recommended = _rank_entries(
                 predictor.predict_entries(fold_in, held_out), held_out, longest
@@ -304,7 +326,8 @@ class _RankingScorer(_Scorer):
                 elif metric == "neg_popularity":
                     values = -average_popularity_by_user(lists, popularity_of(fold_in))
                 elif metric == "diversity":
-                    values = diversity_by_user(lists, csr_array(fold_in.T))
+                    known = csr_array(fold_in.T) if features is None else features
+                    values = diversity_by_user(lists, known)
                 else:
                     values = np.where(hits.counts, _BY_USER[metric](hits, k), np.nan)
                 per_user[name] = values

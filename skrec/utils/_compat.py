@@ -35,6 +35,9 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
+# Parameters of estimators that stand in a list with their names: ``ease__l2``, ``ease="drop"``.
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
+
 # Weights of rows as an array of their number and precision.
 from sklearn.utils.validation import _check_sample_weight as check_weights
 
@@ -50,6 +53,7 @@ except ImportError:
 
 
 __all__ = [
+    "BaseComposition",
     "BaseSearchCV",
     "CallbackSupportMixin",
     "HasMethods",

@@ -9,7 +9,7 @@ from skrec.utils._sparse_structure import check_structure
 _FIX = "one-hot encode it, for example by sklearn.preprocessing.OneHotEncoder"
 
 
-def check_item_features(features, n_items, item_ids=None):
+def check_item_features(features, n_items, item_ids=None, name="item_features"):
     """Validate features of items.
 
     Parameters
@@ -19,6 +19,8 @@ def check_item_features(features, n_items, item_ids=None):
         Number of columns of `X`.
     item_ids : ndarray of shape (n_items,), default=None
         Ids of the items, if they have any.
+    name : str, default="item_features"
+        What messages call them.
 
     Returns
     -------
@@ -33,31 +35,31 @@ def check_item_features(features, n_items, item_ids=None):
     """
     frame = nw.from_native(features, eager_only=True, pass_through=True)
     if sparse.issparse(features):
-        check_structure(features, "item_features")
+        check_structure(features, name)
         found = sparse.csr_array(features, dtype=np.float64)
     elif not isinstance(frame, nw.DataFrame):
-        found = _as_numbers(features)
+        found = _as_numbers(features, name)
     else:
         index = getattr(features, "index", None)  # pandas alone has one
         if index is not None and item_ids is not None:
-            _check_order(np.asarray(index), item_ids)
-        found = _read_columns(frame)
+            _check_order(np.asarray(index), item_ids, name)
+        found = _read_columns(frame, name)
     if found.ndim != 2 or found.shape[1] == 0:
         raise ValueError(
-            "item_features must have a row for each item and a column for each feature, got shape "
+            f"{name} must have a row for each item and a column for each feature, got shape "
             f"{found.shape}: a single feature is a column, such as features.reshape(-1, 1)."
         )
     if found.shape[0] != n_items:
         raise ValueError(
-            f"item_features has {found.shape[0]} rows, X has {n_items} items: give a row for each "
+            f"{name} has {found.shape[0]} rows, X has {n_items} items: give a row for each "
             "item, in the order of the columns of X"
             + ("" if item_ids is None else ", such as features.loc[X.item_ids] of a frame")
-            + "; before an update with new items, set_params(item_features=...) adds theirs."
+            + f"; before an update with new items, set_params({name}=...) adds theirs."
         )
     is_finite = np.isfinite(found.data if sparse.issparse(found) else found)
     if not is_finite.all():
         raise ValueError(
-            f"item_features must be finite, but {(~is_finite).sum()} of its numbers are not: fill "
+            f"{name} must be finite, but {(~is_finite).sum()} of its numbers are not: fill "
             "or leave out what is missing."
         )
     return found
@@ -78,12 +80,12 @@ def without_frame(features):
     if not isinstance(frame, nw.DataFrame):
         return features
     try:
-        return _read_columns(frame)
+        return _read_columns(frame, "item_features")
     except ValueError:  # set after the fit, and refused in the next one
         return features
 
 
-def _as_numbers(features):
+def _as_numbers(features, name):
     array = np.asarray(features)
     if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
         try:
@@ -93,13 +95,13 @@ def _as_numbers(features):
     if array.dtype.kind not in "biuf":
         example = f" (the first is {array.item(0)!r})" if array.size else ""
         raise ValueError(
-            f"item_features must be numbers, got dtype {array.dtype}{example}: if it holds words "
+            f"{name} must be numbers, got dtype {array.dtype}{example}: if it holds words "
             f"or categories, {_FIX}."
         )
     return array.astype(np.float64, copy=False)
 
 
-def _read_columns(frame):
+def _read_columns(frame, name):
     native = frame.to_native()
     if frame.columns and hasattr(native, "sparse"):  # of pandas, where all columns are
         return sparse.csr_array(native.sparse.to_coo(), dtype=np.float64)
@@ -107,29 +109,29 @@ def _read_columns(frame):
     for column in frame.iter_columns():
         if not column.dtype.is_numeric() and column.dtype != nw.Boolean:
             raise ValueError(
-                f"Column {column.name!r} of item_features must hold numbers, got {column.dtype}: "
+                f"Column {column.name!r} of {name} must hold numbers, got {column.dtype}: "
                 f"{_FIX}, or leave it out."
             )
         if column.null_count():
             raise ValueError(
-                f"Column {column.name!r} of item_features has {column.null_count()} missing "
+                f"Column {column.name!r} of {name} has {column.null_count()} missing "
                 "values: fill them, or leave the column out."
             )
         columns.append(column.cast(nw.Float64).to_numpy())
     return np.column_stack(columns) if columns else np.empty(frame.shape)
 
 
-def _check_order(index, item_ids):
+def _check_order(index, item_ids, name):
     """Refuse an index of other items, or in another order; it may number the rows."""
     if len(index) != len(item_ids) or np.array_equal(index, item_ids):
         return
     only_numbers = np.array_equal(index, np.arange(len(index)))
     if only_numbers or set(index.tolist()).isdisjoint(item_ids.tolist()):  # it names no items
         return
-    wrong = next(row for row, name in enumerate(index.tolist()) if name != item_ids[row])
+    wrong = next(row for row, found in enumerate(index.tolist()) if found != item_ids[row])
     raise ValueError(
-        "The index of item_features is not that of the items of X: row "
+        f"The index of {name} is not that of the items of X: row "
         f"{wrong} is of {index.tolist()[wrong]!r}, column {wrong} of X of "
-        f"{item_ids.tolist()[wrong]!r}. Take item_features.loc[X.item_ids], or reset_index() if "
+        f"{item_ids.tolist()[wrong]!r}. Take {name}.loc[X.item_ids], or reset_index() if "
         "the index does not stand for items."
     )

@@ -316,6 +316,23 @@ def test_pickle_clone_and_repr(halves):
     assert repr(scorer).startswith("ranking_scorer(['ndcg@10'], fold_in=0.8, ")
 
 
+def test_diversity_by_features(halves):
+    train, test = halves
+    model = EASE(l2=20).fit(train)
+    genres = np.eye(4)[np.arange(60) % 4]
+    names = ["ndcg@10", "diversity@10"]
+    scores = ranking_scorer(names, item_features=genres)(model, test)
+    fold_in, _ = fold_in_split(test, random_state=0)
+    assert scores["diversity@10"] == diversity(model.recommend(fold_in), features=genres)
+    plain = ranking_scorer(names)(model, test)
+    assert scores["ndcg@10"] == plain["ndcg@10"]
+    assert scores["diversity@10"] != plain["diversity@10"]
+    frame = pd.DataFrame(genres, columns=list("abcd"))
+    assert ranking_scorer(names, item_features=frame)(model, test) == scores
+    with pytest.raises(ValueError, match="item_features has 59 rows, X has 60 items"):
+        ranking_scorer(names, item_features=genres[1:])(model, test)
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -343,6 +360,7 @@ def test_pickle_clone_and_repr(halves):
         (lambda: ranking_scorer("ndcg@1", fold_in=1.0), "'fold_in' parameter of ranking_scorer"),
         (lambda: ranking_scorer(random_state=None), "'random_state' parameter of ranking_scorer"),
         (lambda: ranking_scorer(rated_only=True), "rated_only=True with relevance=None"),
+        (lambda: ranking_scorer(item_features=np.eye(3)), "item_features are what 'diversity@k'"),
         (
             lambda: ranking_scorer(["coverage@3"], rated_only=True, relevance=4),
             "recommends nothing from the catalogue, which 'coverage@3' describes",
