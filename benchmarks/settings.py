@@ -186,7 +186,7 @@ ROWS = {
             "ml-latest-small": {"unobserved_weight": 0.4},
         },
     ),
-    "BPR": Row("BPR"),
+    "BPR": Row("BPR", {"ml-1m": {"loss": "warp", "n_negatives": 20, "batch_size": 64}}),
     "EASE, relaxed + GraphFilter": Row(
         "VotingRecommender",
         {"ml-1m": {"estimators": [("ease", "EASE, relaxed"), ("graph", "GraphFilter")]}},

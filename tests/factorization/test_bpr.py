@@ -265,3 +265,16 @@ def test_dislikes_are_refused():
     X[2, 4] = -1
     with pytest.raises(ValueError, match="BPR.*non-negative entries, got -1"):
         BPR().fit(X)
+
+
+def test_new_items_start_where_known_ones_as_popular_stand():
+    """Before the pass over the added rows, of which there are none."""
+    X = choices(40, 12)
+    old = X[:, :9]
+    model = BPR(3, **SMALL).fit(old)
+    wider = sparse.csr_array(sparse.hstack([old, sparse.csr_array((40, 3))]))
+    levels = model._levels_of_new_items(old, wider[:, 9:])
+    scores = np.median(model.predict(old[np.diff(old.indptr) > 0]), axis=0)
+    assert_allclose(levels, scores.min(), rtol=1e-5)
+    update_rows(model, old, wider)
+    assert_allclose(model.item_offsets_[9:], levels, rtol=1e-5)
