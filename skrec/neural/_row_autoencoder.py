@@ -112,8 +112,9 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         users = users[np.linspace(0, len(users) - 1, min(len(users), SOME_USERS)).astype(int)]
         scores = self._scores(self._scoring_module(), old[users])
         levels = np.sort(np.median(scores[:, :n_known], axis=0))
-        counts = np.sort(old.sum(axis=0)[:n_known])
-        return np.interp(new.sum(axis=0), counts, levels)
+        counts = np.bincount(old.indices, minlength=old.shape[1])[:n_known]
+        n_users = np.bincount(new.indices, minlength=new.shape[1])
+        return np.interp(n_users, np.sort(counts), levels)
 
     def transform(self, X):
         """Embed users.

@@ -273,8 +273,16 @@ def test_new_items_start_where_known_ones_as_popular_stand():
     old = X[:, :9]
     model = BPR(3, **SMALL).fit(old)
     wider = sparse.csr_array(sparse.hstack([old, sparse.csr_array((40, 3))]))
-    levels = model._levels_of_new_items(old, wider[:, 9:])
+    levels = model._levels_of_new_items(wider, wider[:, 9:])
     scores = np.median(model.predict(old[np.diff(old.indptr) > 0]), axis=0)
     assert_allclose(levels, scores.min(), rtol=1e-5)
     update_rows(model, old, wider)
     assert_allclose(model.item_offsets_[9:], levels, rtol=1e-5)
+
+
+def test_new_items_start_by_their_numbers_of_users_whatever_the_values():
+    X = choices(40, 12)
+    model = BPR(3, **SMALL).fit(X[:, :9])
+    old = sparse.csr_array(sparse.hstack([X[:, :9], sparse.csr_array((40, 3))]))
+    expected = model._levels_of_new_items(old, X[:, 9:])
+    assert_allclose(model._levels_of_new_items(100 * old, X[:, 9:]), expected)
