@@ -43,7 +43,7 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
         Share of the row that is dropped in training from what the factors are pooled from.
     user_l2, item_l2, negative_l2 : float
         Penalties on half the squared length of the user's factors, of :math:`v_i`, and of
-        :math:`v_j` (a mean), in units of the loss of a choice.
+        :math:`v_j` (a mean; in WARP all but one count 0), in units of the loss of a choice.
 
     Attributes
     ----------

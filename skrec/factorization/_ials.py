@@ -46,8 +46,8 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
         mean over the training entries.
     solver : {"cg", "subspace", "cholesky"}, default="cg"
         How a side is improved. "cg": three steps of conjugate gradients, the fastest by far.
-        "subspace" (iALS++): exactly over blocks of 16 factors, one after the other. "cholesky":
-        exactly over all. They end in the same place.
+        "subspace" (iALS++): exactly up to 32 factors, and over blocks of 16 beyond, one after the
+        other. "cholesky": exactly over all. They end in the same place.
 
     Attributes
     ----------
