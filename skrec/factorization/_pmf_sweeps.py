@@ -55,6 +55,10 @@ class Sweeps:
         self.penalties = [
             objective.penalty(torch.from_numpy(n.astype(X.dtype))).numpy() for n in lengths
         ]
+        if not all(np.isfinite(penalties).all() for penalties in self.penalties):
+            raise ValueError(
+                f"l2={objective.l2:g} makes penalties that {X.dtype} cannot hold: make it smaller."
+            )
 
     def sweep(self):
         """Improve both sides; return the objective after either half."""

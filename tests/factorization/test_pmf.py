@@ -134,6 +134,12 @@ def test_penalties_too_small_for_subspaces():
     assert np.isfinite(model.set_params(solver="cholesky").fit(X).predict(X)).all()
 
 
+@pytest.mark.parametrize("solver", ["cg", "subspace", "cholesky"])
+def test_penalties_beyond_floats(solver):
+    with pytest.raises(ValueError, match=r"l2=1e\+308 makes penalties that float64 cannot hold"):
+        PMF(3, l2=1e308, solver=solver).fit(ratings())
+
+
 def test_choice_of_the_solver():
     plain, logistic = objective(), objective(logistic=(0.0, 6.0))
     assert choose_solver("auto", plain, 32, CPU) == "subspace"
