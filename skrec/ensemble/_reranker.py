@@ -246,7 +246,8 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         state = super().__getstate__()
         if not hasattr(self, "estimator_"):  # a copy that is to be fitted elsewhere
             return state
-        return {**state, "item_features": without_frame(self.item_features)}
+        plain = {name: without_frame(state[name]) for name in ("item_features", "categories")}
+        return {**state, **plain}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -467,6 +467,25 @@ def test_pickle_and_skops_without_the_frame(X, features):
         np.testing.assert_array_equal(other.predict(X), model.predict(X))
 
 
+@pytest.mark.parametrize("categories", [pd.Series(LABELS), pd.get_dummies(pd.Series(LABELS))])
+def test_skops_of_categories_in_a_series_or_a_frame(X, categories):
+    model = Reranker(EASE(l2=5), max_per_category=1, categories=categories).fit(X)
+    dump = skops.io.dumps(model)
+    restored = skops.io.loads(dump, trusted=skops.io.get_untrusted_types(data=dump))
+    np.testing.assert_array_equal(restored.recommend(X), model.recommend(X))
+    np.testing.assert_array_equal(clone(restored).fit(X).recommend(X), model.recommend(X))
+
+
+def test_labels_in_another_order_than_the_items_are_refused(X):
+    ids = [f"i{item}" for item in range(N_ITEMS)]
+    rows = pd.DataFrame(X.toarray(), columns=ids)
+    labels = pd.Series(LABELS, index=ids)
+    model = Reranker(EASE(l2=5), max_per_category=1, categories=labels).fit(rows)
+    with pytest.raises(ValueError, match="The index of categories is not that of the items"):
+        model.set_params(categories=labels[::-1]).fit(rows)
+    model.set_params(categories=labels.reset_index(drop=True)).fit(rows)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
