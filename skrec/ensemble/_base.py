@@ -155,6 +155,8 @@ class EnsembleMixin(RatingMixin, BaseComposition):
         self._how = self.normalize
         if self.normalize == "auto":
             self._how = None if self._sums_ratings else "zscore"
+        for earlier in ("rating_unit_", "rating_range_"):
+            vars(self).pop(earlier, None)
         if self._sums_ratings:
             self.rating_unit_ = 1.0
             ends = (rows.data.min(), rows.data.max()) if rows.nnz else (0, 0)

@@ -180,6 +180,8 @@ def test_parameters_set_after_a_fit_wait_for_the_next():
     raters.set_params(normalize="zscore")
     np.testing.assert_array_equal(raters.predict(ratings()), expected)
     assert raters.__sklearn_tags__().recommender_tags.predicts_ratings
+    raters.fit(ratings())
+    assert vars(raters).keys() == vars(clone(raters).fit(ratings())).keys()
 
 
 def test_ratings_are_averaged_and_clipped():
