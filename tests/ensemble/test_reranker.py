@@ -1,6 +1,7 @@
 """Reranker: the greedy order by hand, the rules of lists, what is wrapped, what is refused."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -351,10 +352,29 @@ def test_pipelines_and_searches_at_either_end(X):
         inside.recommend(stars, k=5, exclude=[0, 1]),
         inside.recommend(stars, k=5, items=np.arange(2, N_ITEMS)),
     )
+    of_each = np.random.default_rng(6).random(X.shape) < 0.7
+    for seen in (True, False):
+        np.testing.assert_array_equal(
+            inside.recommend(stars, k=5, items=of_each, exclude=[0, 1], exclude_seen=seen),
+            inside.recommend(stars, k=5, items=of_each * (np.arange(12) > 1), exclude_seen=seen),
+        )
+        assert (inside.recommend(stars, items=[1], exclude=[0, 1], exclude_seen=seen) == -1).all()
     search = GridSearchCV(EASE(), {"l2": [5, 50]}, cv=2)
     found = Reranker(search, diversity=1.0).fit(X)
     assert found.estimator_.best_params_["l2"] in (5, 50)
     assert np.isfinite(cross_validate(found, X, cv=2)["test_score"]).all()
+
+
+def test_what_nobody_gets_is_not_repeated_for_each_user():
+    X = sparse.random_array((4000, 1000), density=0.005, rng=np.random.default_rng(0)).tocsr()
+    model = Reranker(make_pipeline(Binarizer(), Popularity()), popularity_discount=0.1).fit(X)
+    tracemalloc.start()
+    try:
+        model.recommend(X, k=5, exclude=np.arange(800))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 4000 * 800
 
 
 def test_rules_by_id_reach_the_reranker_in_a_pipeline():

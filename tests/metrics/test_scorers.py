@@ -342,9 +342,7 @@ def test_features_in_another_order_than_the_items_are_refused(halves):
     frame = pd.DataFrame(np.eye(4)[np.arange(60) % 4], index=train.item_ids)
     ranking_scorer("diversity@10", item_features=frame)(model, test)
     for scored in ((test,), fold_in_split(test, random_state=0)):
-        with pytest.raises(
-            ValueError, match="The index of item_features is not that of the items"
-        ):
+        with pytest.raises(ValueError, match="The index of item_features is not that"):
             ranking_scorer("diversity@10", item_features=frame[::-1])(model, *scored)
 
 
