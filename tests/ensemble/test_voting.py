@@ -352,6 +352,13 @@ def test_a_member_that_fails_is_named():
     assert "The member 'knn'" in "".join(caught.value.__notes__) or "Negative" in str(caught.value)
 
 
+def test_progress_starts_at_no_time(capsys):
+    VotingRecommender([("a", Popularity()), ("b", Popularity())], verbose=True).fit(choices())
+    shown = capsys.readouterr().err
+    assert "VotingRecommender:   0%" in shown
+    assert "0/2 [00:00<?" in shown
+
+
 def test_files(tmp_path):
     X = choices()
     model = VotingRecommender(MEMBERS).fit(X)
