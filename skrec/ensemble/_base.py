@@ -41,7 +41,7 @@ class EnsembleMixin(RatingMixin, BaseComposition):
         How the scores of a row are brought onto one scale, over all items. "zscore": mean 0 and
         standard deviation 1. "rank": from 0 for the last item to 1 for the first, in equal steps,
         items of the same score at the mean of theirs. "minmax": from 0 to 1. None: they are added
-        as they are. "auto": None where all members predict ratings, so that the ensemble does so
+        as they are. "auto": None where all members predict ratings, and the ensemble is to do so
         too, and otherwise "zscore".
     clip : bool
         Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
