@@ -69,6 +69,7 @@ class EnsembleMixin(RatingMixin, BaseComposition):
     """
 
     _no_update = "its members would have to be updated, each in its own way"
+    _warns_of_ratings = False  # members do, of the rows that they get at the end of a Pipeline
 
     _ensemble_constraints: dict = {
         "estimators": [list],
