@@ -301,6 +301,14 @@ def test_tied_candidates_stay_as_they_are(X):
     np.testing.assert_array_equal(model.recommend(nobody, k=5), [[0, 1, 3, 4, 2]])
 
 
+def test_what_may_be_rounding_is_not_stretched():
+    rules = ListRules(1e3, np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    for step, expected in ((1e-9, [0, 1, 2]), (1e-3, [0, 2, 1])):
+        scores = 1 + step * np.array([[2.0, 1.0, 0.0]])
+        chosen, _ = reorder(np.array([[0, 1, 2]]), scores, rules, 3)
+        np.testing.assert_array_equal(chosen[0], expected)
+
+
 def test_diversity_and_novelty_rise_and_accuracy_falls():
     likes = load_movielens_small().binarize(3.5).filter(min_users_per_item=10)
     train, test = likes[:400], likes[400:]
