@@ -45,8 +45,9 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         s_i + \sigma \Big(\beta \log_2 \frac{1}{p_i}
         + \delta\, \big(1 - \max_{j \text{ above}} \cos(v_i, v_j)\big)\Big)
 
-    where :math:`p_i` is the share of the training users who have the item, :math:`v_i` its
-    features, and :math:`\delta` and :math:`\beta` are `diversity` and `popularity_discount`.
+    where :math:`p_i` is the share of the training users who have the item, and of one more who
+    has them all, :math:`v_i` its features, and :math:`\delta` and :math:`\beta` are `diversity`
+    and `popularity_discount`.
 
     Parameters
     ----------
