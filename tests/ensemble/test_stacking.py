@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_validate
 
 from skrec import (
     EASE,
@@ -305,6 +305,17 @@ def test_prefit_members_stay():
     visible, hidden = fold_in_split(X, random_state=np.random.RandomState(0))
     alone = [ndcg(member.recommend(visible, 30), hidden) for _, member in fitted]
     np.testing.assert_allclose(model.member_scores_, alone, atol=1e-3)
+
+
+def test_prefit_members_in_cross_validation():
+    X = two_groups()
+    members = [("ease", EASE(l2=5).fit(X)), ("popular", Popularity().fit(X))]
+    with pytest.raises(NotFittedError, match="keep what is in a FrozenEstimator"):
+        clone(StackingRecommender(members, cv="prefit")).fit(X)
+    frozen = [(name, FrozenEstimator(one)) for name, one in members]
+    model = StackingRecommender(frozen, cv="prefit", random_state=0)
+    scores = cross_validate(model, X, cv=2, error_score="raise")["test_score"]
+    assert np.isfinite(scores).all()
 
 
 @pytest.mark.parametrize("metric", ["recall@5", "map@10", "hit_rate@1", "novelty@5"])
