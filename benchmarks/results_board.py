@@ -136,7 +136,11 @@ def summary(name, entry):
 @click.option("--raw", is_flag=True, help="Only print figures of one row.")
 def main(data, names, loaded, tuned, peers, peer_python, only_render, raw):
     """Measure the named rows, or those without figures at their setting, and write the page."""
+    for name in set(names) - set(on_board(data)):
+        raise click.UsageError(f"--model: {name!r} has no setting on {data}.")
     if tuned:
+        if not (ROWS[tuned].grid or ROWS[tuned].model in MODELS):
+            raise click.UsageError(f"--tune: {tuned!r} has no grid.")
         for score, values in tune(tuned, data):
             click.echo(f"{score:.4f} {values}")
         return
@@ -147,7 +151,7 @@ def main(data, names, loaded, tuned, peers, peer_python, only_render, raw):
         write(read())
         return
     if peers:
-        for name in [name for name in PEERS[data] if f"{data}: {name}" not in read()]:
+        for name in [name for name in PEERS.get(data, {}) if f"{data}: {name}" not in read()]:
             answer = measure_peer(name, data, [sys.executable, *peer_python])
             if answer is not None:
                 add(f"{data}: {name}", answer)

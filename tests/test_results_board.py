@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.stats import ttest_1samp
 from sklearn.base import BaseEstimator
 
@@ -20,6 +21,7 @@ sys.path.insert(0, str(BENCHMARKS))
 try:
     import board_page
     import ensembles
+    import results_board
     import settings
 finally:
     sys.path.remove(str(BENCHMARKS))
@@ -117,6 +119,19 @@ def test_figures_are_those_of_the_present_settings(board):
         current = settings.is_current(entry, name, data)
         assert current, f"measure again: results_board.py --data {data} --model {name!r}"
         assert len(entry["figures"]["ndcg@100"]) == settings.SPLITS[data]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "ml-latest-small", "--model", "SLIM, equal users"], "has no setting on"),
+        (["--tune", "VotingRecommender"], "has no grid"),
+    ],
+)
+def test_rows_without_a_setting_are_refused(options, message):
+    answer = CliRunner().invoke(results_board.main, options)
+    assert answer.exit_code == 2
+    assert message in answer.output
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ class BaseRecommender(BaseEstimator):
     _parameter_constraints: dict = {}
     # Why `update` refuses; None where there is an `_update`.
     _no_update = "it cannot exchange what it has learned of a user"
+    # Whether `fit` warns of ratings that are taken for choices.
+    _warns_of_ratings = True
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -152,7 +154,7 @@ class BaseRecommender(BaseEstimator):
         with keep_state_on_error(self):
             rows = self._check_training(X, reset)
             tags = self.__sklearn_tags__().recommender_tags
-            if tags.personalized and not tags.predicts_ratings:
+            if self._warns_of_ratings and tags.personalized and not tags.predicts_ratings:
                 warn_of_ratings(rows, type(self).__name__)
             if tags.reads_reviews:
                 options["reviews"] = as_reviews(reviews, X, rows)

@@ -41,7 +41,7 @@ class EnsembleMixin(RatingMixin, BaseComposition):
         How the scores of a row are brought onto one scale, over all items. "zscore": mean 0 and
         standard deviation 1. "rank": from 0 for the last item to 1 for the first, in equal steps,
         items of the same score at the mean of theirs. "minmax": from 0 to 1. None: they are added
-        as they are. "auto": None where all members predict ratings, so that the ensemble does so
+        as they are. "auto": None where all members predict ratings, and the ensemble is to do so
         too, and otherwise "zscore".
     clip : bool
         Whether ``predict`` keeps to the range of the ratings. ``recommend`` ranks by the values
@@ -69,6 +69,7 @@ class EnsembleMixin(RatingMixin, BaseComposition):
     """
 
     _no_update = "its members would have to be updated, each in its own way"
+    _warns_of_ratings = False  # members do, of the rows that they get at the end of a Pipeline
 
     _ensemble_constraints: dict = {
         "estimators": [list],
@@ -155,6 +156,8 @@ class EnsembleMixin(RatingMixin, BaseComposition):
         self._how = self.normalize
         if self.normalize == "auto":
             self._how = None if self._sums_ratings else "zscore"
+        for earlier in ("rating_unit_", "rating_range_"):
+            vars(self).pop(earlier, None)
         if self._sums_ratings:
             self.rating_unit_ = 1.0
             ends = (rows.data.min(), rows.data.max()) if rows.nnz else (0, 0)

@@ -11,7 +11,7 @@ from skrec.metrics._lists import popularity_of, unit_rows
 from skrec.solvers._sparse_products import dense_product
 from skrec.utils._blocks import map_blocks, row_blocks
 from skrec.utils._columns import as_ids, encode, is_null
-from skrec.utils._item_features import check_item_features
+from skrec.utils._item_features import check_item_features, check_order
 
 # Users of a block: many share the similarities of their candidates.
 _BLOCK_ROWS = 2048
@@ -197,6 +197,9 @@ def read_categories(categories, n_items, item_ids=None):
         found = sparse.csr_array(found, copy=True)
         found.eliminate_zeros()
         return found
+    index = getattr(labels, "index", None)  # a series of pandas alone has one
+    if index is not None and item_ids is not None:
+        check_order(np.asarray(index), item_ids, "categories")
     labels = np.asarray(labels, dtype=object)
     if len(labels) != n_items:
         raise ValueError(

@@ -86,7 +86,8 @@ def check_fitted_member(name, member, X, item_ids=None):
     except NotFittedError as error:
         raise NotFittedError(
             f"The member {name!r} must be fitted, as the ensemble does not fit it, but "
-            f"{final_estimator(member)!r} is not: fit it first, or let the ensemble do it."
+            f"{final_estimator(member)!r} is not: fit it first, or let the ensemble do it. "
+            "Clones, as in a search or in cross-validation, keep what is in a FrozenEstimator."
         ) from error
     n_items = getattr(member, "n_features_in_", X.shape[1])
     if n_items != X.shape[1]:

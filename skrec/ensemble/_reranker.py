@@ -12,7 +12,7 @@ from sklearn.utils import get_tags
 from skrec.base import BaseRecommender, RecommenderTags
 from skrec.base._composition import take_apart, transform
 from skrec.ensemble._list_order import read_rules, reorder
-from skrec.ensemble._rules import among_seen, merge_lists, seen_items, with_seen
+from skrec.ensemble._rules import among_seen, merge_lists, seen_items, with_seen, without
 from skrec.metrics._predictions import final_estimator
 from skrec.reviews import as_reviews
 from skrec.utils._blocks import top_k
@@ -45,8 +45,9 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         s_i + \sigma \Big(\beta \log_2 \frac{1}{p_i}
         + \delta\, \big(1 - \max_{j \text{ above}} \cos(v_i, v_j)\big)\Big)
 
-    where :math:`p_i` is the share of the training users who have the item, :math:`v_i` its
-    features, and :math:`\delta` and :math:`\beta` are `diversity` and `popularity_discount`.
+    where :math:`p_i` is the share of the training users who have the item, and of one more who
+    has them all, :math:`v_i` its features, and :math:`\delta` and :math:`\beta` are `diversity`
+    and `popularity_discount`.
 
     Parameters
     ----------
@@ -209,18 +210,21 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         model, rows, is_changed = self._take_apart(X)
         best_of_model = partial(model._recommend, return_scores=True, n_threads=n_threads)
         n_first = min(self._n_candidates, X.shape[1])
+        seen = seen_items(X)
+        if is_changed and isinstance(exclude, np.ndarray):  # else repeated for each user
+            items, exclude = without(items, exclude, X.shape), None
         found, scores = best_of_model(
             *(rows, max(k, n_first), read),
             exclude_seen=not is_changed,
             items=items,
-            exclude=with_seen(exclude, seen_items(X)) if is_changed else exclude,
+            exclude=with_seen(exclude, seen) if is_changed else exclude,
         )
         first = found[:, :n_first], scores[:, :n_first]
         first = reorder(*first, self._rules, min(k, n_first), n_threads)
         check_finite_answers(self, first[1][first[0] >= 0])
         lists = [first, (found[:, n_first:k], scores[:, n_first:k])]
         if not exclude_seen:
-            rules = {"items": among_seen(items, seen_items(X)), "exclude": exclude}
+            rules = {"items": among_seen(items, seen), "exclude": exclude}
             lists.append(best_of_model(rows, k, read, exclude_seen=False, **rules))
         answer = merge_lists(lists, k)
         return answer if return_scores else answer[0]
@@ -246,7 +250,8 @@ class Reranker(MetaEstimatorMixin, BaseRecommender):
         state = super().__getstate__()
         if not hasattr(self, "estimator_"):  # a copy that is to be fitted elsewhere
             return state
-        return {**state, "item_features": without_frame(self.item_features)}
+        plain = {name: without_frame(state[name]) for name in ("item_features", "categories")}
+        return {**state, **plain}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

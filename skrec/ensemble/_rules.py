@@ -14,22 +14,38 @@ def with_seen(exclude, seen):
 
     Parameters
     ----------
-    exclude : {ndarray of intp, csr_array} or None
-        Of everybody, or of each user.
+    exclude : csr_array of shape (n_users, n_items) or None
     seen : csr_array of shape (n_users, n_items)
 
     Returns
     -------
     exclude : csr_array of shape (n_users, n_items)
     """
-    if exclude is None:
-        return seen
-    if not sparse.issparse(exclude):
-        n_users, n_each = seen.shape[0], len(exclude)
-        indptr = np.arange(n_users + 1) * n_each
-        entries = np.ones(n_users * n_each), np.tile(exclude, n_users), indptr
-        exclude = sparse.csr_array(entries, shape=seen.shape)
-    return sparse.csr_array(seen + seen_items(exclude))
+    return seen if exclude is None else sparse.csr_array(seen + seen_items(exclude))
+
+
+def without(items, exclude, shape):
+    """Candidates but for items that are left out for everybody.
+
+    Parameters
+    ----------
+    items : {ndarray of intp, csr_array} or None
+        Of everybody, or of each user.
+    exclude : ndarray of intp
+    shape : tuple of (int, int)
+        Of users and items.
+
+    Returns
+    -------
+    items : {ndarray of intp, csr_array}
+        Those of everybody are an array, unless none is left.
+    """
+    if not sparse.issparse(items):
+        left = np.setdiff1d(np.arange(shape[1]) if items is None else items, exclude)
+        return left if len(left) else sparse.csr_array(shape)
+    is_left = np.ones((1, shape[1]))
+    is_left[0, exclude] = 0
+    return _where(is_left, items)
 
 
 def among_seen(items, seen):
@@ -47,13 +63,17 @@ def among_seen(items, seen):
     if items is None:
         return seen
     if sparse.issparse(items):
-        allowed = seen_items(items)
-    else:
-        allowed = np.zeros((1, seen.shape[1]))
-        allowed[0, items] = 1
-    allowed = sparse.csr_array(seen.multiply(allowed))
-    allowed.eliminate_zeros()
-    return allowed
+        return _where(seen_items(items), seen)
+    is_allowed = np.zeros((1, seen.shape[1]))
+    is_allowed[0, items] = 1
+    return _where(is_allowed, seen)
+
+
+def _where(rule, entries):
+    """The entries of a csr_array where a rule, of everybody or of each user, is not 0."""
+    found = sparse.csr_array(seen_items(entries).multiply(rule))
+    found.eliminate_zeros()
+    return found
 
 
 def merge_lists(lists, k):

@@ -27,12 +27,14 @@ class StackingRecommender(EnsembleMixin, BaseRecommender):
         How users are held out to learn the weights. None: a fifth of them, at most 5000, once, so
         that each member is fitted twice. An int means so many folds, drawn: all users are held
         out in turn, and members fitted once more than that. "prefit": members are fitted already,
-        and weights are learned on the users that ``fit`` gets, which have to be others.
+        and weights are learned on the users that ``fit`` gets, which have to be others, as they
+        have to be where a member is frozen.
     metric : str, default="auto"
         What the weights are to raise: a metric of
         :func:`~skrec.metrics.ranking_scorer` that has a value for each user, such as "ndcg@10",
         or "neg_rmse" where all members predict ratings. "auto": the metric of ``score``, which is
-        "neg_rmse" there, and otherwise "ndcg@100".
+        "neg_rmse" there, and otherwise "ndcg@100". With a metric of lists, members that predict
+        ratings become an ensemble that ranks.
     random_state : int, RandomState instance or None, default=None
         Controls which users and entries are held out. Pass an int for reproducible weights.
         Members have their own.

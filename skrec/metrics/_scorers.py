@@ -305,7 +305,8 @@ class _RankingScorer(_Scorer):
         longest = min(n_items, max(k for _, k in self.metrics.values()))
         features = self.item_features
         if features is not None:
-            features = check_item_features(features, n_items)
+            ids = getattr(fold_in, "item_ids", None)
+            features = check_item_features(features, n_items, ids)
         if self.rated_only:
             recommended = _rank_entries(
                 predictor.predict_entries(fold_in, held_out), held_out, longest

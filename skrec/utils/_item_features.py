@@ -42,7 +42,7 @@ def check_item_features(features, n_items, item_ids=None, name="item_features"):
     else:
         index = getattr(features, "index", None)  # pandas alone has one
         if index is not None and item_ids is not None:
-            _check_order(np.asarray(index), item_ids, name)
+            check_order(np.asarray(index), item_ids, name)
         found = _read_columns(frame, name)
     if found.ndim != 2 or found.shape[1] == 0:
         raise ValueError(
@@ -66,7 +66,7 @@ def check_item_features(features, n_items, item_ids=None, name="item_features"):
 
 
 def without_frame(features):
-    """Return the numbers of a data frame as a matrix, and anything else as it is.
+    """Return a data frame as a matrix of its numbers, a series as a list, all else as it is.
 
     A fitted model is then read without the library of the frame, and by skops, which knows no
     frames.
@@ -74,9 +74,11 @@ def without_frame(features):
     Parameters
     ----------
     features : object
-        As of :func:`check_item_features`.
+        As of :func:`check_item_features`, or a label of each item.
     """
-    frame = nw.from_native(features, eager_only=True, pass_through=True)
+    frame = nw.from_native(features, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(frame, nw.Series):
+        return frame.to_list()
     if not isinstance(frame, nw.DataFrame):
         return features
     try:
@@ -121,7 +123,7 @@ def _read_columns(frame, name):
     return np.column_stack(columns) if columns else np.empty(frame.shape)
 
 
-def _check_order(index, item_ids, name):
+def check_order(index, item_ids, name):
     """Refuse an index of other items, or in another order; it may number the rows."""
     if len(index) != len(item_ids) or np.array_equal(index, item_ids):
         return

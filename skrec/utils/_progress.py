@@ -1,5 +1,7 @@
 """Progress bars that leave nothing behind."""
 
+from functools import partial
+
 
 def progress_bar(*args, silent=False, **options):
     """Make a progress bar, or something that takes the same calls where there is nothing to show.
@@ -27,7 +29,14 @@ def progress_bar(*args, silent=False, **options):
 
     # By these times tqdm before 4.70 closes a bar that Ctrl-C has met while it was made.
     attributes = {"monitor_interval": 0, "last_print_t": -1, "start_t": 0}
+    attributes["format_dict"] = property(partial(_facts, tqdm))
     return type("ProgressBar", (tqdm,), attributes)(*args, **options)
+
+
+def _facts(tqdm, bar):
+    """What a bar shows; without a start of its own yet, it has taken no time."""
+    facts = tqdm.format_dict.fget(bar)
+    return facts if "start_t" in vars(bar) else {**facts, "elapsed": 0}
 
 
 class _SilentBar:

@@ -1,6 +1,7 @@
 """Reranker: the greedy order by hand, the rules of lists, what is wrapped, what is refused."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -300,6 +301,14 @@ def test_tied_candidates_stay_as_they_are(X):
     np.testing.assert_array_equal(model.recommend(nobody, k=5), [[0, 1, 3, 4, 2]])
 
 
+def test_what_may_be_rounding_is_not_stretched():
+    rules = ListRules(1e3, np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    for step, expected in ((1e-9, [0, 1, 2]), (1e-3, [0, 2, 1])):
+        scores = 1 + step * np.array([[2.0, 1.0, 0.0]])
+        chosen, _ = reorder(np.array([[0, 1, 2]]), scores, rules, 3)
+        np.testing.assert_array_equal(chosen[0], expected)
+
+
 def test_diversity_and_novelty_rise_and_accuracy_falls():
     likes = load_movielens_small().binarize(3.5).filter(min_users_per_item=10)
     train, test = likes[:400], likes[400:]
@@ -351,10 +360,29 @@ def test_pipelines_and_searches_at_either_end(X):
         inside.recommend(stars, k=5, exclude=[0, 1]),
         inside.recommend(stars, k=5, items=np.arange(2, N_ITEMS)),
     )
+    of_each = np.random.default_rng(6).random(X.shape) < 0.7
+    for seen in (True, False):
+        np.testing.assert_array_equal(
+            inside.recommend(stars, k=5, items=of_each, exclude=[0, 1], exclude_seen=seen),
+            inside.recommend(stars, k=5, items=of_each * (np.arange(12) > 1), exclude_seen=seen),
+        )
+        assert (inside.recommend(stars, items=[1], exclude=[0, 1], exclude_seen=seen) == -1).all()
     search = GridSearchCV(EASE(), {"l2": [5, 50]}, cv=2)
     found = Reranker(search, diversity=1.0).fit(X)
     assert found.estimator_.best_params_["l2"] in (5, 50)
     assert np.isfinite(cross_validate(found, X, cv=2)["test_score"]).all()
+
+
+def test_what_nobody_gets_is_not_repeated_for_each_user():
+    X = sparse.random_array((4000, 1000), density=0.005, rng=np.random.default_rng(0)).tocsr()
+    model = Reranker(make_pipeline(Binarizer(), Popularity()), popularity_discount=0.1).fit(X)
+    tracemalloc.start()
+    try:
+        model.recommend(X, k=5, exclude=np.arange(800))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 4000 * 800
 
 
 def test_rules_by_id_reach_the_reranker_in_a_pipeline():
@@ -465,6 +493,25 @@ def test_pickle_and_skops_without_the_frame(X, features):
     restored = skops.io.loads(dump, trusted=skops.io.get_untrusted_types(data=dump))
     for other in (again, restored):
         np.testing.assert_array_equal(other.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("categories", [pd.Series(LABELS), pd.get_dummies(pd.Series(LABELS))])
+def test_skops_of_categories_in_a_series_or_a_frame(X, categories):
+    model = Reranker(EASE(l2=5), max_per_category=1, categories=categories).fit(X)
+    dump = skops.io.dumps(model)
+    restored = skops.io.loads(dump, trusted=skops.io.get_untrusted_types(data=dump))
+    np.testing.assert_array_equal(restored.recommend(X), model.recommend(X))
+    np.testing.assert_array_equal(clone(restored).fit(X).recommend(X), model.recommend(X))
+
+
+def test_labels_in_another_order_than_the_items_are_refused(X):
+    ids = [f"i{item}" for item in range(N_ITEMS)]
+    rows = pd.DataFrame(X.toarray(), columns=ids)
+    labels = pd.Series(LABELS, index=ids)
+    model = Reranker(EASE(l2=5), max_per_category=1, categories=labels).fit(rows)
+    with pytest.raises(ValueError, match="The index of categories is not that of the items"):
+        model.set_params(categories=labels[::-1]).fit(rows)
+    model.set_params(categories=labels.reset_index(drop=True)).fit(rows)
 
 
 @pytest.mark.parametrize(

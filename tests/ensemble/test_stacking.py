@@ -9,7 +9,8 @@ from scipy import sparse
 from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_validate
 
 from skrec import (
     EASE,
@@ -22,6 +23,7 @@ from skrec import (
     VotingRecommender,
 )
 from skrec.ensemble._candidates import Candidates, find_candidates
+from skrec.ensemble._held_out import held_out_parts
 from skrec.ensemble._weight_search import least_squares_weights, search_weights
 from skrec.metrics import ndcg, ranking_scorer
 from skrec.model_selection import fold_in_split
@@ -246,6 +248,43 @@ def test_members_do_not_know_the_users_who_are_held_out(cv, fits, scored):
     assert sum(n for verb, n, _ in Spy.log if verb == "score") == scored
 
 
+def test_users_with_one_entry_are_not_held_out():
+    X = sparse.csr_array(np.vstack([np.eye(12)] * 5 + [np.ones((20, 12))]))
+    Spy.log.clear()
+    StackingRecommender([("spy", Spy())], random_state=0).fit(X)
+    assert np.unique(Spy.log[0][2], return_counts=True)[1].tolist() == [60, 4]
+
+
+def test_folds_are_drawn():
+    X = sparse.csr_array(np.tril(np.ones((40, 60)), 20))
+    known = []
+    for seed in (0, 1):
+        Spy.log.clear()
+        StackingRecommender([("spy", Spy())], cv=4, random_state=seed).fit(X)
+        known.append(Spy.log[0][2].tolist())
+    assert known[0] != known[1]
+
+
+def test_the_score_on_held_out_users_is_that_of_all_items():
+    X = sparse.csr_array(np.random.default_rng(0).random((150, 400)) < 0.05, dtype=float)
+    members = [("knn", ItemKNN(50)), ("ease", EASE(l2=5))]
+    model = StackingRecommender(members, metric="recall@5", random_state=0).fit(X)
+
+    def fit(rows, reviews):
+        return [clone(one).fit(rows) for _, one in members]
+
+    ((fitted, visible, hidden, _),) = held_out_parts(fit, X, None, None, 0)
+    frozen = [(str(place), FrozenEstimator(one)) for place, one in enumerate(fitted)]
+    scorer = ranking_scorer("recall@5")
+    for weights, score in zip(
+        [model.weights_, [1, 0], [0, 1]],
+        [model.validation_score_, *model.member_scores_],
+        strict=True,
+    ):
+        ensemble = VotingRecommender(frozen, weights=weights).fit(visible)
+        assert score == pytest.approx(scorer(ensemble, visible, hidden))
+
+
 def test_no_held_out_user_is_in_the_training_of_a_fold():
     X = sparse.csr_array(np.tril(np.ones((40, 60)), 20))  # rows of different lengths
     Spy.log.clear()
@@ -266,6 +305,17 @@ def test_prefit_members_stay():
     visible, hidden = fold_in_split(X, random_state=np.random.RandomState(0))
     alone = [ndcg(member.recommend(visible, 30), hidden) for _, member in fitted]
     np.testing.assert_allclose(model.member_scores_, alone, atol=1e-3)
+
+
+def test_prefit_members_in_cross_validation():
+    X = two_groups()
+    members = [("ease", EASE(l2=5).fit(X)), ("popular", Popularity().fit(X))]
+    with pytest.raises(NotFittedError, match="keep what is in a FrozenEstimator"):
+        clone(StackingRecommender(members, cv="prefit")).fit(X)
+    frozen = [(name, FrozenEstimator(one)) for name, one in members]
+    model = StackingRecommender(frozen, cv="prefit", random_state=0)
+    scores = cross_validate(model, X, cv=2, error_score="raise")["test_score"]
+    assert np.isfinite(scores).all()
 
 
 @pytest.mark.parametrize("metric", ["recall@5", "map@10", "hit_rate@1", "novelty@5"])

@@ -1,6 +1,7 @@
 """VotingRecommender: the sum written out, members by name, rating members, what it refuses."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import Binarizer, FunctionTransformer
 from skorch.callbacks import Callback
 
 import skrec
@@ -33,6 +34,7 @@ from skrec import (
     UserKNN,
     VotingRecommender,
 )
+from skrec.datasets import load_movielens_small
 
 MEMBERS = [("ease", EASE(l2=5.0)), ("knn", ItemKNN(n_neighbors=8)), ("popular", Popularity())]
 
@@ -180,6 +182,8 @@ def test_parameters_set_after_a_fit_wait_for_the_next():
     raters.set_params(normalize="zscore")
     np.testing.assert_array_equal(raters.predict(ratings()), expected)
     assert raters.__sklearn_tags__().recommender_tags.predicts_ratings
+    raters.fit(ratings())
+    assert vars(raters).keys() == vars(clone(raters).fit(ratings())).keys()
 
 
 def test_ratings_are_averaged_and_clipped():
@@ -348,6 +352,23 @@ def test_a_member_that_fails_is_named():
     with pytest.raises(ValueError) as caught:
         VotingRecommender([("ease", EASE(l2=5.0)), ("knn", ItemKNN())]).fit(-choices())
     assert "The member 'knn'" in "".join(caught.value.__notes__) or "Negative" in str(caught.value)
+
+
+def test_ratings_that_a_pipeline_turns_into_choices_are_no_reason_to_warn():
+    X = load_movielens_small().filter(min_users_per_item=50).X
+    members = [("ease", make_pipeline(Binarizer(threshold=3.5), EASE())), ("bias", BiasBaseline())]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        VotingRecommender(members).fit(X)
+    with pytest.warns(UserWarning, match="and EASE takes every entry for a choice"):
+        VotingRecommender([("ease", EASE()), ("bias", BiasBaseline())]).fit(X)
+
+
+def test_progress_starts_at_no_time(capsys):
+    VotingRecommender([("a", Popularity()), ("b", Popularity())], verbose=True).fit(choices())
+    shown = capsys.readouterr().err
+    assert "VotingRecommender:   0%" in shown
+    assert "0/2 [00:00<?" in shown
 
 
 def test_files(tmp_path):

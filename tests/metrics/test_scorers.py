@@ -25,7 +25,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
-from skrec import EASE, BiasBaseline, Popularity
+from skrec import EASE, BiasBaseline, Interactions, Popularity
 from skrec.datasets import load_movielens_small
 from skrec.metrics import (
     average_popularity,
@@ -331,6 +331,19 @@ def test_diversity_by_features(halves):
     assert ranking_scorer(names, item_features=frame)(model, test) == scores
     with pytest.raises(ValueError, match="item_features has 59 rows, X has 60 items"):
         ranking_scorer(names, item_features=genres[1:])(model, test)
+
+
+def test_features_in_another_order_than_the_items_are_refused(halves):
+    train, test = (
+        Interactions(part, np.arange(part.shape[0]), [f"i{item}" for item in range(60)])
+        for part in halves
+    )
+    model = EASE(l2=20).fit(train)
+    frame = pd.DataFrame(np.eye(4)[np.arange(60) % 4], index=train.item_ids)
+    ranking_scorer("diversity@10", item_features=frame)(model, test)
+    for scored in ((test,), fold_in_split(test, random_state=0)):
+        with pytest.raises(ValueError, match="The index of item_features is not that"):
+            ranking_scorer("diversity@10", item_features=frame[::-1])(model, *scored)
 
 
 @pytest.mark.parametrize(
