@@ -242,6 +242,7 @@ class EnsembleMixin(RatingMixin, BaseComposition):
         ours = tags.recommender_tags
         ours.personalized = any(recommender_tags(member).personalized for member in members)
         ours.reads_reviews = any(reads_reviews(member) for member in members)
+        tags.non_deterministic = any(get_tags(member).non_deterministic for member in members)
         tags.input_tags.positive_only = any(
             get_tags(final_estimator(member)).input_tags.positive_only for member in members
         )

@@ -43,6 +43,9 @@ class VotingRecommender(EnsembleMixin, BaseRecommender):
     ``GridSearchCV(VotingRecommender([("a", FrozenEstimator(a)), ...]), {"weights": [...]})``
     on users that they were not fitted on.
 
+    Weights of users (``sample_weight``) are not handed on, and members of other libraries have to
+    bear calls of ``predict`` from several threads, or ``n_jobs=1``.
+
     There is no ``explain``: what an item of the history adds to a sum that is scaled by the row
     depends on the rest of the row.
 

@@ -28,6 +28,7 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
     BPR's is a mean over the negatives. WARP's is that of the first, the `k`-th, which the choice
     is not ahead of by 1: the fewer are drawn until then, the lower must be its rank. Vectors of
     users, which the papers learn, would say nothing of new ones: pooling, as in FISM, does.
+    Without ``explain``, as offsets are no part of what the history adds.
 
     Parameters
     ----------
@@ -36,14 +37,14 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
     n_negatives : int
         Items drawn for each choice at each pass. WARP, which takes one, gains from 20.
     negative_power : float
-        Negatives are drawn in proportion to their number of users to this power.
+        Negatives are drawn in proportion to their number of users plus 1 to this power.
     user_power : float
         A user's loss is divided by the number of choices to this power.
     dropout : float
         Share of the row that is dropped in training from what the factors are pooled from.
     user_l2, item_l2, negative_l2 : float
         Penalties on half the squared length of the user's factors, of :math:`v_i`, and of
-        :math:`v_j` (a mean; in WARP all but one count 0), in units of the loss of a choice.
+        :math:`v_j` (a mean over those that count), in units of the loss of a choice.
 
     Attributes
     ----------
@@ -73,7 +74,7 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
     item_embeddings_ = fitted_weights("output.weight", "Vectors by which items are ranked.")
     item_offsets_ = _item_offsets = fitted_weights("output.bias", "Offsets of the items.")
     _parameter_constraints: dict = {
-        **dict.fromkeys(OPTIONS, [Interval(Real, 0, None, closed="left")]),
+        **dict.fromkeys(OPTIONS, [Interval(Real, 0, 1e38, closed="left")]),  # as float32 has
         **TRAINING_CONSTRAINTS,
         **BATCH_CONSTRAINTS,
         "loss": [StrOptions(set(LOSSES))],

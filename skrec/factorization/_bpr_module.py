@@ -70,8 +70,8 @@ class PooledRanking(nn.Module):
 
     def count(self, n_users):
         """Set the probabilities of negatives by the items' numbers of users."""
-        if self.negative_power:
-            totals = np.cumsum(powers_of_counts(n_users, self.negative_power))
+        if self.negative_power:  # an item without users here may have some elsewhere
+            totals = np.cumsum(powers_of_counts(n_users + 1, self.negative_power))
             # Not all devices have double precision.
             self.cumulative = torch.from_numpy((totals / totals[-1]).astype(np.float32))
 
@@ -196,7 +196,8 @@ class _RankingLosses(torch.autograd.Function):
         scores[:, 1:].masked_fill_(negatives < 0, -torch.inf)
         losses, slopes = gradients(scores[:, 0], scores[:, 1:], len(vectors))
         user_l2, item_l2, negative_l2 = penalties
-        shrinks = (slopes != 0).to(slopes.dtype) * (negative_l2 / slopes.shape[1])
+        counted = (slopes != 0).to(slopes.dtype)
+        shrinks = counted * (negative_l2 / counted.sum(dim=1, keepdim=True).clamp(min=1))
         slopes = torch.cat([-slopes.sum(dim=1, keepdim=True), slopes], dim=1)
         shrinks = torch.cat([torch.full_like(slopes[:, :1], item_l2), shrinks], dim=1)
         if any(penalties):

@@ -94,18 +94,22 @@ class SweepTrainingMixin:
         if not self._continues_training():
             self._sweep_from(None, X)
             return
+        self._sweep_from(self._items_so_far(), X)
+
+    def _items_so_far(self):
         n_components = self.item_embeddings_.shape[1]
         if self.n_components != n_components:
             raise ValueError(
-                f"warm_start=True goes on with {n_components} components, but n_components is "
-                f"{self.n_components} now: set it back, or use warm_start=False."
+                f"Training goes on with {n_components} components, but n_components is "
+                f"{self.n_components} now: set it back, or fit anew with warm_start=False."
             )
-        self._sweep_from(self.item_embeddings_, X)
+        return self.item_embeddings_
 
     def _update(self, change):
         # New items begin in the middle of their prior.
-        n_new_items = change.new.shape[1] - len(self.item_embeddings_)
-        self._sweep_from(np.pad(self.item_embeddings_, ((0, n_new_items), (0, 0))), change.new)
+        items = self._items_so_far()
+        n_new_items = change.new.shape[1] - len(items)
+        self._sweep_from(np.pad(items, ((0, n_new_items), (0, 0))), change.new)
 
     def _sweep_from(self, start, X):
         """Learn, from items' factors on or from random ones."""

@@ -76,7 +76,7 @@ def naive_losses(arrays, X, kept, negatives, loss, penalties):
             losses[user] += 0.5 * user_l2 * pooled @ pooled
             losses[user] += 0.5 * item_l2 * vectors[item] @ vectors[item]
             for j in counted:
-                losses[user] += 0.5 * negative_l2 / negatives.shape[1] * vectors[j] @ vectors[j]
+                losses[user] += 0.5 * negative_l2 / len(counted) * vectors[j] @ vectors[j]
             entry += 1
     return losses
 
@@ -225,7 +225,7 @@ def test_negatives_are_drawn_by_the_numbers_of_users_of_the_training_data():
     model = BPR(2, negative_power=0.75, **SMALL)
     module = PooledRanking(9, **model._module_options(X))
     model._refill(module, X)
-    expected = np.bincount(X.indices, minlength=9) ** 0.75
+    expected = (np.bincount(X.indices, minlength=9) + 1) ** 0.75
     assert_allclose(np.diff(module.cumulative, prepend=0), expected / expected.sum(), rtol=1e-5)
 
 

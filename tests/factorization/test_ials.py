@@ -212,6 +212,8 @@ def test_update_goes_on_from_the_items():
     update_rows(model, X[:40], X)
     assert model.item_embeddings_.shape == before.shape
     assert model.loss_curve_[0] < IALS(4, max_iter=3, random_state=0).fit(X).loss_curve_[0]
+    with pytest.raises(ValueError, match="goes on with 4 components, but n_components is 6"):
+        update_rows(model.set_params(n_components=6), X, X)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
