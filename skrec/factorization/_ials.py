@@ -45,7 +45,7 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
         "linear" takes them, and "log" :math:`\log(1 + x / \text{their mean})`, each divided by its
         mean over the training entries.
     solver : {"cg", "subspace", "cholesky"}, default="cg"
-        How a side is improved. "cg": three steps of conjugate gradients, the fastest by far.
+        How a side is improved. "cg": two steps of conjugate gradients, the fastest by far.
         "subspace" (iALS++): exactly up to 32 factors, and over blocks of 16 beyond, one after the
         other. "cholesky": exactly over all. They end in the same place.
 
@@ -138,8 +138,11 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
         settings = self.confidence, self.unobserved_weight, self.l2, self.l2_exponent
         return Objective.for_rows(X, *settings)
 
-    def _initial_items(self, n_items, rng):
-        return rng.normal(0, 0.1 / np.sqrt(self.n_components), (n_items, self.n_components))
+    def _initial_items(self, n_items, rng, dtype):
+        items = np.empty((n_items, self.n_components), dtype)
+        for row in items:  # the draws are in double precision
+            row[:] = rng.normal(0, 0.1 / np.sqrt(self.n_components), self.n_components)
+        return items
 
     def _fold_in(self, X):
         return self._solve_for(X, self._objective, self.item_embeddings_)

@@ -9,7 +9,7 @@ from sklearn.utils import gen_batches
 from skrec.solvers._devices import to_tensor
 from skrec.solvers._least_squares import ridge, singular_error
 from skrec.solvers._offsets import with_data
-from skrec.solvers._row_groups import gather, group_rows, map_groups, pad
+from skrec.solvers._row_groups import gather, group_rows, map_groups, map_on_threads, pad
 from skrec.solvers._sweeps import EntrySweeps
 from skrec.solvers._torch_state import torch_state
 
@@ -48,7 +48,7 @@ class Objective(NamedTuple):
         unit = (_mean(X.data), _mean(np.log1p(X.data / _mean(X.data))))
         of = cls(confidence, unit, float(unobserved_weight), 1.0, float(l2_exponent))
         weighted = of.weighted(X)
-        totals = np.concatenate([of._totals(weighted), of._totals(weighted.T.tocsr())])
+        totals = np.concatenate([of._totals(weighted, axis) for axis in (1, 0)])
         totals = totals[totals > 0]
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             powers = totals**of.l2_exponent
@@ -71,15 +71,15 @@ class Objective(NamedTuple):
             weights = np.log1p(weights) / X.dtype.type(self.unit[1])
         return with_data(X, weights)
 
-    def penalties(self, weighted):
-        """Penalty of each row; for rows without entries, whose factors are 0, any."""
-        totals = self._totals(weighted)
+    def penalties(self, weighted, axis=1):
+        """Penalty of each row (`axis` 0: column); any where there are no entries."""
+        totals = self._totals(weighted, axis)
         penalties = self.l2 * totals**self.l2_exponent
         return np.where(totals > 0, penalties, 1).astype(weighted.dtype)
 
-    def _totals(self, weighted):
-        sums = weighted.sum(axis=1, dtype=np.float64)
-        return sums + self.unobserved_weight * weighted.shape[1]
+    def _totals(self, weighted, axis=1):
+        sums = weighted.sum(axis=axis, dtype=np.float64)
+        return sums + self.unobserved_weight * weighted.shape[axis]
 
 
 def _mean(values):
@@ -100,7 +100,7 @@ class Sweeps:
     weighted : csr_array of shape (n_users, n_items)
         Weights of the entries.
     items : ndarray of shape (n_items, n_components)
-        Factors to start from; not changed.
+        Factors to start from; changed in place.
     solver : {"cholesky", "cg", "subspace"}
     device : torch.device
         Of the first, the others compute on the CPU.
@@ -108,17 +108,17 @@ class Sweeps:
     Attributes
     ----------
     items : ndarray of shape (n_items, n_components)
-        Factors of the items after the sweeps that are finished; a new array after each.
+        Factors of the items after the sweeps that are finished, one at least; a new array after
+        each.
     """
 
     def __init__(self, objective, weighted, items, solver, device):
         self.objective, self.solver = objective, solver
         users = np.zeros((weighted.shape[0], items.shape[1]), items.dtype)
-        self.items, self._sides = items, [users, items.copy()]
-        both = weighted, weighted.T.tocsr()
-        self._penalties = [objective.penalties(rows) for rows in both]
+        self._sides = [users, items]
+        self._penalties = [objective.penalties(weighted, axis) for axis in (1, 0)]
         if solver == "cholesky":
-            self._groups = [group_rows(rows, device) for rows in both]
+            self._groups = [group_rows(rows, device) for rows in (weighted, weighted.T.tocsr())]
         else:
             self._entries = EntrySweeps(weighted, -np.ones_like(weighted.data), weighted.data)
 
@@ -146,13 +146,13 @@ class Sweeps:
 
 
 def _weighted_sum(penalties, factors):
-    return float(np.einsum("ij,ij->i", factors, factors) @ penalties.astype(np.float64))
+    squares = np.einsum("ij,ij->i", factors, factors)
+    return float((squares * penalties).sum(dtype=np.float64))
 
 
 def sums_of_squares(factors):
     """Squared lengths of the columns, added up in double precision."""
-    parts = (factors[part] for part in gen_batches(len(factors), _N_ROWS))
-    total = sum(np.square(part).sum(axis=0, dtype=np.float64) for part in parts)
+    total = sum(np.square(part).sum(axis=0, dtype=np.float64) for part in _parts(factors))
     return total.astype(factors.dtype)
 
 
@@ -160,18 +160,40 @@ def rotate(factors, others):
     """Rotate both sides' factors, in place, to axes in which the first are uncorrelated.
 
     Inner products of the two sides stay what they are. The smallest come first: subspaces gain
-    most in this order.
+    most in this order. The products are torch's, a block of rows to each thread: after one that
+    it has shared among threads, NumPy's BLAS keeps them busy waiting for the next, and the loops
+    over entries would have one core less.
     """
-    _, axes = np.linalg.eigh(factors.T @ factors)
-    for table in (factors, others):
-        for part in gen_batches(len(table), _N_ROWS):
-            table[part] = table[part] @ axes
+    with torch_state():
+        axes = _axes(factors)
+
+        def turn(part):
+            part = torch.from_numpy(part)
+            part.copy_(part @ axes)
+
+        map_on_threads(turn, _parts(factors) + _parts(others))
 
 
 def in_own_axes(factors):
     """A copy in axes in which the factors are uncorrelated, the largest first."""
-    _, axes = np.linalg.eigh(factors.T @ factors)
-    return factors @ np.ascontiguousarray(axes[:, ::-1])
+    with torch_state():
+        axes = _axes(factors).flip(1)
+        return np.concatenate(
+            [(torch.from_numpy(part) @ axes).numpy() for part in _parts(factors)]
+        )
+
+
+def _axes(factors):
+    def gram(part):
+        part = torch.from_numpy(part)
+        return part.T @ part
+
+    ((_, axes),) = map_on_threads(torch.linalg.eigh, [sum(map_on_threads(gram, _parts(factors)))])
+    return axes
+
+
+def _parts(table):
+    return [table[rows] for rows in gen_batches(len(table), _N_ROWS)]
 
 
 def exact_rows(groups, others, diagonal, penalties, n_rows):

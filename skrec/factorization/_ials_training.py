@@ -31,7 +31,7 @@ SWEEP_CONSTRAINTS = {
 class SweepTrainingMixin:
     """Sweeps over users and items, from items' factors on.
 
-    The estimator writes ``_objective_of(X)``, ``_initial_items(n_items, rng)`` and
+    The estimator writes ``_objective_of(X)``, ``_initial_items(n_items, rng, dtype)`` and
     ``_solve_for(X, objective, items)``, which folds rows in.
 
     Parameters
@@ -125,14 +125,16 @@ class SweepTrainingMixin:
         )
         device = resolve_device(self.device, needs_float64=True)
         rng = check_random_state(self.random_state)
-        items = self._initial_items(X.shape[1], rng) if start is None else start
+        if start is None:
+            items = self._initial_items(X.shape[1], rng, self.dtype)
+        else:
+            items = start.astype(self.dtype)  # a copy
         held_out = None
         if self.early_stopping:
             X, held_out = hold_out_users(X, self.validation_fraction, rng.randint(2**31 - 1))
         objective = self._objective_of(X)
-        items = items.astype(self.dtype)
         sweeps = Sweeps(objective, objective.weighted(X), items, self.solver, device)
-        losses, scores, best = [], [], (-np.inf, items, 0)
+        losses, scores, best = [], [], (-np.inf, None, 0)
 
         def score(items):
             items = in_own_axes(items)
@@ -143,7 +145,7 @@ class SweepTrainingMixin:
             return held_out.ndcg(score_rows)
 
         if held_out is not None and start is not None:
-            best = (score(items), items, 0)
+            best = (score(start), start, 0)
 
         def sweep():
             nonlocal best

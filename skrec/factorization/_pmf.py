@@ -60,7 +60,7 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         ratings. Its least-squares problems are solved by Gauss-Newton steps, one a sweep.
     solver : {"auto", "cg", "subspace", "cholesky"}, default="auto"
         How a side is improved. "cholesky": by exact solutions, in batches. "subspace": exactly up
-        to 32 weights, and over blocks of 16 beyond, one after the other. "cg": by three steps of
+        to 32 weights, and over blocks of 16 beyond, one after the other. "cg": by two steps of
         conjugate gradients. "auto": "subspace" up to 32 weights and "cg" beyond, "cholesky" on
         a GPU and with a logistic link, which leaves no other choice.
     max_iter : int, default=30

@@ -99,19 +99,37 @@ def map_groups(function, groups):
     -------
     results : list
     """
-    n_threads = min(torch.get_num_threads(), len(groups))
-    if n_threads <= 1 or groups[0].rows.device.type != "cpu":
+    if len(groups) == 1 or groups[0].rows.device.type != "cpu":
         return [function(group) for group in groups]
+    return map_on_threads(function, groups)
+
+
+def map_on_threads(function, tasks):
+    """Apply a function to each task and list the results; on each thread torch uses one alone.
+
+    Parameters
+    ----------
+    function : callable
+        Computes with torch on the CPU.
+    tasks : list
+
+    Returns
+    -------
+    results : list
+    """
+    if torch.get_num_threads() == 1:
+        return [function(task) for task in tasks]
     # Both settings are those of the thread which makes them; tensors of one that is in inference
     # mode may be changed in that mode alone.
     inference = torch.is_inference_mode_enabled()
 
-    def call(group):
+    def call(task):
         with torch.inference_mode(inference):
-            return function(group)
+            return function(task)
 
+    n_threads = min(torch.get_num_threads(), len(tasks))
     executor = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        return list(executor.map(call, groups))
+        return list(executor.map(call, tasks))
     finally:
         executor.shutdown(cancel_futures=True)

@@ -5,18 +5,20 @@ from math import ceil
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import gen_batches
 
 from skrec.solvers._row_kernels import conjugate_gradient_rows, subspace_rows
 from skrec.utils._blocks import effective_n_threads, map_blocks
 from skrec.utils._progress import progress_bar
 from skrec.utils._warnings import warn
 
-# Conjugate gradients from where the weights stand: more steps gain less than another sweep does.
-N_STEPS = 3
+# Conjugate gradients from where the weights stand: a third step is hardly seen after some sweeps.
+N_STEPS = 2
 # Weights that are solved for at once: all of them up to so many, or blocks of about that width.
 MAX_EXACT = 32
 WIDTH = 16
-_SHARES = 16  # of a thread, so that none waits for long
+_LOSS_ENTRIES = 2**16  # at a time
+_SHARES = 4  # of a thread, so that none waits for long
 
 
 class EntrySweeps:
@@ -33,9 +35,9 @@ class EntrySweeps:
     """
 
     def __init__(self, X, residuals, confidences):
-        places = sparse.csr_array((np.arange(X.nnz), X.indices, X.indptr), shape=X.shape)
-        by_column = places.T.tocsr()
-        self._order = by_column.data.astype(X.indices.dtype)
+        places = np.arange(X.nnz, dtype=X.indices.dtype)
+        by_column = sparse.csr_array((places, X.indices, X.indptr), shape=X.shape).T.tocsr()
+        self._order = by_column.data
         self._sides = (
             (X.indptr, X.indices, confidences),
             (by_column.indptr, by_column.indices, confidences[self._order]),
@@ -44,9 +46,13 @@ class EntrySweeps:
 
     def loss(self):
         """Weighted sum of the squared residuals."""
-        squares = np.square(self.residuals)
-        squares *= self._confidences
-        return float(squares.sum(dtype=np.float64))
+        parts = gen_batches(len(self.residuals), _LOSS_ENTRIES)
+        return sum(
+            float(
+                (np.square(self.residuals[part]) * self._confidences[part]).sum(dtype=np.float64)
+            )
+            for part in parts
+        )
 
     def improve(self, side, solver, features, diagonal, penalties, table):
         """Improve the weights of one side's rows, in place.

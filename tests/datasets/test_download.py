@@ -328,7 +328,7 @@ def test_a_killed_process_leaves_nothing_to_trust(server, tmp_path, kill):
     server.answers = [stalls, good]
     code = f"""if True:
         import signal
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a job in the foreground
         from skrec.datasets import _movielens, fetch_movielens
         _movielens.BASE_URL = {server.url!r}
         fetch_movielens("1m", data_home={str(tmp_path)!r})

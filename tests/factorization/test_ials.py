@@ -114,7 +114,7 @@ def test_rows_of_nothing_without_unobserved_weight(solver):
 
 
 def test_initial_factors_have_a_score_of_small_variance():
-    draws = IALS(64)._initial_items(2000, np.random.RandomState(0))
+    draws = IALS(64)._initial_items(2000, np.random.RandomState(0), "float64")
     assert np.var(draws) == pytest.approx(0.01 / 64, rel=0.02)
 
 
