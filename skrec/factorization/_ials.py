@@ -61,7 +61,7 @@ class IALS(SweepTrainingMixin, ExplainMixin, FactorMixin, BaseRecommender):
 
     Notes
     -----
-    A sweep takes about ``16 * nnz * n_components`` multiplications with "cg", half as many more
+    A sweep takes about ``12 * nnz * n_components`` multiplications with "cg", twice as many
     with "subspace", and ``2 * nnz * n_components**2`` with "cholesky" where rows are long; all
     take ``3 * (n_users + n_items) * n_components**2`` more. Nothing of users x items is formed.
 

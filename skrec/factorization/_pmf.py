@@ -104,7 +104,7 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
 
     Computed in the precision of `X`: pass float32 for speed. For a user or an item with n ratings
     a sweep takes about ``n * K * m + m**3 / 3`` multiplications by exact solutions, where K is
-    the number of weights and m the smaller of n and K, and ``8 * n * K`` by conjugate gradients.
+    the number of weights and m the smaller of n and K, and ``6 * n * K`` by conjugate gradients.
 
     ``predict(X, return_std=True)`` takes the factors of a user given the items', and those of an
     item given the training users', as normal with the second derivatives of the objective at the
