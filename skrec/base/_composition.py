@@ -91,8 +91,7 @@ def best_items(steps, final, X, k, *, exclude_seen=True, items=None, exclude=Non
     if isinstance(items, np.ndarray) and not items.any():
         return np.full((X.shape[0], k), -1), np.full((X.shape[0], k), -np.inf)
     if exclude_seen and steps:
-        seen = check_interactions(X)
-        seen = csr_array((np.ones(seen.nnz), seen.indices, seen.indptr), shape=seen.shape)
+        seen = seen_items(check_interactions(X))
         exclude, exclude_seen = seen if exclude is None else exclude + seen, False
     options = {"exclude_seen": exclude_seen, "exclude": exclude, "return_scores": True}
     if isinstance(final, BaseRecommender):
@@ -100,6 +99,11 @@ def best_items(steps, final, X, k, *, exclude_seen=True, items=None, exclude=Non
     if isinstance(items, np.ndarray):
         items = np.flatnonzero(items)
     return Predictor(final, rows).rank(check_interactions(rows), k, items=items, **options)
+
+
+def seen_items(X):
+    """The stored entries of a csr_array, whatever their values are."""
+    return csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
 
 
 def _without(items, exclude):

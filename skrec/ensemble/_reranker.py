@@ -10,9 +10,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
 from skrec.base import BaseRecommender, RecommenderTags
-from skrec.base._composition import take_apart, transform
+from skrec.base._composition import seen_items, take_apart, transform
 from skrec.ensemble._list_order import read_rules, reorder
-from skrec.ensemble._rules import among_seen, merge_lists, seen_items, with_seen, without
+from skrec.ensemble._rules import among_seen, merge_lists, with_seen, without
 from skrec.metrics._predictions import final_estimator
 from skrec.reviews import as_reviews
 from skrec.utils._blocks import top_k

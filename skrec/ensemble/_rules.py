@@ -3,10 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-
-def seen_items(X):
-    """The stored entries of a csr_array, whatever their values are."""
-    return sparse.csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
+from skrec.base._composition import seen_items
 
 
 def with_seen(exclude, seen):
