@@ -457,6 +457,15 @@ _ROWS = [
         search={"n_components": [16, 32, 64]},
     ),
     ModelRow(
+        "SlopeOne",
+        "neighbors._slope_one",
+        "mean deviations between the ratings of two items",
+        "ratings",
+        floor=1.0,
+        variants={"plain": {"weighted": False, "shrinkage": 0.0}},
+        search={"weighted": [False, True], "shrinkage": [0.0, 1.0, 3.0]},
+    ),
+    ModelRow(
         "Popularity",
         "linear._popularity",
         "the same list for everybody, a calibration row",

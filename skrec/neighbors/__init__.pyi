@@ -1,5 +1,6 @@
 from ._item_knn import ItemKNN
 from ._rp3beta import RP3beta
+from ._slope_one import SlopeOne
 from ._user_knn import UserKNN
 
-__all__ = ["ItemKNN", "RP3beta", "UserKNN"]
+__all__ = ["ItemKNN", "RP3beta", "SlopeOne", "UserKNN"]
