@@ -157,6 +157,19 @@ def describe(name):
     return f"{row.model}({', '.join(written)})"
 
 
+def parameters(name):
+    """All parameters of a row's model as text, defaults included."""
+    return {key: repr(value) for key, value in estimator(name).get_params().items()}
+
+
+def is_current(entry, name):
+    """Whether figures are of the present setting and defaults; new parameters change nothing."""
+    present = parameters(name)
+    measured = entry.get("parameters", {})
+    same = all(present[key] == value for key, value in measured.items() if key in present)
+    return same and entry.get("setting") == describe(name)
+
+
 def published(protocol):
     """What papers print, by row."""
     found = {name: row.published.get(protocol) for name, row in ROWS.items()}

@@ -15,7 +15,7 @@ import numpy as np
 from data import DATA_HOME
 from ease import ask, find_python
 from measure import in_turns, machine, peak_rss, timed, with_others
-from rating_settings import ROWS, describe, estimator, rows_of
+from rating_settings import ROWS, describe, estimator, is_current, parameters, rows_of
 from rating_workers import SURPRISE
 from ratings import PACKAGES, load, score
 from ratings_page import render
@@ -53,6 +53,7 @@ def measure(name, protocol):
     threads = os.environ.get("OMP_NUM_THREADS")
     return {
         "setting": describe(name),
+        "parameters": parameters(name),
         "features": sorted(features),
         "figures": figures,
         "peak": peak,
@@ -67,12 +68,21 @@ def regressor(name, features):
 
 
 def known_features(protocol, sides):
-    """Tables of those features that the data set has here; of users it may have none."""
+    """Ids and features of those sides that the data set has here; of users it may have none."""
     if not sides:
         return {}
     release = "100k" if protocol == "ml-100k" else "1m"
-    _, found = fetch_movielens(release, data_home=DATA_HOME, return_features=True)
-    return found  # adapted below, once there is the API
+    films, features = fetch_movielens(release, data_home=DATA_HOME, return_features=True)
+    if protocol == "ml-100k":
+        ids = {"user": films.user_ids, "item": films.item_ids}
+    else:  # pairs of this protocol are positions
+        ids = {"user": np.arange(films.shape[0]), "item": np.arange(films.shape[1])}
+    found = {side: features[f"{side}_features"] for side in sides}
+    return {
+        f"{side}_features": (ids[side], matrix)
+        for side, matrix in found.items()
+        if matrix is not None
+    }
 
 
 def measure_peer(name, protocol, pythons):
@@ -126,9 +136,15 @@ def write(table):
     PAGE.write_text(render(table))
 
 
-def missing(table, keys, loaded):
-    """Those of some keys that have no figures, or whose seconds other programs disturbed."""
-    return [key for key in keys if key not in table or (loaded and disturbed(table[key]))]
+def missing(table, protocol, names, peers, loaded):
+    """Rows without figures at their present setting and defaults, or with disturbed seconds."""
+    found = []
+    for name in names:
+        entry = table.get(f"{protocol}: {ROWS[name].peer if peers else name}")
+        current = entry is not None and (peers or is_current(entry, name))
+        if not current or (loaded and disturbed(entry)):
+            found.append(name)
+    return found
 
 
 @click.command()
@@ -147,17 +163,16 @@ def main(data, names, loaded, peers, peer_python, only_render, raw):
     if raw:
         click.echo(json.dumps(measure(names[0], data)))
         return
-    rows = names or rows_of(data)
-    if peers:
-        rows = [ROWS[name].peer for name in rows if ROWS[name].peer]
-    keys = {f"{data}: {row}": row for row in rows}
-    for key in keys if names else missing(read(), keys, loaded):
+    rows = [name for name in rows_of(data) if ROWS[name].peer or not peers]
+    for name in names or missing(read(), data, rows, peers, loaded):
         if peers:
-            entry = measure_peer(keys[key], data, [sys.executable, *peer_python])
+            key = f"{data}: {ROWS[name].peer}"
+            entry = measure_peer(ROWS[name].peer, data, [sys.executable, *peer_python])
             if entry is None:
                 raise click.ClickException("Surprise is not installed: name it with --peer-python")
         else:
-            entry = in_turns(__file__, ["--data", data, "--model", keys[key]], None, 1)["now"][0]
+            key = f"{data}: {name}"
+            entry = in_turns(__file__, ["--data", data, "--model", name], None, 1)["now"][0]
         figures = entry["figures"]
         seconds = np.array(figures["fit"]) + np.array(figures["predict"])
         click.echo(f"{key}: {mean(figures['rmse']):.4f} in {seconds.mean():.3g} s", err=True)
