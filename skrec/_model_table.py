@@ -464,6 +464,10 @@ _ROWS = [
         floor=1.0,
         variants={"plain": {"weighted": False, "shrinkage": 0.0}},
         search={"weighted": [False, True], "shrinkage": [0.0, 1.0, 3.0]},
+        expected_failures={
+            "check_withheld_block_is_recovered": "deviations do not depend on the user: to the "
+            "users of both blocks together, their items are alike"
+        },
     ),
     ModelRow(
         "Popularity",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from surprise_answers import surprise_answers
 
 from skrec import RatingRegressor, SlopeOne
 
@@ -45,6 +46,16 @@ def test_formula(weighted, shrinkage):
         for row in rows
     ]
     np.testing.assert_allclose(model.predict(rows), expected, rtol=1e-12)
+
+
+def test_surprise_says_the_same():
+    """What it does in other ways: it cuts off fractions of ratings, which here have none, and
+    predicts the mean of all ratings where it does not know a user or an item.
+    """
+    answers = surprise_answers()
+    X = np.array(answers["X"], float)
+    model = SlopeOne(weighted=False, shrinkage=0, clip=False).fit(X)
+    np.testing.assert_allclose(model.predict(X), answers["slope_one"], atol=2e-6)
 
 
 def test_deviations_and_support():
@@ -123,7 +134,8 @@ def test_one_rating_and_constant_ratings():
     one = np.zeros((3, 4))
     one[1, 2] = 4
     np.testing.assert_allclose(SlopeOne().fit(one).predict(one), 4)
-    np.testing.assert_allclose(SlopeOne().fit(3.0 * (ratings(8) > 0)).predict(one), 3)
+    constant = 3.0 * (ratings(8) > 0)
+    np.testing.assert_allclose(SlopeOne().fit(constant).predict(constant), 3)
 
 
 def test_wrong_input():
