@@ -19,7 +19,7 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, PMF, BayesianPMF
+from .factorization import BPR, IALS, PMF, BayesianPMF, CoClustering, NonNegativePMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, SlopeOne, UserKNN
@@ -40,6 +40,7 @@ __all__ = [
     "BaseRecommender",
     "BayesianPMF",
     "BiasBaseline",
+    "CoClustering",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
@@ -48,6 +49,7 @@ __all__ = [
     "ItemKNN",
     "MultDAE",
     "MultVAE",
+    "NonNegativePMF",
     "Popularity",
     "RP3beta",
     "RatingRegressor",

@@ -1,6 +1,8 @@
 from ._bayesian_pmf import BayesianPMF
 from ._bpr import BPR
+from ._co_clustering import CoClustering
 from ._ials import IALS
+from ._non_negative_pmf import NonNegativePMF
 from ._pmf import PMF
 
-__all__ = ["BPR", "IALS", "PMF", "BayesianPMF"]
+__all__ = ["BPR", "IALS", "PMF", "BayesianPMF", "CoClustering", "NonNegativePMF"]
