@@ -475,8 +475,8 @@ _ROWS = [
         "means of users, of items and of clusters of both",
         "ratings",
         floor=0.95,
-        small={"n_user_clusters": 2, "n_item_clusters": 2, "random_state": 0},
-        variants={"plain": {"shrinkage": 0.0, "n_init": 3}},
+        small={"n_user_clusters": 2, "n_item_clusters": 2, "n_init": 2, "random_state": 0},
+        variants={"hard": {"assignment": "hard", "shrinkage": 0.0}},
         search={"n_user_clusters": [2, 3, 5], "n_item_clusters": [2, 3, 5]},
     ),
     ModelRow(

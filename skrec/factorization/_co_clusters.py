@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy.special import softmax
 
+from skrec.base._ratings import SMALLEST_NOISE
 from skrec.solvers._offsets import with_data
 
 
@@ -13,51 +14,56 @@ class CoClusters(NamedTuple):
 
     Parameters
     ----------
-    item_clusters : ndarray of int of shape (n_items,)
+    items : ndarray of shape (n_items, n_item_clusters)
+        Share that each item has in each cluster: all of it in one, where assignments are hard.
     effects : ndarray of shape (n_user_clusters, n_item_clusters)
         What ratings between two clusters are above the sum of the means.
+    variance : float
+        Of the ratings in soft clusters; 0 if assignments are hard.
     losses : list of float
         Sum of the squared errors after each sweep.
     """
 
-    item_clusters: np.ndarray
+    items: np.ndarray
     effects: np.ndarray
+    variance: float
     losses: list
 
 
-def shrunk_means(rows, mean, shrinkage):
-    """Mean rating of each row, with so many ratings added at the mean; the mean without any."""
+def deviations(rows, reference, shrinkage):
+    """How far each row lies above a reference, with so many ratings added that do not deviate.
+
+    Parameters
+    ----------
+    rows : csr_array of shape (n_rows, n_columns)
+    reference : ndarray of shape (n_columns,)
+    shrinkage : float
+
+    Returns
+    -------
+    deviations : ndarray of shape (n_rows,)
+        0 for rows without ratings.
+    """
+    sums = with_data(rows, rows.data - reference[rows.indices]).sum(axis=1)
     counts = np.diff(rows.indptr) + shrinkage
-    sums = rows.sum(axis=1) + shrinkage * mean
-    return np.divide(sums, counts, out=np.full(len(counts), mean), where=counts > 0)
+    return np.divide(sums, counts, out=np.zeros(len(counts)), where=counts > 0)
 
 
-def less_means(X, mean, user_means, item_means):
-    """Ratings above the sum of the mean of all and of the deviations of users and items."""
-    users = np.repeat(user_means, np.diff(X.indptr))
-    return with_data(X, X.data - users - item_means[X.indices] + mean)
-
-
-def cluster_effects(X, user_clusters, item_clusters, shape):
+def cluster_effects(X, users, items):
     """What ratings between two clusters are on average above what both clusters make of them.
 
     Parameters
     ----------
     X : csr_array of shape (n_users, n_items)
-    user_clusters, item_clusters : ndarray of int of shape (n_users,) and (n_items,)
-    shape : tuple of (n_user_clusters, n_item_clusters)
+    users, items : ndarray of shape (n_users, n_user_clusters) and (n_items, n_item_clusters)
+        Shares in the clusters.
 
     Returns
     -------
     effects : ndarray of shape (n_user_clusters, n_item_clusters)
         ``mean_gh - mean_g - mean_h + mean``; a mean of no ratings is that of all.
     """
-    users = np.repeat(user_clusters, np.diff(X.indptr))
-    places = users * shape[1] + item_clusters[X.indices]
-    sums, counts = (
-        np.bincount(places, values, minlength=shape[0] * shape[1]).reshape(shape)
-        for values in (X.data, None)
-    )
+    sums, counts = (users.T @ (table @ items) for table in (X, with_data(X, np.ones(X.nnz))))
     mean = sums.sum() / max(counts.sum(), 1)
 
     def averages(axis):
@@ -67,56 +73,96 @@ def cluster_effects(X, user_clusters, item_clusters, shape):
     return averages(()) - averages(1) - averages(0) + mean
 
 
-def squared_errors(rows, clusters, effects):
-    """Squared errors of each row in each cluster, less what all clusters have in common.
+def assign(rows, members, effects, variance):
+    """Share that each row has in each cluster, given those of the columns.
 
     Parameters
     ----------
     rows : csr_array of shape (n_rows, n_columns)
         Ratings less the means.
-    clusters : ndarray of int of shape (n_columns,)
+    members : ndarray of shape (n_columns, n_column_clusters)
     effects : ndarray of shape (n_clusters, n_column_clusters)
+    variance : float
+        Of ratings in a cluster. 0: a row belongs to the cluster of least squared error.
 
     Returns
     -------
+    shares : ndarray of shape (n_rows, n_clusters)
+        They add up to 1.
     errors : ndarray of shape (n_rows, n_clusters)
+        Squared errors of the row in each cluster, less what all clusters have in common.
     """
-    # -1 is the last cluster: that of columns that nothing is known of, where it has effects of 0.
-    places = np.arange(len(clusters)), clusters % effects.shape[1]
-    members = sparse.csr_array(
-        (np.ones(len(clusters)), places), shape=(len(clusters), effects.shape[1])
-    )
     observed = with_data(rows, np.ones(rows.nnz))
-    sums, counts = ((table @ members).toarray() for table in (rows, observed))
-    return counts @ np.square(effects).T - 2 * sums @ effects.T
+    errors = (observed @ members) @ np.square(effects).T - 2 * (rows @ members) @ effects.T
+    if variance == 0:
+        return np.eye(len(effects))[errors.argmin(axis=1)], errors
+    return softmax(-errors / (2 * variance), axis=1), errors
 
 
-def co_cluster(X, residuals, user_clusters, item_clusters, shape, max_iter):
+def co_cluster(X, residuals, users, items, max_iter):
     """Assign users, then items, to the clusters of least squared error, until none moves.
 
     Parameters
     ----------
     X, residuals : csr_array of shape (n_users, n_items)
         Ratings, and the same less the means.
-    user_clusters, item_clusters : ndarray of int of shape (n_users,) and (n_items,)
-        To begin with.
-    shape : tuple of (n_user_clusters, n_item_clusters)
+    users, items : ndarray of shape (n_users, n_user_clusters) and (n_items, n_item_clusters)
+        Shares to begin with, each 0 or 1.
     max_iter : int
+
+    Returns
+    -------
+    users : ndarray of shape (n_users, n_user_clusters)
+    found : CoClusters
+    """
+    by_item = residuals.T.tocsr()
+    square = float(residuals.data @ residuals.data)
+    effects, losses = cluster_effects(X, users, items), []
+    is_settled = False
+    while len(losses) < max_iter and not is_settled:
+        before = users, items
+        users, _ = assign(residuals, items, effects, 0)
+        items, _ = assign(by_item, users, effects.T, 0)
+        is_settled = all(map(np.array_equal, before, (users, items)))
+        effects = cluster_effects(X, users, items)
+        _, errors = assign(residuals, items, effects, 0)
+        losses.append(square + float((users * errors).sum()))
+    return users, CoClusters(items, effects, 0.0, losses)
+
+
+def soften(residuals, users, found, shrinkage, max_iter, tol=1e-4):
+    """Go on with shares in all clusters: a mixture of them, by expectation and maximisation.
+
+    Parameters
+    ----------
+    residuals : csr_array of shape (n_users, n_items)
+    users : ndarray of shape (n_users, n_user_clusters)
+    found : CoClusters
+    shrinkage : float
+        Number of ratings without an effect that are added to those between two clusters.
+    max_iter : int
+    tol : float, default=1e-4
+        Of the squared error; a sweep that lowers it by a smaller share is the last.
 
     Returns
     -------
     found : CoClusters
     """
-    by_item = residuals.T.tocsr()
-    square = float(residuals.data @ residuals.data)
-    effects, losses = cluster_effects(X, user_clusters, item_clusters, shape), []
-    is_settled = False
-    while len(losses) < max_iter and not is_settled:
-        before = user_clusters, item_clusters
-        user_clusters = squared_errors(residuals, item_clusters, effects).argmin(axis=1)
-        item_clusters = squared_errors(by_item, user_clusters, effects.T).argmin(axis=1)
-        is_settled = all(map(np.array_equal, before, (user_clusters, item_clusters)))
-        effects = cluster_effects(X, user_clusters, item_clusters, shape)
-        errors = squared_errors(residuals, item_clusters, effects)
-        losses.append(square + float(errors[np.arange(len(errors)), user_clusters].sum()))
-    return CoClusters(item_clusters, effects, losses)
+    by_item, observed = residuals.T.tocsr(), with_data(residuals, np.ones(residuals.nnz))
+    square, n_ratings = float(residuals.data @ residuals.data), max(residuals.nnz, 1)
+    items, effects, losses = found.items, found.effects, list(found.losses)
+
+    def noise():
+        return max(losses[-1] / n_ratings, SMALLEST_NOISE)
+
+    for _ in range(max_iter):
+        users, _ = assign(residuals, items, effects, noise())
+        items, _ = assign(by_item, users, effects.T, noise())
+        counts = users.T @ (observed @ items) + shrinkage
+        sums = users.T @ (residuals @ items)
+        effects = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+        _, errors = assign(residuals, items, effects, 0)
+        losses.append(square + float((users * errors).sum()))
+        if abs(losses[-2] - losses[-1]) <= tol * losses[-2]:
+            break
+    return CoClusters(items, effects, noise(), losses)
