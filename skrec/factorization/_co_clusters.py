@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import softmax
 
 from skrec.base._ratings import SMALLEST_NOISE
-from skrec.solvers._offsets import with_data
+from skrec.solvers._offsets import fit_offsets, with_data
 
 
 class CoClusters(NamedTuple):
@@ -166,3 +166,44 @@ def soften(residuals, users, found, shrinkage, max_iter, tol=1e-4):
         if abs(losses[-2] - losses[-1]) <= tol * losses[-2]:
             break
     return CoClusters(items, effects, noise(), losses)
+
+
+class Offsets(NamedTuple):
+    """A rating without clusters: the item's mean, plus the user's deviation from a reference.
+
+    Parameters
+    ----------
+    mean : float
+    items : ndarray of shape (n_items,)
+        Mean of each item, shrunk.
+    reference : ndarray of shape (n_items,)
+        What a user's ratings are compared with.
+    shrinkage : float
+    """
+
+    mean: float
+    items: np.ndarray
+    reference: np.ndarray
+    shrinkage: float
+
+    def of(self, X):
+        """Deviation of each user, and what is left of the ratings."""
+        above = deviations(X, self.reference, self.shrinkage)
+        explained = np.repeat(above, np.diff(X.indptr)) + self.items[X.indices]
+        return above, with_data(X, X.data - explained)
+
+
+def learn_offsets(X, shrinkage, joint):
+    """Means of the items: each for itself, as users have theirs, or jointly with the users'."""
+    mean = float(X.data.mean()) if X.nnz else 0.0
+    of_all = np.full(X.shape[1], mean)
+    if not joint:
+        above = deviations(X.T.tocsr(), np.full(X.shape[0], mean), shrinkage)
+        return Offsets(mean, mean + above, of_all, shrinkage)
+    if shrinkage == 0:
+        raise ValueError(
+            "shrinkage must be above 0 with assignment='soft', got 0: make it larger, or use "
+            "assignment='hard'."
+        )
+    items = mean + fit_offsets(X, shrinkage, shrinkage)[1]
+    return Offsets(mean, items, items, shrinkage)

@@ -30,7 +30,7 @@ class NonNegativePMF(FactorMixin, RatingMixin, BaseRecommender):
     Parameters
     ----------
     n_components : int, default=16
-        Number of factors.
+        Number of factors, or tastes.
     l2 : float, default=3.5
         Penalty, of ratings in units of their standard deviation.
     l2_exponent : float, default=0.25

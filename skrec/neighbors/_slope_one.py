@@ -33,6 +33,8 @@ class SlopeOne(RatingMixin, AdditiveMixin, BaseRecommender):
         Whether deviations count in proportion to the users that they come from.
     shrinkage : float
         Users who rate two items alike, added to those who have rated both.
+    n_jobs : int, default=None
+        Number of threads; None means all cores, and -1 too.
 
     Attributes
     ----------
