@@ -199,12 +199,35 @@ def fetch_movielens(
     progress : bool or "auto", default="auto"
         Whether to draw a progress bar of the download on the standard error; "auto" does when
         that is a terminal.
+    return_features : bool, default=False
+        Whether to return what the release tells of its movies and users too.
 
     Returns
     -------
     interactions : Interactions
         Ratings as values, timestamps in seconds since 1970, titles as ``item_names``. Items are
         the movies with a rating.
+    features : Bunch
+        Only if ``return_features=True``. Its rows are in the order of ``interactions.item_ids``
+        and ``interactions.user_ids``, so that the matrices go with ``interactions``;
+        :class:`skrec.RatingRegressor` takes ``(interactions.item_ids, features.item_features)``.
+
+        item_frame : dataframe
+            Columns item, title, year (that in the title; missing where there is none) and genres
+            (joined by "|", empty where there are none), of the first of pandas, polars and
+            pyarrow that is installed.
+        item_features : csr_array of shape (n_items, n_item_features)
+            A 1 for each genre of a movie and for its decade.
+        item_feature_names : list of str
+            Such as "genre_Drama" and "decade_1990".
+        user_frame : dataframe or None
+            Columns user, age, gender ("F" or "M"), occupation and zip_code. Only *100k* and *1m*
+            know their users; *1m* has the lowest age of each age group, and 1 for those under 18.
+            Also None, with a warning, where an unpacked folder lacks the file of the users.
+        user_features : csr_array of shape (n_users, n_user_features) or None
+            A 1 for the gender, the age group and the occupation of a user.
+        user_feature_names : list of str or None
+            Such as "gender_F", "age_18-24" and "occupation_student".
 
     Raises
     ------
