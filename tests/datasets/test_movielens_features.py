@@ -1,5 +1,6 @@
 """What MovieLens tells of movies and users: frames, matrices, missing and damaged files."""
 
+import re
 import warnings
 import zipfile
 
@@ -251,11 +252,26 @@ def test_published_data(shared_data, monkeypatch):
     assert features.item_features.shape == (1682, 26)
     assert features.item_features[:, :18].sum() == 2891
     assert features.item_frame["year"].isna().sum() == 1
+    stars = films.item_names.tolist().index("Star Wars (1977)")
+    assert features.item_frame["genres"][stars] == "Action|Adventure|Romance|Sci-Fi|War"
     if features.user_frame is not None:
         assert features.user_features.shape == (943, 30)
         assert (features.user_features.sum(axis=1) == 3).all()
         assert features.user_frame["gender"].value_counts().to_dict() == {"M": 670, "F": 273}
         assert features.user_frame["age"].mean() == pytest.approx(34.05, abs=0.005)
+
+
+def test_codes_are_those_of_the_published_files(shared_data):
+    lines = (shared_data / "ml-100k" / "u.genre").read_text().split()
+    flags = [line.partition("|")[0] for line in lines]
+    assert flags == ["unknown", *_movielens_features._FLAGS[1:]]
+    readme = (shared_data / "ml-1m" / "README").read_text()
+    codes = re.findall(r'\*\s+(\d+):\s+"(.*?)"', readme)
+    groups = [(int(code), group.lower()) for code, group in codes[:7]]
+    limits = 1, *_movielens_features._AGE_LIMITS
+    assert groups == list(zip(limits, _movielens_features._AGE_GROUPS, strict=True))
+    occupations = list(enumerate(_movielens_features._OCCUPATIONS))
+    assert [(int(code), name) for code, name in codes[7:]] == occupations
 
 
 def test_the_matrix_goes_with_the_interactions(tmp_path):
