@@ -15,7 +15,7 @@ from skrec.datasets import _movielens, _movielens_features, fetch_movielens, loa
 
 # By movie the title and the genres; nobody has rated 2.
 MOVIES = {
-    1: ("Night (1959)", "Drama|War"),
+    1: ("Night (1955) (1959)", "Drama|War"),
     2: ("Unrated (1995)", "Western"),
     3: ("Thé (2001–2003) (V)", ""),
     4: ("1984", "Drama"),
@@ -228,6 +228,13 @@ def test_random_damage_of_users(tmp_path):
             n_errors += 1
             assert "does not hold the data as published: u.user" in str(error)
     assert n_errors > 15
+
+
+def test_a_genre_that_is_named_twice(tmp_path):
+    movies = FILES["32m"]["movies.csv"].replace("Drama|War", "Drama|War|Drama")
+    write(tmp_path, "32m", **{"movies.csv": movies})
+    _, features = fetch(tmp_path, "32m")
+    assert features.item_features.toarray().tolist() == ITEM_FEATURES
 
 
 def test_bundled_data():
