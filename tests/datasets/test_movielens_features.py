@@ -231,7 +231,7 @@ def test_random_damage_of_users(tmp_path):
 
 
 def test_a_genre_that_is_named_twice(tmp_path):
-    movies = FILES["32m"]["movies.csv"].replace("Drama|War", "Drama|War|Drama")
+    movies = FILES["32m"]["movies.csv"].replace("Drama|War", "Drama|Drama|War")
     write(tmp_path, "32m", **{"movies.csv": movies})
     _, features = fetch(tmp_path, "32m")
     assert features.item_features.toarray().tolist() == ITEM_FEATURES
