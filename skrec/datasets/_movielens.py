@@ -253,6 +253,7 @@ def fetch_movielens(
        user  age gender  occupation zip_code
     0     1   24      M  technician    85711
     1     2   53      F       other    94043
+    >>> from skrec import EASE
     >>> EASE(item_features=features.item_features).fit(films)  # doctest: +SKIP
     """
     release = RELEASES[name]
