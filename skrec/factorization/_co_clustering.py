@@ -64,7 +64,7 @@ class CoClustering(RatingMixin, BaseRecommender):
 
     See Also
     --------
-    BiasBaseline : The offsets alone.
+    BiasBaseline : The offsets, without clusters.
     PMF : Factors in place of clusters, and the better prediction.
 
     Notes
