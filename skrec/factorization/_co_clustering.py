@@ -40,9 +40,9 @@ class CoClustering(RatingMixin, BaseRecommender):
         Number of ratings without a deviation that are added to those of each user and each item,
         and to those between two soft clusters.
     n_init : int
-        Number of random starts with hard clusters. That of least squared error is kept.
+        Number of random starts. The clusters of least squared error are kept.
     max_iter : int
-        Number of sweeps over users and items of each start, and with soft clusters after it.
+        Number of sweeps over users and items from each start, and again with soft clusters.
     random_state : int, RandomState instance or None, default=None
         Controls the clusters that each start begins with.
 
@@ -60,7 +60,7 @@ class CoClustering(RatingMixin, BaseRecommender):
         Mean squared error of the training ratings after each sweep. The averages of hard clusters
         may raise it.
     n_iter_ : int
-        Number of sweeps of the start that is kept, and after it.
+        Number of sweeps from the start that is kept.
 
     See Also
     --------
@@ -106,7 +106,7 @@ class CoClustering(RatingMixin, BaseRecommender):
         *,
         assignment="soft",
         shrinkage=5.0,
-        n_init=3,
+        n_init=5,
         max_iter=20,
         clip=True,
         rating_scale=None,
@@ -128,17 +128,10 @@ class CoClustering(RatingMixin, BaseRecommender):
         # As it was in this fit: a parameter that is set later waits for the next one.
         self._offsets = learn_offsets(X, float(self.shrinkage), self.assignment == "soft")
         _, residuals = self._offsets.of(X)
-        shape = self.n_user_clusters, self.n_item_clusters
-        starts = (
-            [np.eye(k)[rng.randint(k, size=n)] for k, n in zip(shape, X.shape, strict=True)]
-            for _ in range(self.n_init)
+        found = min(
+            (self._find_clusters(X, residuals, rng) for _ in range(self.n_init)),
+            key=lambda one: one.losses[-1],
         )
-        users, found = min(
-            (co_cluster(X, residuals, *start, self.max_iter) for start in starts),
-            key=lambda one: one[1].losses[-1],
-        )
-        if self.assignment == "soft":
-            found = soften(residuals, users, found, self._offsets.shrinkage, self.max_iter)
         is_rated = np.bincount(X.indices, minlength=X.shape[1]) > 0
         self.item_clusters_ = found.items * is_rated[:, None]
         self._effects, self._variance = found.effects, found.variance
@@ -146,6 +139,15 @@ class CoClustering(RatingMixin, BaseRecommender):
         self.loss_curve_ = [
             float(self._in_squared_ratings(loss / max(X.nnz, 1))) for loss in found.losses
         ]
+
+    def _find_clusters(self, X, residuals, rng):
+        """Learn from one random start."""
+        shape = self.n_user_clusters, self.n_item_clusters
+        start = [np.eye(k)[rng.randint(k, size=n)] for k, n in zip(shape, X.shape, strict=True)]
+        users, found = co_cluster(X, residuals, *start, self.max_iter)
+        if self.assignment == "hard":
+            return found
+        return soften(residuals, users, found, self._offsets.shrinkage, self.max_iter)
 
     mean_ = property(lambda self: self._in_ratings(self._offsets.mean))
     item_means_ = property(lambda self: self._in_ratings(self._offsets.items))
