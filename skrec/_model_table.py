@@ -318,6 +318,17 @@ _ROWS = [
         search={"n_components": [8, 16, 32], "l2": [0.5, 1.1, 2.0]},
     ),
     ModelRow(
+        "SVDpp",
+        "factorization._svdpp",
+        "SVD++: matrix factorisation of ratings that reads which items are rated, too",
+        "ratings",
+        floor=1.04,
+        beats=("PMF",),
+        small={"n_components": 4, "l2": 0.3, "l2_implicit": 3.0, "random_state": 0},
+        variants={"many": {"n_components": 40, "l2_exponent": 0}},
+        search={"n_components": [8, 16, 32], "l2": [0.8, 1.2, 2.0], "l2_implicit": [30, 80, 200]},
+    ),
+    ModelRow(
         "BPR",
         "factorization._bpr",
         "matrix factorisation by pairs: each choice before what was not chosen; or WARP",
