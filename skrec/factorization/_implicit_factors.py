@@ -9,9 +9,14 @@ import torch
 from sklearn.utils import gen_batches
 
 from skrec.factorization._pmf_sweeps import StepSweeps, choose_solver
+from skrec.solvers._alternating import fold_in
 from skrec.solvers._compiled import compiled
+from skrec.solvers._offsets import with_data
 from skrec.solvers._pair_products import pair_products
+from skrec.solvers._row_groups import group_rows
+from skrec.solvers._sweeps import repeat_sweeps
 from skrec.utils._blocks import effective_n_threads, map_blocks
+from skrec.utils._memory import check_memory
 
 CPU = torch.device("cpu")
 # Of conjugate gradients in a sweep: more of them are hardly seen after some sweeps.
@@ -33,6 +38,27 @@ def choice_sums(X, implicit):
     of_choices : ndarray of shape (n_users, n_components)
     """
     return _sums(X, implicit) * _scales(X, implicit.dtype)
+
+
+def users_with_choices(objective, X, items, implicit):
+    """Users' weights with the part of their choices: their own are the best given all others.
+
+    Parameters
+    ----------
+    objective : Objective
+    X : csr_array of shape (n_users, n_items)
+    items : ndarray of shape (n_items, n_components + 1)
+    implicit : ndarray of shape (n_items, n_components)
+
+    Returns
+    -------
+    users : ndarray of shape (n_users, n_components + 1)
+    """
+    of_choices = choice_sums(X, implicit)
+    own = with_data(X, X.data - products_at(X, of_choices, items[:, :-1]))
+    users = fold_in(objective, group_rows(own, CPU), torch.from_numpy(items), X.shape[0]).numpy()
+    users[:, :-1] += of_choices
+    return users
 
 
 def products_at(X, users, items):
@@ -118,9 +144,15 @@ class ImplicitSweeps(StepSweeps):
     """
 
     def __init__(self, objective, X, items, implicit, l2_implicit):
+        check_memory(
+            # Weights with what they are improved from, and the entries in both orders.
+            4 * items.dtype.itemsize * sum(X.shape) * items.shape[1] + 40 * X.nnz,
+            f"SVDpp with {implicit.shape[1]} components on {X.shape[0]} users x {len(items)} items",
+            "use a smaller n_components",
+        )
         solver = choose_solver("auto", objective, items.shape[1], CPU)
         super().__init__(objective, X, items, solver)
-        if l2_implicit > np.finfo(X.dtype).max:
+        if l2_implicit > float(np.finfo(X.dtype).max):
             raise ValueError(
                 f"l2_implicit={l2_implicit:g} is a penalty that {X.dtype} cannot hold: make it "
                 "smaller."
@@ -147,6 +179,25 @@ class ImplicitSweeps(StepSweeps):
         items, loss = self._improve(1, [np.column_stack([sums, users[:, -1]]), items])
         self.sides, self._of_choices = [users, items, implicit], of_choices
         return [*losses, loss + others]
+
+    def repeat(self, max_iter, tol, verbose):
+        """Make sweeps until they gain less than a share of the objective.
+
+        Returns
+        -------
+        n_sweeps : int
+        losses : list of float
+            Three of each sweep.
+        """
+        losses = []
+
+        def sweep():
+            losses.extend(self.sweep())
+            before = losses[-4] if len(losses) > 3 else np.inf
+            return losses[-1], before - losses[-1] <= tol * before < np.inf
+
+        n_sweeps = repeat_sweeps(sweep, max_iter, "SVDpp", verbose)
+        return n_sweeps, losses[: 3 * n_sweeps]
 
 
 def _scales(X, dtype):

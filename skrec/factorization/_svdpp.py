@@ -3,18 +3,13 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
 
 from skrec.base import BaseRecommender, FactorMixin, RatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.factorization._implicit_factors import CPU, ImplicitSweeps, choice_sums, products_at
-from skrec.solvers._alternating import Objective, fold_in
-from skrec.solvers._offsets import with_data
-from skrec.solvers._row_groups import group_rows
-from skrec.solvers._sweeps import repeat_sweeps
+from skrec.factorization._implicit_factors import ImplicitSweeps, users_with_choices
+from skrec.solvers._alternating import Objective
 from skrec.utils._compat import Interval
-from skrec.utils._memory import check_memory
 
 
 class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
@@ -50,7 +45,7 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
         Penalty :math:`\lambda_y` on squared implicit factors, the same for all items. The larger
         it is, the closer the model comes to :class:`PMF`.
     max_iter : int, default=30
-        Number of sweeps over users and items.
+        Number of sweeps over users, implicit factors and items.
     tol : float, default=1e-4
         Training stops after a sweep that lowers the objective by less than this share of it.
     random_state : int, RandomState instance or None, default=None
@@ -62,35 +57,28 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     ----------
     mean_ : float
         Mean of the ratings, which factors and offsets deviate from.
-    item_embeddings_ : ndarray of shape (n_items, n_components)
-        Factors of the items, 0 for items without ratings.
     item_offsets_ : ndarray of shape (n_items,)
-        0 for items without ratings.
+        0 for items without ratings, as are their factors.
     implicit_embeddings_ : ndarray of shape (n_items, n_components)
-        Implicit factors of the items, 0 for items without ratings.
+        The implicit factors.
     loss_curve_ : list of float
-        Objective after each third of a sweep: users, implicit factors, items, users, ... It never
-        rises by more than rounding.
+        Objective after each third of a sweep. It never rises by more than rounding.
     n_iter_ : int
         Number of sweeps.
 
     See Also
     --------
     PMF : Without implicit factors, and with standard deviations.
-    BayesianPMF : Averages over the factors instead of choosing the most probable ones.
 
     Notes
     -----
-    Computed in the precision of `X`, on all cores: pass float32 for speed.
+    Computed in the precision of `X`, on all cores: pass float32 for speed. Users and items are
+    solved for as by :class:`PMF`. Between them the sums in the parentheses are left as they are,
+    and with them the errors; the implicit factors are improved by two steps of conjugate gradients
+    on a ridge regression of the sums on the choices. That takes ``6 * nnz * n_components``
+    additions: the choices of a user count together, and never in pairs.
 
-    Users and items are solved for as by :class:`PMF`: exactly up to 31 components, and by two
-    steps of conjugate gradients beyond. Between them, where the sums that stand in the parentheses
-    are left as they are, the errors do not change, and the implicit factors are those of a ridge
-    regression of the sums on the choices: two steps of conjugate gradients, ``10 * nnz * K``
-    multiplications, as the entries of each user count together and never in pairs.
-
-    ``transform`` gives a user's factors with the part of the choices.
-    :func:`skrec.update` goes on from the items' factors, with all rows.
+    ``transform`` gives the sums. :func:`skrec.update` goes on from the items' factors.
 
     References
     ----------
@@ -103,7 +91,7 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     >>> X = [[5, 5, 1, 0], [5, 0, 1, 1], [1, 1, 0, 5], [0, 1, 5, 5]]
     >>> model = SVDpp(n_components=1, l2=0.02, l2_implicit=1, random_state=0).fit(X)
     >>> model.predict([[5, 0, 0, 0]]).round(1)
-    array([[4.9, 4.8, 2.8, 2.9]])
+    array([[4.9, 4.8, 2.7, 2.8]])
     """
 
     _parameter_constraints: dict = {
@@ -159,47 +147,23 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
 
     def _sweep_from(self, items, implicit, X):
         """Learn from given factors of the items on."""
-        check_memory(
-            # Weights with what they are improved from, and the entries in both orders.
-            4 * X.dtype.itemsize * sum(X.shape) * items.shape[1] + 40 * X.nnz,
-            f"SVDpp with {self.n_components} components on {X.shape[0]} users x {X.shape[1]} items",
-            "use a smaller n_components",
-        )
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-        objective = Objective(mean, self.l2, self.l2_exponent, True, None)
-        sweeps = ImplicitSweeps(objective, X, items, implicit, self.l2_implicit)
-        losses = []
-
-        def sweep():
-            losses.extend(sweeps.sweep())
-            before = losses[-4] if len(losses) > 3 else np.inf
-            return losses[-1], before - losses[-1] <= self.tol * before < np.inf
-
-        self.n_iter_ = repeat_sweeps(sweep, self.max_iter, "SVDpp", self.verbose)
-        self.loss_curve_, self._objective = losses[: 3 * self.n_iter_], objective
-        self.mean_ = self._in_ratings(mean)
+        self._objective = Objective(mean, self.l2, self.l2_exponent, True, None)
+        sweeps = ImplicitSweeps(self._objective, X, items, implicit, self.l2_implicit)
+        self.n_iter_, self.loss_curve_ = sweeps.repeat(self.max_iter, self.tol, self.verbose)
         _, self._item_table, self.implicit_embeddings_ = sweeps.sides
-
-    @property
-    def item_embeddings_(self):
-        """Factors of the items, an array of shape (n_items, n_components)."""
-        return self._item_table[:, :-1]
-
-    @property
-    def item_offsets_(self):
-        """Offsets of the items, an array of shape (n_items,)."""
-        return self._in_ratings(self._item_offsets)
-
-    @property
-    def _item_offsets(self):
-        return self._item_table[:, -1]
+        self.item_embeddings_, self._item_offsets = (
+            self._item_table[:, :-1],
+            self._item_table[:, -1],
+        )
+        self.mean_, self.item_offsets_ = (
+            self._in_ratings(mean),
+            self._in_ratings(self._item_offsets),
+        )
 
     def _fold_in(self, X):
-        table = self._item_table
-        X = X.astype(table.dtype, copy=False)
-        of_choices = choice_sums(X, self.implicit_embeddings_)
-        own = with_data(X, X.data - products_at(X, of_choices, self.item_embeddings_))
-        weights = fold_in(
-            self._objective, group_rows(own, CPU), torch.from_numpy(table), X.shape[0]
-        ).numpy()
-        return weights[:, :-1] + of_choices, weights[:, -1] + self._objective.intercept
+        X = X.astype(self._item_table.dtype, copy=False)
+        weights = users_with_choices(
+            self._objective, X, self._item_table, self.implicit_embeddings_
+        )
+        return weights[:, :-1], weights[:, -1] + self._objective.intercept
