@@ -144,10 +144,11 @@ class ImplicitSweeps(StepSweeps):
     """
 
     def __init__(self, objective, X, items, implicit, l2_implicit):
+        n_users, n_items = X.shape
         check_memory(
             # Weights with what they are improved from, and the entries in both orders.
-            4 * items.dtype.itemsize * sum(X.shape) * items.shape[1] + 40 * X.nnz,
-            f"SVDpp with {implicit.shape[1]} components on {X.shape[0]} users x {len(items)} items",
+            4 * items.dtype.itemsize * (n_users + n_items) * items.shape[1] + 40 * X.nnz,
+            f"SVDpp with {implicit.shape[1]} components on {n_users} users x {n_items} items",
             "use a smaller n_components",
         )
         solver = choose_solver("auto", objective, items.shape[1], CPU)

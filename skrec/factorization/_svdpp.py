@@ -1,6 +1,6 @@
 """SVD++: matrix factorisation of ratings that reads, besides, which items a user has rated."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -8,29 +8,27 @@ from sklearn.utils import check_random_state
 from skrec.base import BaseRecommender, FactorMixin, RatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.factorization._implicit_factors import ImplicitSweeps, users_with_choices
+from skrec.factorization._pmf import PMF
 from skrec.solvers._alternating import Objective
 from skrec.utils._compat import Interval
+
+_AS_PMF = "n_components", "l2", "l2_exponent", "max_iter", "tol", "random_state", "verbose"
 
 
 class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     r"""SVD++: a factorisation of ratings that also reads which items a user has rated.
 
-    Every item j has implicit factors :math:`y_j`. Those of the items N(u) that a user has rated,
-    whatever the ratings, add to the user's factors, which makes a rating
+    The items N(u) that a user has rated, the stored entries of the row, add implicit factors
+    :math:`y_j` of theirs to the user's own, whatever the ratings:
 
     .. math::
         \hat r_{ui} = \mu + b_u + c_i
         + q_i \cdot \Big(p_u + |N(u)|^{-1/2} \sum_{j \in N(u)} y_j\Big)
 
-    `fit` minimises half the squared errors over the observed entries, plus penalties
-
-    .. math::
-        \tfrac12 \sum_u \lambda_u (b_u^2 + \|p_u\|^2)
-        + \tfrac12 \sum_i \lambda_i (c_i^2 + \|q_i\|^2) + \tfrac12 \lambda_y \sum_j \|y_j\|^2
-
-    for the users, the implicit factors and the items in turn. N(u) are the stored entries of the
-    user's row. For a user to predict for, known or new, their part is a sum over the row, and the
-    user's own factors and offset are the exact solution given it.
+    `fit` minimises the squared errors over the observed entries plus :math:`\sum_u \lambda_u
+    (b_u^2 + \|p_u\|^2) + \sum_i \lambda_i (c_i^2 + \|q_i\|^2) + \lambda_y \sum_j \|y_j\|^2`, for
+    the users, the implicit factors and the items in turn. For a user to predict for, known or new,
+    :math:`p_u` and :math:`b_u` are the exact solution given the rest.
 
     Parameters
     ----------
@@ -39,11 +37,9 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     l2 : float, default=1.2
         Penalty on squared factors and offsets, of ratings in units of their standard deviation.
     l2_exponent : float, default=0.5
-        How that penalty grows with the number n of ratings that a user or an item has: it is
-        ``l2 * n**l2_exponent``, where n counts as 25 if it is smaller.
+        A user or an item with n ratings, at least 25, is penalised by ``l2 * n**l2_exponent``.
     l2_implicit : float, default=80.0
-        Penalty :math:`\lambda_y` on squared implicit factors, the same for all items. The larger
-        it is, the closer the model comes to :class:`PMF`.
+        Penalty :math:`\lambda_y` on squared implicit factors, the same for all items.
     max_iter : int, default=30
         Number of sweeps over users, implicit factors and items.
     tol : float, default=1e-4
@@ -62,23 +58,21 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     implicit_embeddings_ : ndarray of shape (n_items, n_components)
         The implicit factors.
     loss_curve_ : list of float
-        Objective after each third of a sweep. It never rises by more than rounding.
+        Half the objective after each third of a sweep. It only rises by rounding.
     n_iter_ : int
         Number of sweeps.
 
     See Also
     --------
-    PMF : Without implicit factors, and with standard deviations.
+    PMF : The limit of a large `l2_implicit`, with standard deviations.
 
     Notes
     -----
     Computed in the precision of `X`, on all cores: pass float32 for speed. Users and items are
-    solved for as by :class:`PMF`. Between them the sums in the parentheses are left as they are,
-    and with them the errors; the implicit factors are improved by two steps of conjugate gradients
-    on a ridge regression of the sums on the choices. That takes ``6 * nnz * n_components``
-    additions: the choices of a user count together, and never in pairs.
-
-    ``transform`` gives the sums. :func:`skrec.update` goes on from the items' factors.
+    solved for as by :class:`PMF`. Between them the sums in the parentheses, which ``transform``
+    gives, stay as they are, and with them the errors: on a ridge regression of the sums on the
+    choices two steps of conjugate gradients are made, by ``6 * nnz * n_components`` additions.
+    :func:`skrec.update` goes on from the items' factors.
 
     References
     ----------
@@ -95,15 +89,9 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "l2": [Interval(Real, 0, None, closed="neither")],
-        "l2_exponent": [Interval(Real, 0, 1, closed="both")],
+        **{name: PMF._parameter_constraints[name] for name in _AS_PMF},
         "l2_implicit": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
         **RATING_CONSTRAINTS,
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     _no_update = None
@@ -134,36 +122,34 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
         self.verbose = verbose
 
     def _fit(self, X):
-        rng = check_random_state(self.random_state)
-        items = np.zeros((X.shape[1], self.n_components + 1), X.dtype)
-        items[:, :-1] = 0.1 * rng.standard_normal((X.shape[1], self.n_components))
-        self._sweep_from(items, np.zeros_like(items[:, :-1]), X)
+        shape = X.shape[1], self.n_components
+        draws = 0.1 * check_random_state(self.random_state).standard_normal(shape)
+        items = np.pad(draws.astype(X.dtype), ((0, 0), (0, 1)))
+        self._sweep_from(X, items, np.zeros(shape, X.dtype))
 
     def _update(self, change):
-        X = change.new.astype(self._item_table.dtype, copy=False)
+        items, implicit = self._tables
         # New items begin in the middle of their prior.
-        new = ((0, X.shape[1] - len(self._item_table)), (0, 0))
-        self._sweep_from(np.pad(self._item_table, new), np.pad(self.implicit_embeddings_, new), X)
+        new = ((0, change.new.shape[1] - len(items)), (0, 0))
+        X = change.new.astype(items.dtype, copy=False)
+        self._sweep_from(X, np.pad(items, new), np.pad(implicit, new))
 
-    def _sweep_from(self, items, implicit, X):
-        """Learn from given factors of the items on."""
+    def _sweep_from(self, X, items, implicit):
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
         self._objective = Objective(mean, self.l2, self.l2_exponent, True, None)
         sweeps = ImplicitSweeps(self._objective, X, items, implicit, self.l2_implicit)
         self.n_iter_, self.loss_curve_ = sweeps.repeat(self.max_iter, self.tol, self.verbose)
-        _, self._item_table, self.implicit_embeddings_ = sweeps.sides
-        self.item_embeddings_, self._item_offsets = (
-            self._item_table[:, :-1],
-            self._item_table[:, -1],
-        )
-        self.mean_, self.item_offsets_ = (
-            self._in_ratings(mean),
-            self._in_ratings(self._item_offsets),
-        )
+        _, items, self.implicit_embeddings_ = sweeps.sides
+        self.item_embeddings_, self._item_offsets = items[:, :-1].copy(), items[:, -1].copy()
+        self.mean_ = self._in_ratings(mean)
+        self.item_offsets_ = self._in_ratings(self._item_offsets)
+
+    @property
+    def _tables(self):
+        items = np.column_stack([self.item_embeddings_, self._item_offsets])
+        return items, self.implicit_embeddings_
 
     def _fold_in(self, X):
-        X = X.astype(self._item_table.dtype, copy=False)
-        weights = users_with_choices(
-            self._objective, X, self._item_table, self.implicit_embeddings_
-        )
-        return weights[:, :-1], weights[:, -1] + self._objective.intercept
+        X = X.astype(self.item_embeddings_.dtype, copy=False)
+        users = users_with_choices(self._objective, X, *self._tables)
+        return users[:, :-1], users[:, -1] + self._objective.intercept
