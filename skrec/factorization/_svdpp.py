@@ -1,7 +1,5 @@
 """SVD++: matrix factorisation of ratings that reads, besides, which items a user has rated."""
 
-from numbers import Real
-
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -10,7 +8,6 @@ from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.factorization._implicit_factors import ImplicitSweeps, users_with_choices
 from skrec.factorization._pmf import PMF
 from skrec.solvers._alternating import Objective
-from skrec.utils._compat import Interval
 
 _AS_PMF = "n_components", "l2", "l2_exponent", "max_iter", "tol", "random_state", "verbose"
 
@@ -90,7 +87,7 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **{name: PMF._parameter_constraints[name] for name in _AS_PMF},
-        "l2_implicit": [Interval(Real, 0, None, closed="neither")],
+        "l2_implicit": PMF._parameter_constraints["l2"],
         **RATING_CONSTRAINTS,
     }
 
@@ -141,8 +138,7 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
         self.n_iter_, self.loss_curve_ = sweeps.repeat(self.max_iter, self.tol, self.verbose)
         _, items, self.implicit_embeddings_ = sweeps.sides
         self.item_embeddings_, self._item_offsets = items[:, :-1].copy(), items[:, -1].copy()
-        self.mean_ = self._in_ratings(mean)
-        self.item_offsets_ = self._in_ratings(self._item_offsets)
+        self.mean_, self.item_offsets_ = map(self._in_ratings, (mean, self._item_offsets))
 
     @property
     def _tables(self):
