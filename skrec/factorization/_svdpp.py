@@ -30,9 +30,9 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     Parameters
     ----------
     n_components : int, default=16
-        Number of factors.
+        Number of factors, and of implicit ones.
     l2 : float, default=1.2
-        Penalty on squared factors and offsets, of ratings in units of their standard deviation.
+        Penalty on squared factors and offsets, where ratings have the standard deviation 1.
     l2_exponent : float, default=0.5
         A user or an item with n ratings, at least 25, is penalised by ``l2 * n**l2_exponent``.
     l2_implicit : float, default=80.0
@@ -40,16 +40,16 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     max_iter : int, default=30
         Number of sweeps over users, implicit factors and items.
     tol : float, default=1e-4
-        Training stops after a sweep that lowers the objective by less than this share of it.
+        The sweep that lowers the objective by less than this share of it is the last.
     random_state : int, RandomState instance or None, default=None
         Controls the initial item factors, drawn from N(0, 0.1²). Nothing else is random.
     verbose : int, default=0
-        1 shows a progress bar with the objective.
+        1 shows a progress bar and the objective.
 
     Attributes
     ----------
     mean_ : float
-        Mean of the ratings, which factors and offsets deviate from.
+        Mean of the training ratings.
     item_offsets_ : ndarray of shape (n_items,)
         0 for items without ratings, as are their factors.
     implicit_embeddings_ : ndarray of shape (n_items, n_components)
@@ -57,7 +57,7 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
     loss_curve_ : list of float
         Half the objective after each third of a sweep. It only rises by rounding.
     n_iter_ : int
-        Number of sweeps.
+        Sweeps that were made.
 
     See Also
     --------
