@@ -54,6 +54,7 @@ def users_with_choices(objective, X, items, implicit):
     -------
     users : ndarray of shape (n_users, n_components + 1)
     """
+    X = X.astype(items.dtype, copy=False)
     of_choices = choice_sums(X, implicit)
     own = with_data(X, X.data - products_at(X, of_choices, items[:, :-1]))
     users = fold_in(objective, group_rows(own, CPU), torch.from_numpy(items), X.shape[0]).numpy()

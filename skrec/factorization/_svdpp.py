@@ -90,7 +90,6 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
         "l2_implicit": PMF._parameter_constraints["l2"],
         **RATING_CONSTRAINTS,
     }
-
     _no_update = None
 
     def __init__(
@@ -146,6 +145,5 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
         return items, self.implicit_embeddings_
 
     def _fold_in(self, X):
-        X = X.astype(self.item_embeddings_.dtype, copy=False)
         users = users_with_choices(self._objective, X, *self._tables)
         return users[:, :-1], users[:, -1] + self._objective.intercept
