@@ -196,6 +196,25 @@ _ROWS = [
         },
     ),
     ModelRow(
+        "RatingKNN",
+        "neighbors._rating_knn",
+        "ratings from the nearest items or users: KNNBasic, WithMeans, WithZScore and Baseline",
+        "ratings",
+        floor=1.01,
+        variants={
+            "user": {"based_on": "user", "similarity": "cosine", "center": "zscore"},
+            "msd": {"similarity": "msd", "center": "mean", "n_neighbors": 5, "min_neighbors": 2},
+            "pearson": {
+                "based_on": "user",
+                "similarity": "pearson",
+                "center": "none",
+                "min_support": 2,
+                "shrinkage": 1.0,
+            },
+        },
+        search={"based_on": ["item", "user"], "n_neighbors": [20, 40, 80], "shrinkage": [50, 100]},
+    ),
+    ModelRow(
         "MultVAE",
         "autoencoders._mult_vae",
         "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
