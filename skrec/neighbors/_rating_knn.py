@@ -1,4 +1,4 @@
-"""RatingKNN: ratings from the nearest users, or items."""
+"""RatingKNN: a rating from those of the nearest items, or users."""
 
 from numbers import Integral, Real
 
@@ -7,24 +7,104 @@ from sklearn.utils.metaestimators import available_if
 
 from skrec.base import BaseRecommender, RatingMixin, SimilarItemsMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.neighbors._rating_centers import Center
-from skrec.solvers._offsets import fit_offsets, less_offsets, with_data
-from skrec.solvers._rating_neighbors import (
-    KINDS,
-    Rule,
-    all_rows,
-    neighbor_means,
-    pairs_by_group,
-    similarities,
-)
-from skrec.utils._blocks import effective_n_threads, map_blocks
+from skrec.neighbors._rating_centers import Center, Comparison
+from skrec.neighbors._rating_sides import NearestItems, NearestUsers
+from skrec.solvers._offsets import fit_offsets
+from skrec.solvers._rating_neighbors import KINDS
+from skrec.utils._blocks import effective_n_threads
 from skrec.utils._compat import Interval, StrOptions
-from skrec.utils._memory import check_memory
-from skrec.utils._pair_blocks import blocks_of_pairs
 
 
 class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
-    r"""Ratings from the nearest neighbours."""
+    r"""Ratings from the nearest neighbours: KNNBasic, with means, with z-scores, with a baseline.
+
+    The rating of item `i` by user `u` is where their ratings centre, :math:`c_{ui}`, and the
+    mean deviation from there of the user's most similar items, weighted by the similarities:
+
+    .. math::
+        \hat r_{ui} = c_{ui} + \sigma_i
+        \frac{\sum_{j \in N_k(i, u)} s_{ij}\, (r_{uj} - c_{uj}) / \sigma_j}
+        {\sum_{j \in N_k(i, u)} s_{ij}}
+
+    where :math:`N_k(i, u)` are at most `k` of the items that `u` has rated, those of the largest
+    similarities above 0. With ``based_on="user"`` they are the users most similar to `u` of those
+    who have rated `i`, and :math:`\sigma` belongs to users.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Largest number `k` of neighbours of a rating. Of equally similar ones, those of lower index
+        are taken.
+    based_on : {"user", "item"}
+        Whether neighbours are users or items.
+    similarity : {"cosine", "msd", "pearson", "pearson_baseline"}
+        What two have in common is compared by, see Notes.
+    center : {"none", "mean", "zscore", "baseline"}
+        What deviations are taken from: the mean of all ratings; the means of the users, or of the
+        items if neighbours are these; the same, over the standard deviation; or the
+        offsets of :class:`BiasBaseline`, which are those of users and items alike.
+    min_neighbors : int
+        With fewer neighbours, a rating is predicted from the centre alone.
+    min_support : int
+        Two with fewer ratings in common are not similar. With "pearson_baseline" 2 is the least.
+    shrinkage : float
+        Similarities are multiplied by :math:`(n - 1) / (n - 1 + \text{shrinkage})`, where `n` is
+        the number of ratings in common. None: 100 with "pearson_baseline", otherwise 0.
+    msd_scale : float
+        Unit of the differences of ``similarity="msd"``, in ratings; no other takes one. None: the
+        standard deviation of the ratings.
+    l2_user, l2_item : float
+        Penalties on the offsets of the baseline, as in :class:`BiasBaseline`.
+    n_jobs : int
+        Number of threads. None means all cores, less where ``OMP_NUM_THREADS`` or a joblib worker
+        says so.
+
+    See Also
+    --------
+    ItemKNN : Neighbours for rankings.
+    BiasBaseline : The baseline alone.
+    PMF : Latent factors.
+
+    Notes
+    -----
+    Of the `n` users who have rated two items (or items that two users have rated), the similarity
+    is, with sums and means over these alone,
+
+    - "cosine": :math:`\sum r r' / \sqrt{\sum r^2 \sum r'^2}`;
+    - "msd": :math:`1 / (d^2 / t^2 + 1)` with the mean squared difference :math:`d^2` and the
+      `msd_scale` `t`;
+    - "pearson": the coefficient of correlation, 0 where one of the two does not vary;
+    - "pearson_baseline": the cosine of what the baseline leaves of the ratings.
+
+    New users need no refit. Items have similarities, which are stored where they are above 0, and
+    of a row only its offset is estimated. Nothing is learned of users: the training rows are
+    stored, and the similarities of a row to all of them computed when it is asked. There is no
+    ``partial_fit``, as more users change all similarities of items, and the baseline;
+    :func:`skrec.update` fits again. With ``based_on="item"`` there is ``similar_items``.
+
+    With ``msd_scale=1`` and for ratings that the user has not given, these are the predictions
+    of Surprise's KNNBasic, KNNWithMeans, KNNWithZScore and KNNBaseline, but for this: Surprise
+    stops after 10 sweeps for the baseline, which can still move a rating by 0.02; lets rounding
+    decide between neighbours that are equally similar, where here their order does; gives an
+    unknown user or item the mean of all ratings, where here the other one's mean is known; and
+    takes two equal rows, and an item and itself, for similar by 1 whatever their support.
+
+    References
+    ----------
+    .. [1] J. L. Herlocker, J. A. Konstan, A. Borchers and J. Riedl, "An Algorithmic Framework for
+       Performing Collaborative Filtering", SIGIR 1999. :doi:`10.1145/312624.312682`
+    .. [2] Y. Koren, "Factor in the Neighbors: Scalable and Accurate Collaborative Filtering",
+       ACM TKDD 4(1), 2010. :doi:`10.1145/1644873.1644874`
+
+    Examples
+    --------
+    >>> from skrec import RatingKNN
+    >>> X = [[5, 4, 1, 0], [4, 5, 2, 1], [1, 2, 5, 4], [2, 1, 4, 5], [5, 5, 0, 1]]
+    >>> model = RatingKNN(similarity="pearson", center="mean").fit(X)
+    >>> model.predict([[5, 4, 0, 0], [0, 0, 5, 4]]).round(1)
+    array([[4.5, 4.5, 3. , 2.8],
+           [3.4, 3.4, 4.7, 4.5]])
+    """
 
     _parameter_constraints: dict = {
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -77,8 +157,8 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
     def _check_training(self, X, reset):
         if self.min_neighbors > self.n_neighbors:
             raise ValueError(
-                f"min_neighbors={self.min_neighbors} must not exceed n_neighbors="
-                f"{self.n_neighbors}, of which no more are taken: use a smaller one."
+                f"min_neighbors={self.min_neighbors} must be at most n_neighbors="
+                f"{self.n_neighbors}, as no more are taken: use a smaller one."
             )
         if self.msd_scale is not None and self.similarity != "msd":
             raise ValueError(
@@ -88,93 +168,54 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
         return super()._check_training(X, reset)
 
     def _in_units(self, X):
-        # In single precision, similarities that are equal would be told apart by rounding.
+        # In single precision rounding would tell similarities apart that are equal.
         return super()._in_units(X.astype(np.float64))
 
     def _fit(self, X):
         offsets = None
-        if "baseline" in (self.center, *self.similarity.split("_")):
-            offsets = (*fit_offsets(X, self.l2_user, self.l2_item), self.l2_user)
-        # As they were in this fit: a parameter that is set later waits for the next one.
-        self._of_users = self.based_on == "user"
-        self._center = Center(self.center, self._of_users, X, offsets)
-        self._compares = self.similarity
-        self._rule = self._comparison()
-        self._taken = self.n_neighbors, self.min_neighbors
-        compared = self._compared(X)
-        if self._of_users:
-            self._compared_by_item = compared.T.tocsr()
-            self._known = self._center.deviations(X).T.tocsr()
-        else:
-            items = compared.T.tocsr()
-            n_bytes = 24 * most_similarities(items, compared)
-            check_memory(n_bytes, "similarities", "fix")
-            self._known = similarities(
-                items, compared, self._rule, effective_n_threads(self.n_jobs)
-            )
-
-    def _comparison(self):
-        is_shrunk = self.similarity == "pearson_baseline"
+        if self.center == "baseline" or self.similarity == "pearson_baseline":
+            offsets = *fit_offsets(X, self.l2_user, self.l2_item), self.l2_user
         shrinkage = self.shrinkage
         if shrinkage is None:
-            shrinkage = 100 if is_shrunk else 0
+            shrinkage = 100 if self.similarity == "pearson_baseline" else 0
         scale = 1.0 if self.msd_scale is None else self.msd_scale / self.rating_unit_
-        return Rule(KINDS[self.similarity], scale, max(self.min_support, 1 + is_shrunk), shrinkage)
-
-    def _compared(self, X):
-        """What similarities are computed of."""
-        if self._compares == "pearson_baseline":
-            return less_offsets(X, self._center.offsets)[0]
-        return with_data(X, X.data - self._center.mean) if self._compares == "pearson" else X
+        self._center = Center(self.center, self.based_on, X, offsets)
+        comparison = Comparison(self.similarity, self._center, scale, self.min_support, shrinkage)
+        limits = self.n_neighbors, self.min_neighbors
+        nearest = NearestUsers if self.based_on == "user" else NearestItems
+        n_threads = effective_n_threads(self.n_jobs)
+        self._nearest = nearest(X, self._center, comparison, limits, n_threads)
 
     def _score_rows(self, X):
-        n_users, n_items = X.shape
-        if self._of_users:
-            near, known = self._similar_users(X), self._known
-            shape = n_users, n_items
-        else:
-            near, known = self._known, self._center.deviations(X)
-            shape = n_items, n_users
-        means = neighbor_means(near, known, all_rows(*shape), *self._taken).reshape(shape)
-        means = means if self._of_users else means.T
-        users, scales = self._center.users(X)
-        means = means * scales[:, None]
-        means *= self._center.item_scales
-        means += users[:, None]
-        means += self._center.items
-        return means
-
-    def _similar_users(self, X):
-        return similarities(self._compared(X), self._compared_by_item, self._rule)
+        return self._center.ratings(X, self._nearest.of_rows(X))
 
     def _score_pairs(self, states, users, items):
         asked, users = np.unique(users, return_inverse=True)
-        X = states[asked]
-        if self._of_users:
-            left, groups, rows, known = X, users, items, self._known
-        else:
-            left, groups, rows, known = self._known, items, users, self._center.deviations(X)
-        means = np.empty(len(users))
+        X, n_threads = states[asked], effective_n_threads(self.n_jobs)
+        means = self._nearest.of_pairs(X, users, items, n_threads)
+        return self._center.ratings(X, means, users, items)
 
-        def rate(block):
-            near, pairs, positions = block
-            if self._of_users:
-                near = self._similar_users(near)
-            asked = pairs_by_group(positions, rows[pairs], near.shape[0])
-            means[pairs] = neighbor_means(near, known, asked, *self._taken)
+    @available_if(lambda self: self.based_on == "item")
+    def similar_items(self, items, k=10, *, return_scores=False):
+        """Find the items most similar to given ones; only with ``based_on="item"``.
 
-        n_threads = effective_n_threads(self.n_jobs)
-        map_blocks(rate, blocks_of_pairs(left, groups, 12 * known.shape[1], n_threads), n_threads)
-        centers, scales = self._center.users(X)
-        means *= scales[users] * self._center.item_scales[items]
-        return means + centers[users] + self._center.items[items]
+        Parameters
+        ----------
+        items : array-like of int of shape (n_queries,)
+            Item indices.
+        k : int, default=10
+            Number of neighbours.
+        return_scores : bool, default=False
+            Whether to return the similarities too, of which those below 0 count as 0.
+
+        Returns
+        -------
+        indices : ndarray of shape (n_queries, k)
+            Most similar first, never the item itself; padded with -1.
+        scores : ndarray of shape (n_queries, k)
+            Only if ``return_scores=True``.
+        """
+        return super().similar_items(items, k, return_scores=return_scores)
 
     def _similarities(self, items):
-        return self._known[items].toarray()
-
-
-def most_similarities(items, users):
-    """Upper bound of the number of pairs of items which somebody has rated both."""
-    lengths = np.diff(users.indptr).astype(np.float64)
-    n_shared = np.add.reduceat(np.append(lengths[items.indices], 0), items.indptr[:-1])
-    return float(np.minimum(n_shared, items.shape[0]).sum())
+        return self._nearest.similarities[items].toarray()

@@ -125,9 +125,9 @@ def all_rows(n_groups, n_rows):
     return Asked(zeros, zeros + n_rows, out_starts, np.arange(n_rows), n_groups * n_rows)
 
 
-def pairs_by_group(groups, rows, n_groups):
-    """Ask for pairs of group and row, sorted by group."""
-    ends = np.searchsorted(groups, np.arange(n_groups + 1))
+def pairs_by_group(groups, rows):
+    """Ask for pairs of group and row, which are sorted by group."""
+    ends = np.searchsorted(groups, np.arange(groups[-1] + 2))
     return Asked(ends[:-1], ends[1:], ends[:-1], rows.astype(np.int64), len(rows))
 
 
