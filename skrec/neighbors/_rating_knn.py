@@ -49,12 +49,14 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
         Two with fewer ratings in common are not similar. With "pearson_baseline" 2 is the least.
     shrinkage : float
         Similarities are multiplied by :math:`(n - 1) / (n - 1 + \text{shrinkage})`, where `n` is
-        the number of ratings in common. None: 100 with "pearson_baseline", otherwise 0.
+        the number of ratings in common. None: 200 with "pearson_baseline", otherwise 0.
     msd_scale : float
         Unit of the differences of ``similarity="msd"``, in ratings; no other takes one. None: the
         standard deviation of the ratings.
-    l2_user, l2_item : float
-        Penalties on the offsets of the baseline, as in :class:`BiasBaseline`.
+    l2_user : float
+        Penalty on the users' offsets in the baseline, as in :class:`BiasBaseline`.
+    l2_item : float
+        Penalty on the items' offsets in it.
     n_jobs : int
         Number of threads. None means all cores, less where ``OMP_NUM_THREADS`` or a joblib worker
         says so.
@@ -134,8 +136,8 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
         min_support=1,
         shrinkage=None,
         msd_scale=None,
-        l2_user=15.0,
-        l2_item=10.0,
+        l2_user=5.0,
+        l2_item=3.0,
         clip=True,
         rating_scale=None,
         n_jobs=None,
@@ -177,7 +179,7 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
             offsets = *fit_offsets(X, self.l2_user, self.l2_item), self.l2_user
         shrinkage = self.shrinkage
         if shrinkage is None:
-            shrinkage = 100 if self.similarity == "pearson_baseline" else 0
+            shrinkage = 200 if self.similarity == "pearson_baseline" else 0
         scale = 1.0 if self.msd_scale is None else self.msd_scale / self.rating_unit_
         self._center = Center(self.center, self.based_on, X, offsets)
         comparison = Comparison(self.similarity, self._center, scale, self.min_support, shrinkage)

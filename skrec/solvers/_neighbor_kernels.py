@@ -1,4 +1,4 @@
-"""The compiled loops behind neighbours of ratings: similarities of rows, and means over the nearest."""
+"""The compiled loops behind neighbours of ratings: similarities, and means over the nearest."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _SPLIT = 2.0**21 + 1
 
 @compiled
 def _add_common(row, kind, left, right, sums, touched):
-    """Sum over what a row shares with each column; return how many share any, listed in `touched`."""
+    """Sum over what a row shares with each column; return how many do, listed in `touched`."""
     left_indptr, left_indices, left_data = left
     right_indptr, right_indices, right_data = right
     n_touched = 0
@@ -99,8 +99,10 @@ def similarities(first, last, left, right, n_columns, rule):
 
 
 @compiled
-def neighbor_means(starts, stops, out_starts, asked, near, known, n_columns, k, min_neighbors, out):
-    """Means over the nearest, for the asked rows of `known` from `starts` to `stops` of each group.
+def neighbor_means(
+    starts, stops, out_starts, asked, near, known, n_columns, k, min_neighbors, out
+):
+    """Means over the nearest, for each group and the rows of `known` that it asks for.
 
     A group's row of `near` has its similarities to the columns of `known`. Of the entries of an
     asked row the `k` most similar count; of equally similar ones those that come first.
