@@ -200,7 +200,8 @@ _ROWS = [
         "neighbors._rating_knn",
         "ratings from the nearest items or users: KNNBasic, WithMeans, WithZScore and Baseline",
         "ratings",
-        floor=1.01,
+        floor=1.034,
+        beats=("PMF",),
         variants={
             "user": {"based_on": "user", "similarity": "cosine", "center": "zscore"},
             "msd": {"similarity": "msd", "center": "mean", "n_neighbors": 5, "min_neighbors": 2},
@@ -212,7 +213,11 @@ _ROWS = [
                 "shrinkage": 1.0,
             },
         },
-        search={"based_on": ["item", "user"], "n_neighbors": [20, 40, 80], "shrinkage": [50, 100]},
+        search={
+            "based_on": ["item", "user"],
+            "n_neighbors": [20, 40, 80],
+            "shrinkage": [100, 400],
+        },
     ),
     ModelRow(
         "MultVAE",

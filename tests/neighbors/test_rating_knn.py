@@ -176,16 +176,13 @@ def test_rounding_does_not_decide_between_neighbours_that_are_equally_similar(si
     X = matrix(2, (40, 20), 0.3)
     parameters = {"n_neighbors": 2, "center": "mean", "clip": False, "similarity": similarity}
     for based_on in ("user", "item"):
-        model = RatingKNN(based_on=based_on, **parameters).fit(X)
+        model = RatingKNN(based_on=based_on, **parameters)
+        expected = model.fit(X).predict(X)
         for unit in (0.1, 1 / 3, 7.7):
-            scaled = RatingKNN(based_on=based_on, **parameters).fit(unit * X)
-            np.testing.assert_allclose(
-                scaled.predict(unit * X) / unit, model.predict(X), atol=1e-9
-            )
-        single = RatingKNN(based_on=based_on, **parameters).fit(X.astype(np.float32))
-        np.testing.assert_allclose(
-            single.predict(X.astype(np.float32)), model.predict(X), atol=1e-6
-        )
+            found = model.fit(unit * X).predict(unit * X) / unit
+            np.testing.assert_allclose(found, expected, atol=1e-9)
+        single = X.astype(np.float32)
+        np.testing.assert_allclose(model.fit(single).predict(single), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("based_on", ["user", "item"])
