@@ -201,7 +201,6 @@ _ROWS = [
         "ratings from the nearest items or users: KNNBasic, WithMeans, WithZScore and Baseline",
         "ratings",
         floor=1.034,
-        beats=("PMF",),
         variants={
             "user": {"based_on": "user", "similarity": "cosine", "center": "zscore"},
             "msd": {"similarity": "msd", "center": "mean", "n_neighbors": 5, "min_neighbors": 2},
@@ -548,7 +547,7 @@ def _exports(folder, module_of, room):
         if room in ("", row.room):
             imports.setdefault(module_of(row), set()).add(row.name)
     lines = [
-        _listed(f"from {source} import ", sorted(names, key=_order), "()", needed=False)
+        _listed(f"from {source} import ", sorted(names, key=_import_order), "()", needed=False)
         for source, names in sorted(imports.items())
         if names
     ]
@@ -559,6 +558,12 @@ def _exports(folder, module_of, room):
 def _order(name):
     """Constants, classes, then the rest, as the linter wants them."""
     return not name.isupper(), not name[0].isupper(), name
+
+
+def _import_order(name):
+    """The same for imported names, which it sorts whatever their case."""
+    *kind, name = _order(name)
+    return *kind, name.casefold()
 
 
 def _listed(start, names, brackets, needed=True):

@@ -84,12 +84,13 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
     ``partial_fit``, as more users change all similarities of items, and the baseline;
     :func:`skrec.update` fits again. With ``based_on="item"`` there is ``similar_items``.
 
-    With ``msd_scale=1``, ``shrinkage=100``, ``l2_user=15`` and ``l2_item=10`` these are the answers
-    of Surprise's KNNBasic, KNNWithMeans, KNNWithZScore and KNNBaseline (`center`, in this order) to
-    pairs that are not in the training data, but for this. Surprise stops after 10 sweeps for the
-    baseline, which moves ratings of MovieLens 100K by 0.001 on average; lets rounding decide
-    between neighbours that are equally similar, where here their order does; and gives an unknown
-    user or item the mean of all ratings, where here the mean of the other one may be known.
+    With ``msd_scale=1``, ``shrinkage=100``, ``l2_user=15`` and ``l2_item=10`` these are the
+    answers of Surprise's KNNBasic, KNNWithMeans, KNNWithZScore and KNNBaseline (`center`, in this
+    order) to pairs that are not in the training data, but for this. Surprise stops after 10
+    sweeps for the baseline, which moves ratings of MovieLens 100K by 0.001 on average; lets
+    rounding decide between neighbours that are equally similar, where here their order does; and
+    gives an unknown user or item the mean of all ratings, where here the mean of the other one
+    may be known.
 
     References
     ----------

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skrec.solvers._compiled import compiled
-from skrec.solvers._product_kernels import _offer
+from skrec.solvers._product_kernels import _sift_down
 
 COSINE, DIFFERENCES, CORRELATION = range(3)
 # Sums for a pair: of all the number of common entries, and then of the products and both squares,
@@ -99,6 +99,17 @@ def similarities(first, last, left, right, n_columns, rule):
 
 
 @compiled
+def _bring_to_front(k, values, entries, size):
+    """Exchange until the `k` largest values come first; of equal ones, those that came first."""
+    for place in range(k // 2 - 1, -1, -1):
+        _sift_down(values, entries, k, place)
+    for place in range(k, size):
+        if values[place] > values[0]:  # the smallest that is kept, and the latest of these
+            values[0], entries[0] = values[place], entries[place]
+            _sift_down(values, entries, k)
+
+
+@compiled
 def neighbor_means(
     starts, stops, out_starts, asked, near, known, n_columns, k, min_neighbors, out
 ):
@@ -110,8 +121,7 @@ def neighbor_means(
     near_indptr, near_indices, near_data = near
     known_indptr, known_indices, known_data = known
     similar = np.zeros(n_columns)
-    values = np.empty(k)
-    entries = np.empty(k, dtype=np.int64)
+    values, entries = np.empty(n_columns + 1), np.empty(n_columns + 1, dtype=np.int64)
     for group in range(len(starts)):
         for place in range(near_indptr[group], near_indptr[group + 1]):
             similar[near_indices[place]] = near_data[place]
@@ -120,8 +130,11 @@ def neighbor_means(
             size = 0
             for entry in range(known_indptr[row], known_indptr[row + 1]):
                 value = similar[known_indices[entry]]
-                if value > 0 and (size < k or value > values[0]):
-                    size = _offer(value, entry, values, entries, size)
+                values[size], entries[size] = value, entry
+                size += value > 0  # a branch would take longer
+            if size > k:
+                _bring_to_front(k, values, entries, size)
+                size = k
             if size >= min_neighbors:
                 total = weighted = 0.0
                 for number in range(size):
