@@ -22,7 +22,7 @@ from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import BPR, IALS, PMF, BayesianPMF, SVDpp
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
-from .neighbors import ItemKNN, RP3beta, UserKNN
+from .neighbors import ItemKNN, RatingKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -50,6 +50,7 @@ __all__ = [
     "MultVAE",
     "Popularity",
     "RP3beta",
+    "RatingKNN",
     "RatingRegressor",
     "RecVAE",
     "Reranker",

@@ -196,6 +196,29 @@ _ROWS = [
         },
     ),
     ModelRow(
+        "RatingKNN",
+        "neighbors._rating_knn",
+        "ratings from the nearest items or users: KNNBasic, WithMeans, WithZScore and Baseline",
+        "ratings",
+        floor=1.034,
+        variants={
+            "user": {"based_on": "user", "similarity": "cosine", "center": "zscore"},
+            "msd": {"similarity": "msd", "center": "mean", "n_neighbors": 5, "min_neighbors": 2},
+            "pearson": {
+                "based_on": "user",
+                "similarity": "pearson",
+                "center": "none",
+                "min_support": 2,
+                "shrinkage": 1.0,
+            },
+        },
+        search={
+            "based_on": ["item", "user"],
+            "n_neighbors": [20, 40, 80],
+            "shrinkage": [100, 400],
+        },
+    ),
+    ModelRow(
         "MultVAE",
         "autoencoders._mult_vae",
         "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
@@ -535,7 +558,7 @@ def _exports(folder, module_of, room):
         if room in ("", row.room):
             imports.setdefault(module_of(row), set()).add(row.name)
     lines = [
-        _listed(f"from {source} import ", sorted(names, key=_order), "()", needed=False)
+        _listed(f"from {source} import ", sorted(names, key=_import_order), "()", needed=False)
         for source, names in sorted(imports.items())
         if names
     ]
@@ -546,6 +569,12 @@ def _exports(folder, module_of, room):
 def _order(name):
     """Constants, classes, then the rest, as the linter wants them."""
     return not name.isupper(), not name[0].isupper(), name
+
+
+def _import_order(name):
+    """The same for imported names, which it sorts whatever their case."""
+    *kind, name = _order(name)
+    return *kind, name.casefold()
 
 
 def _listed(start, names, brackets, needed=True):
