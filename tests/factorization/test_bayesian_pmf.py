@@ -10,7 +10,7 @@ from scipy.stats import kstest
 
 from skrec import PMF, BayesianPMF
 from skrec.factorization import _bayesian_pmf
-from skrec.factorization._bayesian_pmf import _Moments
+from skrec.factorization._mixture import Moments
 from skrec.factorization._gibbs import NormalWishart, weights_given
 from skrec.solvers._row_groups import group_rows, pad
 
@@ -115,7 +115,7 @@ def test_prediction_is_the_mixture_of_linear_regressions(fit_offsets):
 def test_moments_of_a_mixture():
     rng = np.random.default_rng(0)
     means, variances = rng.normal(5, 2, size=(6, 3)), rng.random((6, 3))
-    moments = _Moments(3)
+    moments = Moments(3)
     for one in zip(means, variances, strict=True):
         moments.add(*one)
     assert_allclose(moments.mean, means.mean(axis=0))
