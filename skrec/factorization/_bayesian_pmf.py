@@ -21,6 +21,9 @@ from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
 from skrec.utils._warnings import warn
 
+# Users whose predictions decide which directions `transform` looks at: those with most ratings.
+N_OF_SPACE = 512
+
 
 class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     r"""Bayesian probabilistic matrix factorisation of ratings.
@@ -30,12 +33,20 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     is chosen: Gibbs sampling draws all of it in turn from the posterior, and predictions are
     averages over draws. There is no penalty to tune.
 
+    With `item_features` the mean of an item's factors and offset is linear in what is known of the
+    item, by coefficients that are drawn too: new items, which nobody has rated, are predicted from
+    those that are like them.
+
     Parameters
     ----------
     n_components : int, default=16
         Number of factors.
     fit_offsets : bool, default=True
         Whether users and items have offsets.
+    item_features : {array-like, sparse matrix, dataframe} of shape (n_items, n_features)
+        What is known of the items themselves: a row for each item, in the order of the columns of
+        `X`. Numbers or booleans; categories have to be one-hot encoded. Their units do not matter:
+        each is standardised.
     n_samples : int, default=100
         Number of draws that predictions average over.
     n_burn_in : int, default=20
@@ -55,6 +66,11 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     ----------
     mean_ : float
         Mean of the ratings.
+    item_embeddings_ : ndarray of shape (n_items, n_components)
+        Orthogonal axes of the space that ``transform`` embeds users in; no more axes than there
+        are items. See the notes.
+    item_offsets_ : ndarray of shape (n_items,)
+        What the mean user's ratings of the items differ from `mean_` by.
     noise_variances_ : ndarray of shape (n_samples,)
         Draws of the variance of a rating given the factors.
 
@@ -77,10 +93,29 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     over the users asked for. The items' weights are kept for each draw: ``n_samples * n_items *
     n_components`` numbers.
 
+    Each draw has axes of its own, so that a user's factors cannot be averaged; predicted ratings
+    can. ``transform`` gives the position of a user's predicted ratings, without offsets, among
+    the `n_components` directions in which they differ most from user to user. The distance of two
+    users is the root of the mean squared difference, over all items, of what they are predicted
+    along these directions, in units of ``rating_unit_``; a user without ratings stands at 0.
+    ``mean_ + rating_unit_ * transform(X) @ item_embeddings_.T + item_offsets_`` and an offset of
+    the user are nearly what ``predict`` answers. ``similar_items`` gives the correlation, over
+    users, of the ratings along them.
+
+    The features enter in the manner of [2]_, by the regression of the items' weights on their
+    principal components. The precision of the coefficients has the prior Gamma(1, 1), in units of
+    that of the items' weights. An update of the model with new features is a new fit. The
+    features are part of the pickled model as any parameter is, a data frame as an array.
+
     References
     ----------
     .. [1] R. Salakhutdinov and A. Mnih, "Bayesian Probabilistic Matrix Factorization using Markov
        Chain Monte Carlo", ICML 2008. :doi:`10.1145/1390156.1390267`
+    .. [2] J. Simm, A. Arany, P. Zakeri, T. Haber, J. K. Wegner, V. Chupakhin, H. Ceulemans and
+       Y. Moreau, "Macau: Scalable Bayesian Multi-relational Factorization with Side Information
+       using MCMC", 2015. :arxiv:`1509.04610`
+    .. [3] I. Porteous, A. Asuncion and M. Welling, "Bayesian Matrix Factorization with Side
+       Information and Dirichlet Process Mixtures", AAAI 2010.
 
     Examples
     --------
@@ -89,6 +124,15 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     >>> model = BayesianPMF(n_components=1, random_state=0).fit(X)
     >>> ratings, std = model.predict([[5, 5, 1, 1], [0, 0, 0, 0]], return_std=True)
     >>> bool(std[0, 0] < std[1, 0])
+    True
+
+    Nobody has rated item 4 yet. It is like items 0 and 1:
+
+    >>> X = [row + [0] for row in X]
+    >>> model.set_params(item_features=[[1], [1], [0], [0], [1]]).fit(X)
+    BayesianPMF(...)
+    >>> likes_item_0, likes_item_2 = model.predict([[5, 0, 1, 0, 0], [1, 0, 5, 0, 0]])[:, 4]
+    >>> bool(likes_item_0 > likes_item_2)
     True
     """
 
@@ -157,8 +201,17 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         self.mean_ = self._in_ratings(self._mean)
         self._has_offsets = self.fit_offsets
         samples = []
+        longest = np.argsort(-np.diff(X.indptr), kind="stable")[:N_OF_SPACE]
+        deviations = np.zeros((len(longest), X.shape[1]), X.dtype)
+
+        def keep(draw, users):
+            factors = slice(self.n_components)
+            of_users = (users[longest] - draw.user_mean)[:, factors]
+            deviations[...] += of_users @ draw.items[:, factors].T
+            samples.append(draw)
+
         try:
-            self._draw_all(X, samples)
+            self._draw_all(X, keep)
         except KeyboardInterrupt:
             if not samples:
                 raise
@@ -167,17 +220,18 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
                 "far.",
             )
         self._samples = Draw(*(np.stack(parts) for parts in zip(*samples, strict=True)))
-        self._space = Space(self._samples, self.n_components)
+        self._space = Space(self._samples, deviations, self.n_components)
         self.noise_variances_ = self._in_squared_ratings(1 / self._samples.noise_precision)
 
-    def _draw_all(self, X, samples):
-        """Append the draws after the burn-in to a list."""
+    def _draw_all(self, X, keep):
+        """Call a function with each draw after the burn-in, and the users' weights of it."""
         rng = check_random_state(self.random_state)
         device, dtype = resolve_device(self.device, needs_float64=True), X.dtype
-        n_kept = sum(X.shape) + self.n_samples * (2 * X.shape[1] + self.n_components)
+        n_kept = sum(X.shape) + self.n_samples * (X.shape[1] + self.n_components)
         check_memory(
-            # Weights of both sides; the items' weights, twice, and a covariance of each draw.
-            dtype.itemsize * (self.n_components + 1) * n_kept,
+            # Weights of both sides, the items' weights and a covariance of each draw, and what
+            # users are predicted.
+            dtype.itemsize * ((self.n_components + 1) * n_kept + N_OF_SPACE * X.shape[1]),
             f"BayesianPMF with {self.n_components} components and {self.n_samples} samples on "
             f"{X.shape[0]} users x {X.shape[1]} items",
             "use a smaller n_components or n_samples",
@@ -190,9 +244,9 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         n_draws = self.n_burn_in + self.n_samples
         chain = draws(X, items, features, self.fit_offsets, self.noise_precision, rng)
         with progress_bar(total=n_draws, desc="BayesianPMF", silent=not self.verbose) as bar:
-            for number, draw in zip(range(n_draws), chain, strict=False):
+            for number, (draw, users) in zip(range(n_draws), chain, strict=False):
                 if number >= self.n_burn_in:
-                    samples.append(draw)
+                    keep(draw, users)
                 bar.set_postfix(noise=f"{draw.noise_precision**-0.5:.4f}")
                 bar.update()
 

@@ -53,9 +53,7 @@ class NormalWishart(NamedTuple):
             + deviations.T @ deviations
             + shift.T @ (self.weights[:, None] * shift)
         )
-        return NormalWishart(
-            coef, weights, np.linalg.inv(inverse_scale), self.degrees + len(rows)
-        )
+        return NormalWishart(coef, weights, np.linalg.inv(inverse_scale), self.degrees + len(rows))
 
     def draw(self, rng):
         """Draw coefficients of shape (n_inputs, n_weights) and a precision."""
@@ -172,6 +170,7 @@ def draws(X, items, features, has_offsets, noise_precision, rng):
     Yields
     ------
     draw : Draw
+    users : ndarray of shape (n_users, n_weights)
     """
     dtype, device, n_weights = X.dtype, items.device, items.shape[1]
     by_user, by_item = group_rows(X, device), group_rows(X.T.tocsr(), device)
@@ -196,11 +195,9 @@ def draws(X, items, features, has_offsets, noise_precision, rng):
         if noise_precision is None:
             precision = rng.gamma(1 + X.nnz / 2, 1 / (1 + squares / 2))
         posterior = user_prior.given(users.double().cpu().numpy(), ones[0])
-        coef, user_precision = posterior.draw(rng)
-        user_mean = coef[0]
-        yield Draw(
-            items.cpu().numpy(), user_mean.astype(dtype), user_precision.astype(dtype), precision
-        )
+        (user_mean,), user_precision = posterior.draw(rng)
+        of_users = user_mean.astype(dtype), user_precision.astype(dtype)
+        yield Draw(items.cpu().numpy(), *of_users, precision), users.cpu().numpy()
 
 
 def _hyperprior(weights, n_weights):

@@ -66,39 +66,36 @@ def users_given(samples, X, has_offsets, device, with_covariances=False):
 
 
 class Space:
-    r"""The directions in which users' ratings differ most, over all draws.
+    r"""The directions in which users' predicted ratings differ most.
 
     Each draw has axes of its own, so that averages of factors mean nothing; those of predicted
     ratings do. A user's, without offsets, deviate from those of the mean user by
-    :math:`\tfrac{1}{S} \sum_s V_s (u_s - \mu_s)`. The space has the directions of most variance,
-    by the users' covariances of the draws. They are orthogonal, of length
-    :math:`\sqrt{n_\text{items}}`: the distance of two users in it is the root of the mean squared
-    difference of their ratings over all items.
+    :math:`\tfrac{1}{S} \sum_s V_s (u_s - \mu_s)`. The directions are principal components of
+    these. They are orthogonal, of length :math:`\sqrt{n_\text{items}}`: the distance of two users
+    is the root of the mean squared difference of their ratings over all items.
 
     Parameters
     ----------
     samples : Draw
         Stacked.
+    deviations : ndarray of shape (n_users, n_items)
+        Of some users, in the sum over the draws.
     n_components : int
     """
 
-    def __init__(self, samples, n_components):
+    def __init__(self, samples, deviations, n_components):
         n_samples, n_items, _ = samples.items.shape
+        n_axes = min(n_components, *deviations.shape)
+        _, lengths, axes = randomized_svd(deviations, n_axes, random_state=0)
+        self.items = np.ascontiguousarray(axes.T) * np.sqrt(n_items).astype(deviations.dtype)
+        self.loadings = self.items * lengths
         factors = samples.items[:, :, :n_components]
-        covariances = np.linalg.inv(samples.user_precision)[:, :n_components, :n_components]
-        spread = factors @ np.linalg.cholesky(covariances)
-        spread = spread.transpose(1, 0, 2).reshape(n_items, -1) / np.sqrt(n_samples)
-        n_axes = min(n_components, n_items)
-        axes, lengths, _ = randomized_svd(spread, n_axes, random_state=0)
-        dtype = samples.items.dtype
-        self.items = (axes * np.sqrt(n_items)).astype(dtype)
-        self.loadings = (axes * lengths).astype(dtype)
-        self._maps = np.einsum("snk,na->ska", factors, self.items, optimize=True)
-        self._maps /= dtype.type(n_items * n_samples)
+        self._maps = np.stack([of_draw.T @ self.items for of_draw in factors])
+        self._maps /= n_items * n_samples
         self._means = samples.user_mean[:, :n_components]
         of_mean_user = np.einsum("snk,sk->n", factors, self._means) / n_samples
         offsets = samples.items[:, :, n_components:].sum(axis=2).mean(axis=0)
-        self.offsets = (of_mean_user + offsets).astype(dtype)
+        self.offsets = of_mean_user + offsets
 
     def embed(self, weights):
         """Embed users.
