@@ -104,11 +104,8 @@ class GaussianFactorsMixin(FactorMixin):
         return ratings, np.sqrt(variance + variance.dtype.type(self._noise_variance))
 
     def _pair_variance(self, items=slice(None)):
-        return PairVariance(
-            self._features(self._item_table[items]),
-            self._item_covariances[items],
-            self._has_offsets,
-        )
+        features, covariances = self._features(self._item_table[items]), self._item_covariances
+        return PairVariance(features, covariances[items], self._has_offsets)
 
     @property
     def _row_bytes(self):

@@ -149,9 +149,8 @@ class SparseCovariancePMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecomm
         )
         self._mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
         self._has_offsets = self.fit_offsets
-        items = 0.3 * check_random_state(self.random_state).standard_normal(
-            (X.shape[1], n_weights)
-        )
+        rng = check_random_state(self.random_state)
+        items = 0.3 * rng.standard_normal((X.shape[1], n_weights))
         items[:, self.n_components :] = 0
         device = resolve_device(self.device, needs_float64=True)
         centered = self._centered(X, X.dtype)

@@ -1,4 +1,4 @@
-"""Variational matrix factorisation: a normal distribution of each row's weights, given the others'.
+"""Variational matrix factorisation: a normal distribution of the weights of each row.
 
 The weights of a row of one side are normal with the prior covariance of that side. Those of both
 sides are taken as independent of each other, and the free energy is what such distributions
@@ -161,12 +161,9 @@ class Sweeps:
             )
             priors[side] = sparse_covariance(spread.moments, self._l1, priors[side])
             divergences[side] = divergence(spread, priors[side], n_rows, self._l1)
-            n_ratings = max(self._n_ratings, 1)
-            noise_variance = max(spread.errors / n_ratings, SMALLEST_NOISE)
-            misfit = (
-                np.log(2 * np.pi * noise_variance) + spread.errors / n_ratings / noise_variance
-            )
-            losses.append(self._n_ratings * misfit / 2 + sum(divergences))
+            noise_variance = max(spread.errors / max(self._n_ratings, 1), SMALLEST_NOISE)
+            misfit = self._n_ratings * np.log(2 * np.pi * noise_variance)
+            losses.append((misfit + spread.errors / noise_variance) / 2 + sum(divergences))
         self._sides, self.priors, self._divergences = sides, priors, divergences
         self.noise_variance = noise_variance
         self.losses.extend(losses)
@@ -216,30 +213,37 @@ def sparse_covariance(moments, l1, start):
     """
     moments = _floored(moments)
     candidates = [start, moments, np.diag(np.diag(moments))]
-    value, covariance = min(
-        ((covariance_loss(one, moments, l1), one) for one in candidates), key=lambda pair: pair[0]
-    )
+    values = [covariance_loss(one, moments, l1) for one in candidates]
+    value, covariance = min(values), candidates[int(np.argmin(values))]
     if l1 == 0:
         return covariance
-    length = float(np.diag(covariance).max()) ** 2
+    # In units of the deviations, steps are as long for small variances as for large ones.
+    deviations = np.sqrt(np.diag(moments))
+    units = np.outer(deviations, deviations)
+    length = 1.0
     for _ in range(MAX_STEPS):
         inverse = np.linalg.inv(covariance)
+        steps = length * units**2
         gradient = inverse - inverse @ moments @ inverse
         before = value
         for _ in range(MAX_HALVINGS):
-            candidate = covariance - length * gradient
-            shrunk = np.maximum(np.abs(candidate) - 2 * l1 * length, 0) * np.sign(candidate)
-            np.fill_diagonal(shrunk, np.diag(candidate))
-            candidate = (shrunk + shrunk.T) / 2
+            candidate = _shrunk(covariance - steps * gradient, 2 * l1 * steps)
             found = covariance_loss(candidate, moments, l1)
             if found < value:
                 covariance, value = candidate, found
                 break
-            length /= 2
+            length, steps = length / 2, steps / 2
         if not before - value > TOLERANCE:
             break
         length *= 2
     return covariance
+
+
+def _shrunk(covariance, by):
+    """Bring all that is not on the diagonal nearer to 0."""
+    shrunk = np.sign(covariance) * np.maximum(np.abs(covariance) - by, 0)
+    np.fill_diagonal(shrunk, np.diag(covariance))
+    return (shrunk + shrunk.T) / 2
 
 
 def covariance_loss(covariance, moments, l1):
