@@ -18,7 +18,8 @@ class GaussianFactorsMixin(FactorMixin):
     ``_fit`` sets, in the unit of the ratings, ``_mean``; ``_has_offsets``; ``_item_table``, the
     means of the items' weights, the offset last if there is one; ``_item_covariances``, packed;
     and ``_noise_variance``. The estimator writes ``_weights_of(X)``: means and packed covariances
-    of users' weights. It stands before a mixin of ratings.
+    of users' weights; ``_fold_in`` where the means alone cost less; and ``_with_std`` where
+    ratings are a function of the latent values. It stands before a mixin of ratings.
 
     Attributes
     ----------
@@ -83,25 +84,29 @@ class GaussianFactorsMixin(FactorMixin):
     def _score_rows_std(self, X):
         weights, covariances = self._weights_of(X)
         factors, offsets = self._factors_and_offsets(weights)
-        ratings = factors @ self.item_embeddings_.T + offsets[:, None] + self._item_offsets
+        latent = factors @ self.item_embeddings_.T + offsets[:, None] + self._item_offsets
         variance = self._pair_variance().of_all(self._features(weights), covariances)
-        return ratings, np.sqrt(variance + self._noise_variance).astype(ratings.dtype)
+        return self._with_std(latent, variance)
 
     def _score_pairs_std(self, states, users, items):
         asked, columns = np.unique(items, return_inverse=True)
         pair_variance = self._pair_variance(asked)
-        ratings, variance = np.empty((2, len(users)), dtype=self._item_table.dtype)
+        latent, variance = np.empty((2, len(users)), dtype=self._item_table.dtype)
         for X, of_block, positions in blocks_of_pairs(states.X, users, self._row_bytes):
             weights, covariances = self._weights_of(X)
             found = self._factors_and_offsets(weights)
             for start in range(0, len(of_block), _PAIRS_AT_A_TIME):
                 part = slice(start, start + _PAIRS_AT_A_TIME)
                 pairs, rows = of_block[part], positions[part]
-                ratings[pairs] = super()._score_pairs(found, rows, items[pairs])
+                latent[pairs] = super()._score_pairs(found, rows, items[pairs])
                 variance[pairs] = pair_variance.of_pairs(
                     self._features(weights), covariances, rows, columns[pairs]
                 )
-        return ratings, np.sqrt(variance + variance.dtype.type(self._noise_variance))
+        return self._with_std(latent, variance)
+
+    def _with_std(self, latent, variance):
+        """Ratings and their deviations, from latent values and their variances."""
+        return latent, np.sqrt(variance + variance.dtype.type(self._noise_variance))
 
     def _pair_variance(self, items=slice(None)):
         features, covariances = self._features(self._item_table[items]), self._item_covariances
