@@ -17,6 +17,16 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
     shape (n_items,) or 0. The estimator writes ``_fold_in(X)``: factors of users and their
     offsets, arrays of shape (n_users, n_components) and (n_users,), from their rows alone.
 
+    Parameters
+    ----------
+    n_components : int
+        Number of factors.
+    fit_offsets : bool
+        Whether users and items have offsets.
+    device : str
+        "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
+        fitted model goes to the CPU where the device does not exist.
+
     Attributes
     ----------
     item_embeddings_ : ndarray of shape (n_items, n_components)

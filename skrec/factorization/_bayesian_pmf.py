@@ -39,10 +39,6 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=16
-        Number of factors.
-    fit_offsets : bool, default=True
-        Whether users and items have offsets.
     item_features : {array-like, sparse matrix, dataframe} of shape (n_items, n_features)
         What is known of the items themselves: a row for each item, in the order of the columns of
         `X`. Numbers or booleans; categories have to be one-hot encoded. Their units do not matter:
@@ -54,9 +50,6 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     noise_precision : float, default=None
         Inverse variance of a rating given the factors, of ratings in units of their standard
         deviation. None: drawn from its posterior too, with the prior Gamma(1, 1). The paper has 2.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
-        fitted model goes to the CPU where the device does not exist.
     random_state : int, RandomState instance or None, default=None
         Controls the draws. Pass an int for the same model at every fit.
     verbose : int, default=0

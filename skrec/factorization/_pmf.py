@@ -40,8 +40,6 @@ class PMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=16
-        Number of factors.
     l2 : float, default=1.1
         Penalty on squared factors and offsets, of ratings in units of their standard deviation.
     l2_exponent : float, default=0.5
@@ -49,8 +47,6 @@ class PMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecommender):
         ``l2 * n**l2_exponent``, where n counts as 25 if it is smaller. 0 is the paper's penalty,
         the same for all, for which `l2` around 10 suits. 1 is that of "weighted-lambda" [2]_, for
         which 0.06 suits. What lies between predicts better than either.
-    fit_offsets : bool, default=True
-        Whether users and items have offsets.
     link : {"identity", "logistic"}, default="identity"
         How a rating comes from the latent value. "logistic" squashes it into the range of the
         ratings. Its least-squares problems are solved by Gauss-Newton steps, one a sweep.

@@ -26,21 +26,14 @@ class SparseCovariancePMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecomm
 
     Parameters
     ----------
-    n_components : int
-        Number of factors.
     l1 : float
         Penalty :math:`\lambda` on the absolute covariances beside the diagonal, in units of users
         and of items: each adds as much. 0 leaves the covariances free; with a large one the
         factors are independent a priori.
-    fit_offsets : bool
-        Whether users and items have offsets.
     max_iter : int
         Number of sweeps over users and items.
     tol : float
         Training stops after a sweep that lowers the objective by less than this share of it.
-    device : str
-        "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
-        fitted model goes to the CPU where the device does not exist.
     random_state : int, RandomState instance or None
         Controls the initial item factors, drawn from N(0, 0.3²). Nothing else is random.
     verbose : int
@@ -91,12 +84,12 @@ class SparseCovariancePMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecomm
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skrec import SparseCovariancePMF
-    >>> X = [[5, 5, 1, 0], [5, 0, 1, 1], [1, 1, 0, 5], [0, 1, 5, 5]]
+    >>> X = np.kron([[5, 1], [1, 5]], np.ones((4, 4)))
     >>> model = SparseCovariancePMF(n_components=1, random_state=0).fit(X)
-    >>> ratings, std = model.predict([[5, 5, 1, 1], [0, 0, 0, 0]], return_std=True)
-    >>> bool(std[0, 0] < std[1, 0])
-    True
+    >>> model.predict([[5, 5, 0, 0, 0, 0, 0, 0]]).round(1)
+    array([[5., 5., 5., 5., 1., 1., 1., 1.]])
     """
 
     _no_update = "its prior covariances belong to all training users together"
