@@ -183,11 +183,17 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         return X
 
     def _read_features(self, n_items):
-        """What the items' weights are regressed on, an array of shape (n_items, n_columns)."""
         if self.item_features is None:
-            return np.empty((n_items, 0))
+            return None
         ids = getattr(self, "feature_names_in_", None)
-        return orthogonal(check_item_features(self.item_features, n_items, ids))
+        features = check_item_features(self.item_features, n_items, ids)
+        check_memory(
+            # Dense, standardised, and their singular vectors.
+            32 * features.shape[0] * features.shape[1],
+            f"BayesianPMF with {features.shape[1]} features of {n_items} items",
+            "reduce item_features, as by sklearn.decomposition.TruncatedSVD",
+        )
+        return features
 
     def _fit(self, X):
         self._mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
@@ -230,6 +236,7 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
             "use a smaller n_components or n_samples",
         )
         features = self._read_features(X.shape[1])
+        features = np.empty((X.shape[1], 0)) if features is None else orthogonal(features)
         items = 0.1 * rng.standard_normal((X.shape[1], self.n_components + int(self.fit_offsets)))
         items[:, self.n_components :] = 0
         items = torch.as_tensor(items.astype(dtype), device=device)

@@ -56,6 +56,14 @@ def test_features_that_say_nothing_are_no_features():
     assert_allclose(model(same_for_all, n_samples=3).fit(X).predict(X), expected)
 
 
+def test_many_features_that_have_nothing_to_do_with_ratings_hardly_matter():
+    X, _, true, _ = by_features()
+    noise = np.random.default_rng(5).normal(size=(N_ITEMS, 1000))
+    without, with_noise = (model(given).fit(X).predict(X) for given in (None, noise))
+    errors = [(ratings - true).std(axis=0).mean() for ratings in (without, with_noise)]
+    assert errors[1] < 1.3 * errors[0]
+
+
 def test_units_of_features_and_their_form_do_not_matter():
     X, features, _, _ = by_features()
     expected = model(features, n_samples=3).fit(X).predict(X)
