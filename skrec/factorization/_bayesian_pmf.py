@@ -12,6 +12,7 @@ from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.factorization._gibbs import Draw, draws
 from skrec.factorization._mixture import Moments, Space, orthogonal, users_given
 from skrec.solvers._devices import resolve_device
+from skrec.solvers._offsets import centered
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._uncertainty import pack_squares
 from skrec.utils._compat import Interval
@@ -240,8 +241,8 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         items = 0.1 * rng.standard_normal((X.shape[1], self.n_components + int(self.fit_offsets)))
         items[:, self.n_components :] = 0
         items = torch.as_tensor(items.astype(dtype), device=device)
-        X = self._centered(X, dtype)
         n_draws = self.n_burn_in + self.n_samples
+        X = centered(X, self._mean, dtype)
         chain = draws(X, items, features, self.fit_offsets, self.noise_precision, rng)
         with progress_bar(total=n_draws, desc="BayesianPMF", silent=not self.verbose) as bar:
             for number, (draw, users) in zip(range(n_draws), chain, strict=False):
@@ -250,14 +251,9 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
                 bar.set_postfix(noise=f"{draw.noise_precision**-0.5:.4f}")
                 bar.update()
 
-    def _centered(self, X, dtype):
-        X = X.astype(dtype)  # a copy
-        X.data -= np.asarray(self._mean, dtype)
-        return X
-
     def _users_given(self, X, with_covariances=False):
         device = resolve_device(self.device, missing_ok=True, needs_float64=True)
-        X = self._centered(X, self._samples.items.dtype)
+        X = centered(X, self._mean, self._samples.items.dtype)
         return users_given(self._samples, X, self._has_offsets, device, with_covariances)
 
     @property
@@ -271,9 +267,8 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         return self._in_ratings(self._space.offsets)
 
     def _fold_in(self, X):
-        weights = [means for _, _, means, _, _ in self._users_given(X)]
-        offsets = sum(means[:, self.n_components :].sum(axis=1) for means in weights)
-        return self._space.embed(weights), self._mean + offsets / len(weights)
+        positions, offsets = self._space.embed(means for _, _, means, _, _ in self._users_given(X))
+        return positions, offsets + offsets.dtype.type(self._mean)
 
     def _similarities(self, items):
         return cosines(self._space.loadings, items)

@@ -108,10 +108,15 @@ class Space:
         Returns
         -------
         embeddings : ndarray of shape (n_users, n_axes)
+        offsets : ndarray of shape (n_users,)
+            Means over the draws.
         """
-        n_factors = self._means.shape[1]
-        parts = zip(weights, self._means, self._maps, strict=True)
-        return sum((of_draw[:, :n_factors] - mean) @ map_ for of_draw, mean, map_ in parts)
+        n_samples, n_factors = self._means.shape
+        embeddings, offsets = 0, 0
+        for of_draw, mean, map_ in zip(weights, self._means, self._maps, strict=True):
+            embeddings = embeddings + (of_draw[:, :n_factors] - mean) @ map_
+            offsets = offsets + of_draw[:, n_factors:].sum(axis=1)
+        return embeddings, offsets / n_samples
 
 
 def orthogonal(features):

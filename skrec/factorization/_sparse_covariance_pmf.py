@@ -10,6 +10,7 @@ from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.factorization._gaussian_factors import GaussianFactorsMixin
 from skrec.factorization._variational import Sweeps, Weights, weights_given
 from skrec.solvers._devices import resolve_device, to_tensor
+from skrec.solvers._offsets import centered
 from skrec.solvers._row_groups import group_rows
 from skrec.solvers._sweeps import repeat_sweeps
 from skrec.utils._compat import Interval
@@ -146,9 +147,8 @@ class SparseCovariancePMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecomm
         items = 0.3 * rng.standard_normal((X.shape[1], n_weights))
         items[:, self.n_components :] = 0
         device = resolve_device(self.device, needs_float64=True)
-        centered = self._centered(X, X.dtype)
-        start = items.astype(X.dtype)
-        sweeps = Sweeps(centered, start, self.l1, self.fit_offsets, self.tol, device)
+        X, start = centered(X, self._mean, X.dtype), items.astype(X.dtype)
+        sweeps = Sweeps(X, start, self.l1, self.fit_offsets, self.tol, device)
         self.loss_curve_ = sweeps.losses
         self.n_iter_ = repeat_sweeps(
             sweeps.sweep, self.max_iter, "SparseCovariancePMF", self.verbose
@@ -157,16 +157,11 @@ class SparseCovariancePMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecomm
         self.user_covariance_, self.item_covariance_ = sweeps.priors
         self._noise_variance = sweeps.noise_variance
 
-    def _centered(self, X, dtype):
-        X = X.astype(dtype)  # a copy
-        X.data -= np.asarray(self._mean, dtype)
-        return X
-
     def _weights_of(self, X):
         device = resolve_device(self.device, missing_ok=True, needs_float64=True)
         items = self._item_table, self._item_covariances
         weights, _ = weights_given(
-            group_rows(self._centered(X, self._item_table.dtype), device),
+            group_rows(centered(X, self._mean, self._item_table.dtype), device),
             X.shape[0],
             Weights(*(to_tensor(part, device) for part in items)),
             self._has_offsets,
