@@ -227,7 +227,7 @@ def sparse_covariance(moments, l1, start):
         gradient = inverse - inverse @ moments @ inverse
         before = value
         for _ in range(MAX_HALVINGS):
-            candidate = _shrunk(covariance - steps * gradient, 2 * l1 * steps)
+            candidate = _shrunk(covariance - steps * gradient, l1, 2 * steps)
             found = covariance_loss(candidate, moments, l1)
             if found < value:
                 covariance, value = candidate, found
@@ -239,8 +239,10 @@ def sparse_covariance(moments, l1, start):
     return covariance
 
 
-def _shrunk(covariance, by):
+def _shrunk(covariance, l1, steps):
     """Bring all that is not on the diagonal nearer to 0."""
+    with np.errstate(over="ignore"):  # of an enormous penalty, which leaves the diagonal
+        by = l1 * steps
     shrunk = np.sign(covariance) * np.maximum(np.abs(covariance) - by, 0)
     np.fill_diagonal(shrunk, np.diag(covariance))
     return (shrunk + shrunk.T) / 2
@@ -252,8 +254,10 @@ def covariance_loss(covariance, moments, l1):
     if values[0] < SMALLEST_VARIANCE * (1 - 1e-9):
         return np.inf
     scaled = (vectors.T @ moments @ vectors).diagonal() / values
-    off = np.abs(covariance).sum() - np.abs(np.diag(covariance)).sum()
-    return float(np.log(values).sum() + scaled.sum() + 2 * l1 * off)
+    off = np.abs(covariance[~np.eye(len(covariance), dtype=bool)]).sum()
+    with np.errstate(over="ignore"):
+        penalty = l1 * (2 * off)
+    return float(np.log(values).sum() + scaled.sum() + penalty)
 
 
 def _floored(covariance):
