@@ -154,3 +154,13 @@ def test_fewer_items_than_components():
     fitted = BayesianPMF(4, n_samples=2, random_state=0).fit([[1.0, 2], [2, 1], [1, 0]])
     assert fitted.transform([[1.0, 0]]).shape == (1, 2)
     assert fitted.item_embeddings_.shape == (2, 2)
+
+
+def test_one_rating_and_ratings_that_are_all_the_same():
+    features = np.eye(4)
+    for X in (np.full((5, 4), 3.0), np.eye(1, 4) * 3.0):
+        fitted = model(features, clip=True).fit(X)
+        ratings, std = fitted.predict(X, return_std=True)
+        assert_allclose(ratings, 3.0)
+        assert (std > 0).all()
+        assert np.isfinite(fitted.transform(X)).all()
