@@ -352,6 +352,16 @@ _ROWS = [
         search={"n_components": [8, 16, 32], "l2": [0.8, 1.2, 2.0], "l2_implicit": [30, 80, 200]},
     ),
     ModelRow(
+        "SparseCovariancePMF",
+        "factorization._sparse_covariance_pmf",
+        "matrix factorisation of ratings with standard deviations and sparse prior covariances",
+        "ratings",
+        floor=1.034,
+        small={"n_components": 4, "random_state": 0},
+        variants={"plain": {"n_components": 3, "fit_offsets": False, "l1": 0}},
+        search={"n_components": [8, 16, 32], "l1": [0.0, 0.05, 0.5]},
+    ),
+    ModelRow(
         "BPR",
         "factorization._bpr",
         "matrix factorisation by pairs: each choice before what was not chosen; or WARP",
