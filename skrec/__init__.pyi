@@ -19,7 +19,7 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, PMF, BayesianPMF
+from .factorization import BPR, IALS, PMF, BayesianPMF, RobustPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
@@ -54,6 +54,7 @@ __all__ = [
     "RecVAE",
     "Reranker",
     "Reviews",
+    "RobustPMF",
     "StackingRecommender",
     "UserKNN",
     "VotingRecommender",

@@ -2,5 +2,6 @@ from ._bayesian_pmf import BayesianPMF
 from ._bpr import BPR
 from ._ials import IALS
 from ._pmf import PMF
+from ._robust_pmf import RobustPMF
 
-__all__ = ["BPR", "IALS", "PMF", "BayesianPMF"]
+__all__ = ["BPR", "IALS", "PMF", "BayesianPMF", "RobustPMF"]
