@@ -1,31 +1,26 @@
-r"""Variational inference of matrix factorisation with noise of unequal size.
+r"""Posteriors of the vectors of users and items, and of the size of their noise.
 
 A rating is normal around :math:`x_u \cdot y_i`, with the precision :math:`\tau \alpha_u \gamma_i
 \omega_{ui}`. A user's vector is :math:`x = (f, b, 1)`, an item's :math:`y = (g, 1, c)`: factors,
-offsets, and the constants that those of the other side are added by. The free elements of either
-side have a normal prior, the factors of the precision gamma priors with mean 1. All of them are
-independent in the posterior, which each update brings nearer to the true one.
+the offset, and a constant where the other side has its offset. The free elements have a normal
+prior, each factor of the precision a gamma prior. The posterior is approximated by independent
+distributions; given the others the best one is a normal or a gamma distribution.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import digamma, gammaln
 
-from skrec.base._ratings import SMALLEST_NOISE
+from skrec.factorization._noise_scales import Scales, scale_means
 from skrec.solvers._offsets import with_data
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._uncertainty import pack_squares
-from skrec.utils._blocks import map_blocks, row_blocks
 
-FIRST_DOF = 10.0
-FIRST_VARIANCE = 0.01
-DOF_RANGE = 3.0, 1000.0
 MAX_FOLD_IN_STEPS = 100
 FOLD_IN_TOLERANCE = 1e-8
-# The priors are learned as if there was one more row, with the mean 0 and this variance.
-EXTRA_VARIANCE = 0.1
+# A prior is learned as if there was one more row, with the mean 0 and this variance of each
+# element. Without it the posteriors, which are too narrow, leave out more and more of the factors.
+EXTRA_VARIANCE = 0.5
 
 
 class Weights(NamedTuple):
@@ -55,6 +50,7 @@ class Weights(NamedTuple):
 
 
 def _scale(row, column):
+    """What elements of matrices are multiplied by to be packed."""
     return np.where(row == column, 1.0, np.sqrt(2.0))
 
 
@@ -105,70 +101,6 @@ def _with_extra_row(squares, fixed):
     return total, free
 
 
-class Scales(NamedTuple):
-    """Gamma posteriors of factors of the precision.
-
-    Parameters
-    ----------
-    dof : float
-        Degrees of freedom of the prior, Gamma(dof / 2, dof / 2); infinite: all are 1.
-    shapes, means : ndarray of shape (n,)
-    """
-
-    dof: float
-    shapes: np.ndarray
-    means: np.ndarray
-
-    @classmethod
-    def of_prior(cls, dof, n):
-        return cls(dof, np.full(n, dof / 2), np.ones(n))
-
-    def given(self, counts, means):
-        """Posteriors of the same prior with these means, each given so many ratings."""
-        return self._replace(shapes=(self.dof + counts) / 2 + np.zeros(len(means)), means=means)
-
-    @property
-    def expected_variances(self):
-        """Expectation of the inverse, by which the variance is multiplied."""
-        if np.isinf(self.dof):
-            return self.means
-        return self.shapes / (self.means * (self.shapes - 1))
-
-    @property
-    def expected_logs(self):
-        if np.isinf(self.dof):
-            return np.zeros_like(self.means)
-        return digamma(self.shapes) - np.log(self.shapes / self.means)
-
-    def learned(self):
-        """The same posteriors with the degrees of freedom that fit them best."""
-        surplus = 1 + np.mean(self.expected_logs - self.means)
-
-        def slope(dof):
-            return np.log(dof / 2) - digamma(dof / 2) + surplus
-
-        low, high = DOF_RANGE
-        if slope(low) <= 0:
-            return self._replace(dof=low)
-        return self._replace(dof=high if slope(high) >= 0 else brentq(slope, low, high))
-
-    def bound(self):
-        """Expected logarithm of the prior plus the entropy."""
-        if np.isinf(self.dof):
-            return 0.0
-        half, logs = self.dof / 2, self.expected_logs
-        priors = half * np.log(half) - gammaln(half) + (half - 1) * logs - half * self.means
-        rates = self.shapes / self.means
-        entropies = self.shapes - np.log(rates) + gammaln(self.shapes)
-        entropies += (1 - self.shapes) * digamma(self.shapes)
-        return float((priors + entropies).sum())
-
-
-def scale_means(dof, counts, errors):
-    """Posterior means, given numbers of ratings and expected squared errors over the variance."""
-    return np.ones_like(errors) if np.isinf(dof) else (dof + counts) / (dof + errors)
-
-
 class Given(NamedTuple):
     """All that the posteriors of one side's rows depend on, but for their entries.
 
@@ -197,7 +129,17 @@ class Given(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Weighted sums over the entries of each row: all that its posterior depends on."""
+    """Weighted sums over the entries of each row.
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n_rows, size * (size + 1) / 2)
+        Of the expected outer products of the columns' vectors.
+    products : ndarray of shape (n_rows, size)
+        Of the products of ratings and the columns' vectors.
+    ratings : ndarray of shape (n_rows,)
+        Of squared ratings.
+    """
 
     squares: np.ndarray
     products: np.ndarray
@@ -227,7 +169,14 @@ def sum_entries(rows, given, rating_scales):
 
 
 def infer_weights(sums, given, scales):
-    """Normal posteriors of rows, from their sums and the means of their scales.
+    """Normal posteriors of the vectors of rows.
+
+    Parameters
+    ----------
+    sums : Sums
+    given : Given
+    scales : ndarray of shape (n_rows,)
+        Posterior means.
 
     Returns
     -------
@@ -250,16 +199,16 @@ def infer_weights(sums, given, scales):
 
 
 def squared_errors(sums, weights):
-    """Expected squared errors of each row, in its sums' weights."""
+    """Expected squared errors of each row's entries, in total, weighted as its sums are."""
     crossed = (weights.means * sums.products).sum(axis=1)
     return np.maximum(sums.ratings - 2 * crossed + (weights.squares * sums.squares).sum(axis=1), 0)
 
 
 def entry_scales(rows, given, weights, scales):
     """Posterior means of the scales of entries."""
-    of_entry = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
     if np.isinf(given.rating_dof):
         return np.ones(rows.nnz)
+    of_entry = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
     crossed = pair_products(weights.means, given.others.means, of_entry, rows.indices)
     squares = pair_products(weights.squares, given.others.squares, of_entry, rows.indices)
     errors = np.maximum(rows.data * (rows.data - 2 * crossed) + squares, 0)
@@ -308,135 +257,6 @@ def fold_in(rows, given):
     return weights, Scales(given.dof, (given.dof + counts) / 2, scales)
 
 
-class Inference:
-    """Posteriors of both sides, improved in turn.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items)
-        Ratings less their mean, in double precision; no row and no column is empty.
-    items : ndarray of shape (n_items, n_components)
-        Factors to start from.
-    dofs : tuple of (float or "auto") of length 3
-        Of the scales of users, items and ratings; infinite where there are none, "auto": learned.
-    n_threads : int, default=1
-
-    Attributes
-    ----------
-    weights : list of Weights
-        Of users and of items.
-    scales : list of Scales
-        Of users, items and ratings.
-    priors : list of Prior
-    precision : float
-    """
-
-    def __init__(self, X, items, dofs, n_threads=1):
-        self.n_threads = n_threads
-        n_items, n_components = items.shape
-        places = with_data(X, np.arange(X.nnz)).T.tocsr()
-        self.rows, self._order = (X, with_data(places, X.data[places.data])), places.data
-        self.fixed = n_components + 1, n_components
-        covariances = np.broadcast_to(
-            FIRST_VARIANCE * np.eye(n_components + 1),
-            (n_items, n_components + 1, n_components + 1),
-        )
-        items = np.pad(items, ((0, 0), (0, 1)))
-        self.weights = [None, Weights.of(items, covariances, self.fixed[1])]
-        first = np.eye(n_components + 1) / EXTRA_VARIANCE
-        self.priors = [Prior(np.zeros(n_components + 1), first)] * 2
-        self.precision = 2.0
-        self._is_learned = [dof == "auto" for dof in dofs]
-        first_dofs = [FIRST_DOF if dof == "auto" else dof for dof in dofs]
-        lengths = *X.shape, X.nnz
-        self.scales = [Scales.of_prior(*pair) for pair in zip(first_dofs, lengths, strict=True)]
-        self._log_dets = [None, None]
-        self._errors = None
-
-    def given(self, side):
-        """What the posteriors of one side are inferred from, beside the ratings."""
-        return Given(
-            self.weights[1 - side],
-            self.scales[1 - side].means,
-            self.priors[side],
-            self.fixed[side],
-            self.precision,
-            self.scales[side].dof,
-            self.scales[2].dof,
-        )
-
-    def sweep(self, learn_priors=True):
-        """Improve all posteriors and priors once; return the bound of the log likelihood."""
-        for side in (0, 1):
-            self.update_rows(side)
-            if learn_priors:
-                self.update_prior(side)
-        self.update_precision()
-        if learn_priors:
-            self.update_dofs()
-        return self.bound()
-
-    def update_rows(self, side):
-        """Improve vectors and scales of all rows of a side; with those of users, of ratings."""
-        rows, given = self.rows[side], self.given(side)
-        scales, rating_scales = self.scales[side].means, self.scales[2].means
-        if side == 1:
-            rating_scales = rating_scales[self._order]
-
-        def update(block):
-            part, of_part = rows[block], scales[block]
-            entries = slice(rows.indptr[block.start], rows.indptr[block.stop])
-            sums = sum_entries(part, given, rating_scales[entries])
-            weights, log_dets = infer_weights(sums, given, of_part)
-            errors = squared_errors(sums, weights)
-            counts = np.diff(part.indptr)
-            of_part = scale_means(given.dof, counts, given.precision * errors)
-            found = entry_scales(part, given, weights, of_part) if side == 0 else ()
-            return *weights, log_dets, errors, of_part, found
-
-        blocks = row_blocks(rows.shape[0], row_bytes(given.others), self.n_threads)
-        parts = zip(*map_blocks(update, blocks, self.n_threads), strict=True)
-        means, squares, log_dets, errors, found, of_ratings = map(np.concatenate, parts)
-        self.weights[side] = Weights(means, squares)
-        self._log_dets[side], self._errors = log_dets.sum(), errors
-        self.scales[side] = self.scales[side].given(np.diff(rows.indptr), found)
-        if side == 0:
-            self.scales[2] = self.scales[2].given(1, of_ratings)
-
-    def update_prior(self, side):
-        self.priors[side] = Prior.learned(self.weights[side].squares, self.fixed[side])
-
-    def update_precision(self):
-        """The precision that fits best, after an update of the items' rows."""
-        total = self.scales[1].means @ self._errors
-        self.precision = self.rows[0].nnz / max(total, self.rows[0].nnz * SMALLEST_NOISE)
-
-    def update_dofs(self):
-        for number, is_learned in enumerate(self._is_learned):
-            if is_learned:
-                self.scales[number] = self.scales[number].learned()
-
-    def bound(self):
-        """Lower bound of the log likelihood with that of the priors, after a sweep."""
-        counts = [np.diff(rows.indptr) for rows in self.rows]
-        n_ratings = self.rows[0].nnz
-        logs = sum(
-            count @ scales.expected_logs
-            for count, scales in zip(counts, self.scales, strict=False)
-        )
-        logs += self.scales[2].expected_logs.sum() + n_ratings * np.log(
-            self.precision / (2 * np.pi)
-        )
-        errors = self.precision * (self.scales[1].means @ self._errors)
-        bound = (logs - errors) / 2 + sum(scales.bound() for scales in self.scales)
-        for weights, prior, fixed, log_dets in zip(
-            self.weights, self.priors, self.fixed, self._log_dets, strict=True
-        ):
-            n_free = weights.means.size - len(weights.means)
-            bound += (prior.bound(weights.squares, fixed) + log_dets + n_free) / 2
-        return float(bound)
-
-
 def row_bytes(others):
-    """Bytes that the inference of a row holds at its peak."""
+    """Bytes that the inference of a row holds at its peak, given the other side."""
     return 6 * 8 * others.means.shape[1] ** 2
