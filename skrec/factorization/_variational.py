@@ -19,7 +19,7 @@ from skrec.solvers._uncertainty import pack_squares
 MAX_FOLD_IN_STEPS = 100
 FOLD_IN_TOLERANCE = 1e-8
 # A prior is learned as if there was one more row, with the mean 0 and this variance of each
-# element. Without it the posteriors, which are too narrow, leave out more and more of the factors.
+# element, so that it stays proper with few rows.
 EXTRA_VARIANCE = 0.5
 
 

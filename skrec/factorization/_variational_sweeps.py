@@ -18,11 +18,12 @@ from skrec.solvers._offsets import with_data
 from skrec.utils._blocks import map_blocks, row_blocks
 
 FIRST_DOF = 10.0
-FIRST_VARIANCE = 0.01
 FIRST_PRECISION = 2.0
-FIRST_PRIOR_PRECISION = 10.0
+# Wide, as factors that a narrow prior has left out hardly come back.
+FIRST_PRIOR_PRECISION = 2.0
+FIRST_VARIANCE = 0.01
 # Sweeps before priors are learned, while the vectors are far from what they will be.
-N_FIRST_SWEEPS = 3
+N_FIRST_SWEEPS = 5
 
 
 class Inference:

@@ -13,7 +13,11 @@ from skrec import PMF, RobustPMF
 from skrec.datasets import load_movielens_small
 from skrec.factorization._noise_scales import Scales
 from skrec.factorization._variational import EXTRA_VARIANCE, Prior, Weights, fold_in, unpack
-from skrec.factorization._variational_sweeps import N_FIRST_SWEEPS, Inference
+from skrec.factorization._variational_sweeps import (
+    FIRST_PRIOR_PRECISION,
+    N_FIRST_SWEEPS,
+    Inference,
+)
 from skrec.model_selection import interaction_split
 
 EVERY_SCALE = {"user_dof": "auto", "item_dof": 8.0, "rating_dof": "auto"}
@@ -129,7 +133,7 @@ def test_each_update_raises_the_bound(dofs):
         state.update_dofs,
     ]
     before = bound_by_fast_parts(state)
-    for _ in range(6):
+    for _ in range(4):
         for update in updates:
             update()
             after = bound_by_fast_parts(state)
@@ -183,7 +187,7 @@ def gaussian_by_hand(X, items, n_sweeps):
     size = items.shape[1] + 1
     V = np.hstack([items, np.zeros((n_items, 1))])
     V_cov = np.tile(0.01 * np.eye(size), (n_items, 1, 1))
-    priors = [(np.zeros(size), 10 * np.eye(size))] * 2
+    priors = [(np.zeros(size), FIRST_PRIOR_PRECISION * np.eye(size))] * 2
     precision = 2.0
 
     def solve(R, seen, others, other_cov, prior):
@@ -228,10 +232,10 @@ def gaussian_by_hand(X, items, n_sweeps):
 def test_the_limit_of_many_degrees_of_freedom_is_variational_pmf(dof):
     X = ratings()
     state = inference(X, (dof,) * 3)
-    for _ in range(5):
+    for _ in range(N_FIRST_SWEEPS + 2):
         state.sweep()
     items = np.random.default_rng(1).normal(scale=0.3, size=(X.shape[1], 2))
-    U, V, precision = gaussian_by_hand(X, items, 5)
+    U, V, precision = gaussian_by_hand(X, items, N_FIRST_SWEEPS + 2)
     assert_allclose(moments(state.weights[0], state.fixed[0])[0], U, atol=1e-6)
     assert_allclose(moments(state.weights[1], state.fixed[1])[0], V, atol=1e-6)
     assert_allclose(state.precision, precision, rtol=1e-6)
