@@ -145,8 +145,10 @@ class Inference:
 
     def update_precision(self):
         """The precision that fits best, after an update of the items' rows."""
-        total = self.scales[1].means @ self._errors
-        self.precision = self.rows[0].nnz / max(total, self.rows[0].nnz * SMALLEST_NOISE)
+        n_ratings = self.rows[0].nnz
+        if n_ratings > 0:
+            total = self.scales[1].means @ self._errors
+            self.precision = n_ratings / max(total, n_ratings * SMALLEST_NOISE)
 
     def update_dofs(self):
         for number, is_learned in enumerate(self._is_learned):

@@ -415,6 +415,13 @@ def test_unrated_items_and_users_have_the_prior():
     assert np.ptp(empty) > 0
 
 
+def test_without_ratings_there_is_the_prior():
+    model = RobustPMF(2, rating_dof=4, random_state=0).fit(np.zeros((3, 4)))
+    mean, std = model.predict(np.zeros((2, 4)), return_std=True)
+    assert_allclose(mean, 0, atol=1e-12)
+    assert (std > 0.5).all()
+
+
 def test_one_rating_and_constant_ratings():
     one = np.zeros((3, 4))
     one[1, 2] = 4
