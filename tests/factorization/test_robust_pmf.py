@@ -12,7 +12,14 @@ from sklearn import config_context
 from skrec import PMF, RobustPMF
 from skrec.datasets import load_movielens_small
 from skrec.factorization._noise_scales import Scales
-from skrec.factorization._variational import EXTRA_VARIANCE, Prior, Weights, fold_in, unpack
+from skrec.factorization._variational import (
+    EXTRA_VARIANCE,
+    Prior,
+    Weights,
+    entry_scales,
+    fold_in,
+    unpack,
+)
 from skrec.factorization._variational_sweeps import (
     FIRST_PRIOR_PRECISION,
     N_FIRST_SWEEPS,
@@ -108,7 +115,7 @@ def _expected_log_prior(mean, covariance, prior):
 
 @pytest.mark.parametrize("dofs", [("auto", 8.0, "auto"), (None, None, None)])
 def test_bound_is_that_of_the_formula(dofs):
-    X = ratings(6, 5)
+    X = ratings(4, 3)
     state = inference(X, dofs)
     for _ in range(N_FIRST_SWEEPS + 1):
         bound = state.sweep()
@@ -277,6 +284,20 @@ def test_a_user_is_the_fixed_point_of_the_updates(rating_dof):
         assert_allclose(covariances[user], np.linalg.inv(precision), atol=1e-6)
 
 
+def test_training_ends_where_rows_are_folded_in():
+    X, state = ratings(), inference(ratings(), (5.0, 8.0, 4.0))
+    for _ in range(150):
+        state.sweep()
+    weights, scales = fold_in(X, state.given(0))
+    assert_allclose(state.weights[0].means, weights.means, atol=1e-3)
+    assert_allclose(state.scales[0].means, scales.means, rtol=1e-3)
+    # From the other side the ratings have the same scales.
+    given = state.given(1)
+    of_items = entry_scales(state.rows[1], given, state.weights[1], state.scales[1].means)
+    assert_allclose(state.scales[2].means[state._order], of_items, rtol=1e-3)
+    assert state.scales[2].means.min() < 0.7
+
+
 def test_rows_do_not_depend_on_each_other():
     X, state = ratings(40), inference(ratings(40), (5.0, 8.0, 4.0))
     state.sweep()
@@ -348,7 +369,7 @@ def test_held_out_likelihood_with_noisy_users_is_above_that_of_pmf():
 @pytest.mark.parametrize("data", ["simulated", "real"])
 def test_an_outlier_moves_factors_less_than_those_of_pmf(data, dofs):
     if data == "real":
-        X = load_movielens_small().filter(min_items_per_user=20, min_users_per_item=20).X
+        X = load_movielens_small().filter(min_items_per_user=40, min_users_per_item=40).X
         X = sparse.csr_array(X, dtype=np.float64)
     else:
         latent, seen, rng = simulated()
@@ -375,7 +396,6 @@ def test_deviations_are_those_of_the_moments():
     given, unit = model._posterior.given, model.rating_unit_
     weights, scales = model._posterior.infer(X / unit)
     users, items = moments(weights, given.fixed), moments(given.others, given.fixed - 1)
-    nu = model.rating_dof_
     for user, item in [(0, 0), (3, 5), (29, 11)]:
         variance = expected_error(
             users[0][user, :-1] @ items[0][item, :-1] + users[0][user, -1] + items[0][item, -1],
@@ -384,7 +404,9 @@ def test_deviations_are_those_of_the_moments():
         )
         noise = scales[user] * model.item_noise_variances_[item]
         assert_allclose(std[user, item], np.sqrt(unit**2 * variance + noise))
-    assert nu > 2
+    pairs = np.array([0, 3, 29, 0, 3]), np.array([0, 5, 11, 7, 5])
+    found = model._rate_pairs(model._pair_states(X), *pairs, return_std=True)
+    assert_allclose(found, [mean[pairs], std[pairs]], rtol=1e-9)
 
 
 def test_expected_variances_of_scales():
@@ -406,13 +428,16 @@ def test_intervals_of_movielens_are_calibrated():
 def test_unrated_items_and_users_have_the_prior():
     X = ratings(20, 8).toarray()
     X[:, 3] = 0
-    model = RobustPMF(2, random_state=0).fit(X)
-    without = RobustPMF(2, random_state=0).fit(np.delete(X, 3, axis=1))
-    assert np.isfinite(model.predict(X, return_std=True)).all()
-    assert model.item_noise_variances_[3] > model.item_noise_variances_.min()
-    assert model.loss_curve_[-1] == pytest.approx(without.loss_curve_[-1], abs=0.1)
-    empty = model.predict(np.zeros((1, 8)))
-    assert np.ptp(empty) > 0
+    model = RobustPMF(2, user_dof=5, item_dof=6, rating_dof=4, clip=False, random_state=0).fit(X)
+    given, unit = model._posterior.given, model.rating_unit_
+    # Gamma priors of nu degrees of freedom have nu / (nu - 2) as the mean of the inverse.
+    noise = unit**2 / given.precision * (6 / 4) * (4 / 2)
+    assert_allclose(model.item_noise_variances_[3], noise)
+    user, item = np.append(given.prior.mean, 1), given.others.means[3]
+    rating, std = model.predict(np.zeros((1, 8)), return_std=True)
+    assert_allclose(rating[0, 3], model.mean_ + unit * user @ item)
+    assert std[0, 3] > np.sqrt(noise * 5 / 3)
+    assert_allclose(np.delete(model.item_noise_variances_, 3) > 0, True)
 
 
 def test_without_ratings_there_is_the_prior():
