@@ -43,7 +43,7 @@ class RobustPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         variational PMF with normal noise; ``rating_dof=4`` guards against gross errors in single
         ratings.
     max_iter : int
-        Number of sweeps over users and items.
+        Number of sweeps over users and items. From the sixth on the priors are learned, too.
     tol : float
         Training stops after a sweep that raises the bound by less than this for each rating.
     n_jobs : int

@@ -12,6 +12,7 @@ from sklearn import config_context
 from skrec import PMF, RobustPMF
 from skrec.datasets import load_movielens_small
 from skrec.factorization._noise_scales import Scales
+from skrec.factorization._rating_posterior import RatingPosterior
 from skrec.factorization._variational import (
     EXTRA_VARIANCE,
     Prior,
@@ -425,7 +426,7 @@ def test_intervals_of_movielens_are_calibrated():
     assert 0.87 < (errors < 1.6449).mean() < 0.93
 
 
-def test_unrated_items_and_users_have_the_prior():
+def test_noise_of_unrated_items_and_of_new_users_is_that_of_the_prior():
     X = ratings(20, 8).toarray()
     X[:, 3] = 0
     model = RobustPMF(2, user_dof=5, item_dof=6, rating_dof=4, clip=False, random_state=0).fit(X)
@@ -433,11 +434,25 @@ def test_unrated_items_and_users_have_the_prior():
     # Gamma priors of nu degrees of freedom have nu / (nu - 2) as the mean of the inverse.
     noise = unit**2 / given.precision * (6 / 4) * (4 / 2)
     assert_allclose(model.item_noise_variances_[3], noise)
-    user, item = np.append(given.prior.mean, 1), given.others.means[3]
+    user = np.append(given.prior.mean, 1)
     rating, std = model.predict(np.zeros((1, 8)), return_std=True)
-    assert_allclose(rating[0, 3], model.mean_ + unit * user @ item)
-    assert std[0, 3] > np.sqrt(noise * 5 / 3)
-    assert_allclose(np.delete(model.item_noise_variances_, 3) > 0, True)
+    assert_allclose(rating[0], model.mean_ + unit * given.others.means @ user)
+    assert (std[0] > np.sqrt(5 / 3 * model.item_noise_variances_)).all()
+
+
+def test_items_that_nobody_has_rated_have_their_prior():
+    X = ratings(20, 8).toarray()
+    X[:, 3] = 0
+    state = inference(sparse.csr_array(X), (None, 6.0, None))
+    for _ in range(N_FIRST_SWEEPS + 1):
+        state.sweep()
+    posterior = RatingPosterior.of(state, 8, 0.0)
+    means, covariances = moments(posterior.items, state.fixed[1])
+    assert_allclose(means[3], state.priors[1].mean)
+    assert_allclose(covariances[3] @ state.priors[1].precision, np.eye(3), atol=1e-9)
+    rated = np.delete(np.arange(8), 3)
+    assert_allclose(posterior.items.means[rated], state.weights[1].means)
+    assert_allclose(posterior.given.other_scales[rated], state.scales[1].means)
 
 
 def test_without_ratings_there_is_the_prior():
