@@ -35,7 +35,7 @@ class RobustPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     Parameters
     ----------
     n_components : int
-        Number of factors.
+        Number of factors. More ratings bear more: on MovieLens 1M 32 are better than 16.
     user_dof, item_dof, rating_dof : float or "auto"
         Degrees of freedom :math:`\nu` of the users' noise, of the items' and of each rating's own,
         above 2, where the variance is finite. The smaller, the more they differ. "auto": learned
