@@ -36,12 +36,13 @@ class RobustPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     ----------
     n_components : int
         Number of factors. More ratings bear more: on MovieLens 1M 32 are better than 16.
-    user_dof, item_dof, rating_dof : float or "auto"
-        Degrees of freedom :math:`\nu` of the users' noise, of the items' and of each rating's own,
-        above 2, where the variance is finite. The smaller, the more they differ. "auto": learned
-        from the data, between 3 and 1000. None: they do not differ. With all three None this is
-        variational PMF with normal noise; ``rating_dof=4`` guards against gross errors in single
-        ratings.
+    user_dof, item_dof : float, "auto" or None
+        Degrees of freedom :math:`\nu` of the noise's size, which differs between users and between
+        items the more the smaller they are. Above 2, where the variance is finite. "auto": learned
+        from the data, between 3 and 1000. None: the size does not differ.
+    rating_dof : float, "auto" or None
+        Those of each rating's own noise; 4 guards against gross errors in single ratings. With all
+        three None this is variational PMF with normal noise.
     max_iter : int
         Number of sweeps over users and items. From the sixth on the priors are learned, too.
     tol : float
@@ -99,12 +100,17 @@ class RobustPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skrec import RobustPMF
-    >>> X = [[5, 5, 1, 0], [5, 0, 1, 1], [1, 1, 0, 5], [0, 1, 5, 5]]
+    >>> X = np.tile([[5, 5, 1, 0], [5, 0, 1, 1], [1, 1, 0, 5], [0, 1, 5, 5]], (10, 1))
     >>> model = RobustPMF(n_components=1, random_state=0).fit(X)
-    >>> ratings, std = model.predict([[5, 5, 1, 1], [0, 0, 0, 0]], return_std=True)
-    >>> bool(std[0, 0] < std[1, 0])
-    True
+    >>> ratings, std = model.predict([[5, 5, 0, 0], [0, 0, 0, 0]], return_std=True)
+    >>> ratings.round()
+    array([[5., 5., 1., 1.],
+           [3., 3., 3., 3.]])
+    >>> std.round().astype(int)
+    array([[0, 0, 0, 0],
+           [2, 2, 2, 2]])
     """
 
     _no_update = "its posterior of the items belongs to all training users together"
