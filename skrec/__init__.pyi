@@ -19,10 +19,10 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, PMF, BayesianPMF, RobustPMF
+from .factorization import BPR, IALS, PMF, BayesianPMF, RobustPMF, SVDpp
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
-from .neighbors import ItemKNN, RP3beta, UserKNN
+from .neighbors import ItemKNN, RatingKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -50,11 +50,13 @@ __all__ = [
     "MultVAE",
     "Popularity",
     "RP3beta",
+    "RatingKNN",
     "RatingRegressor",
     "RecVAE",
     "Reranker",
     "Reviews",
     "RobustPMF",
+    "SVDpp",
     "StackingRecommender",
     "UserKNN",
     "VotingRecommender",

@@ -3,5 +3,6 @@ from ._bpr import BPR
 from ._ials import IALS
 from ._pmf import PMF
 from ._robust_pmf import RobustPMF
+from ._svdpp import SVDpp
 
-__all__ = ["BPR", "IALS", "PMF", "BayesianPMF", "RobustPMF"]
+__all__ = ["BPR", "IALS", "PMF", "BayesianPMF", "RobustPMF", "SVDpp"]
