@@ -19,7 +19,7 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, PMF, BayesianPMF, SparseCovariancePMF, SVDpp
+from .factorization import BPR, IALS, PMF, BayesianPMF, RobustPMF, SparseCovariancePMF, SVDpp
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, UserKNN
@@ -55,6 +55,7 @@ __all__ = [
     "RecVAE",
     "Reranker",
     "Reviews",
+    "RobustPMF",
     "SVDpp",
     "SparseCovariancePMF",
     "StackingRecommender",

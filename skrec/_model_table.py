@@ -400,6 +400,19 @@ _ROWS = [
         search={"n_components": [8, 16, 32]},
     ),
     ModelRow(
+        "RobustPMF",
+        "factorization._robust_pmf",
+        "matrix factorisation of ratings with noise of its own for each user and item",
+        "ratings",
+        floor=1.0608,
+        beats=("PMF",),
+        small={"n_components": 4, "max_iter": 20, "random_state": 0},
+        variants={
+            "ratings": {"user_dof": None, "item_dof": None, "rating_dof": 4},
+        },
+        search={"n_components": [8, 16, 32]},
+    ),
+    ModelRow(
         "AutoRec",
         "autoencoders._auto_rec",
         "autoencoder of items' or users' ratings",

@@ -2,7 +2,8 @@ from ._bayesian_pmf import BayesianPMF
 from ._bpr import BPR
 from ._ials import IALS
 from ._pmf import PMF
+from ._robust_pmf import RobustPMF
 from ._sparse_covariance_pmf import SparseCovariancePMF
 from ._svdpp import SVDpp
 
-__all__ = ["BPR", "IALS", "PMF", "BayesianPMF", "SVDpp", "SparseCovariancePMF"]
+__all__ = ["BPR", "IALS", "PMF", "BayesianPMF", "RobustPMF", "SVDpp", "SparseCovariancePMF"]
