@@ -52,7 +52,7 @@ class RobustPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     random_state : int, RandomState instance or None
         Controls the initial item factors, drawn from N(0, 0.3²). Nothing else is random.
     verbose : int
-        1 shows a progress bar with the objective.
+        1 shows a progress bar with the bound.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class RobustPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         After each sweep minus the lower bound of the log likelihood (and of the density of the
         priors), for each rating. It never rises.
     n_iter_ : int
-        Number of sweeps.
+        Sweeps that were made.
 
     See Also
     --------
