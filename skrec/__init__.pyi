@@ -19,10 +19,20 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, PMF, BayesianPMF, RobustPMF, SparseCovariancePMF, SVDpp
+from .factorization import (
+    BPR,
+    IALS,
+    PMF,
+    BayesianPMF,
+    CoClustering,
+    NonNegativePMF,
+    RobustPMF,
+    SparseCovariancePMF,
+    SVDpp,
+)
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
-from .neighbors import ItemKNN, RatingKNN, RP3beta, UserKNN
+from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -40,6 +50,7 @@ __all__ = [
     "BaseRecommender",
     "BayesianPMF",
     "BiasBaseline",
+    "CoClustering",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
@@ -48,6 +59,7 @@ __all__ = [
     "ItemKNN",
     "MultDAE",
     "MultVAE",
+    "NonNegativePMF",
     "Popularity",
     "RP3beta",
     "RatingKNN",
@@ -57,6 +69,7 @@ __all__ = [
     "Reviews",
     "RobustPMF",
     "SVDpp",
+    "SlopeOne",
     "SparseCovariancePMF",
     "StackingRecommender",
     "UserKNN",

@@ -514,6 +514,39 @@ _ROWS = [
         search={"n_components": [16, 32, 64]},
     ),
     ModelRow(
+        "SlopeOne",
+        "neighbors._slope_one",
+        "mean deviations between the ratings of two items",
+        "ratings",
+        floor=1.0,
+        variants={"plain": {"weighted": False, "shrinkage": 0.0}},
+        search={"weighted": [False, True], "shrinkage": [0.0, 1.0, 3.0]},
+        expected_failures={
+            "check_withheld_block_is_recovered": "deviations do not depend on the user: to the "
+            "users of both blocks together, their items are alike"
+        },
+    ),
+    ModelRow(
+        "CoClustering",
+        "factorization._co_clustering",
+        "means of users, of items and of clusters of both",
+        "ratings",
+        floor=0.95,
+        small={"n_user_clusters": 2, "n_item_clusters": 2, "n_init": 2, "random_state": 0},
+        variants={"hard": {"assignment": "hard", "shrinkage": 0.0}},
+        search={"n_user_clusters": [2, 3, 5], "n_item_clusters": [2, 3, 5]},
+    ),
+    ModelRow(
+        "NonNegativePMF",
+        "factorization._non_negative_pmf",
+        "matrix factorisation of ratings whose factors are not negative (NMF)",
+        "ratings",
+        floor=1.0,
+        small={"n_components": 3, "l2": 0.3, "random_state": 0},
+        variants={"zero": {"prior": "zero", "l2": 0.05, "l2_exponent": 1.0}},
+        search={"n_components": [8, 16, 32], "l2": [2.0, 3.5, 5.0]},
+    ),
+    ModelRow(
         "Popularity",
         "linear._popularity",
         "the same list for everybody, a calibration row",
