@@ -21,6 +21,15 @@ class GaussianFactorsMixin(FactorMixin):
     of users' weights; ``_fold_in`` where the means alone cost less; and ``_with_std`` where
     ratings are a function of the latent values. It stands before a mixin of ratings.
 
+    Parameters
+    ----------
+    max_iter : int
+        Number of sweeps over users and items.
+    tol : float
+        Training stops after a sweep that lowers the objective by less than this share of it.
+    verbose : int
+        1 shows a progress bar with the objective.
+
     Attributes
     ----------
     mean_ : float
@@ -31,6 +40,10 @@ class GaussianFactorsMixin(FactorMixin):
         0 with ``fit_offsets=False``.
     noise_variance_ : float
         Variance of a rating given all factors, in units of squared ratings.
+    loss_curve_ : list of float
+        Objective after each half-sweep: users, items, users, ... It never rises.
+    n_iter_ : int
+        Number of sweeps.
     """
 
     @property

@@ -55,18 +55,12 @@ class PMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecommender):
         to 32 weights, and over blocks of 16 beyond, one after the other. "cg": by two steps of
         conjugate gradients. "auto": "subspace" up to 32 weights and "cg" beyond, "cholesky" on
         a GPU and with a logistic link, which leaves no other choice.
-    max_iter : int, default=30
-        Number of sweeps over users and items.
-    tol : float, default=1e-4
-        Training stops after a sweep that lowers the objective by less than this share of it.
     device : str, default="auto"
         "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
         fitted model goes to the CPU where the device does not exist. "cg" and "subspace" train
         on the CPU, on all its cores.
     random_state : int, RandomState instance or None, default=None
         Controls the initial item factors, drawn from N(0, 0.1²). Nothing else is random.
-    verbose : int, default=0
-        1 shows a progress bar with the objective.
 
     Attributes
     ----------
@@ -79,10 +73,6 @@ class PMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecommender):
     noise_variance_ : float
         In units of squared ratings, an estimate of :math:`\sigma^2`: the mean squared training
         error, corrected for the degrees of freedom that the users' and the items' weights take up.
-    loss_curve_ : list of float
-        Objective after each half-sweep: users, items, users, ... It never rises.
-    n_iter_ : int
-        Number of sweeps.
 
     See Also
     --------

@@ -31,23 +31,13 @@ class SparseCovariancePMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecomm
         Penalty :math:`\lambda` on the absolute covariances beside the diagonal, in units of users
         and of items: each adds as much. 0 leaves the covariances free; with a large one the
         factors are independent a priori.
-    max_iter : int
-        Number of sweeps over users and items.
-    tol : float
-        Training stops after a sweep that lowers the objective by less than this share of it.
     random_state : int, RandomState instance or None
         Controls the initial item factors, drawn from N(0, 0.3²). Nothing else is random.
-    verbose : int
-        1 shows a progress bar with the objective.
 
     Attributes
     ----------
     user_covariance_, item_covariance_ : ndarray of shape (n_weights, n_weights)
         Of the factors and, the last, the offset, in squares of ``rating_unit_``.
-    loss_curve_ : list of float
-        Objective after each half-sweep: users, items, users, ... It never rises.
-    n_iter_ : int
-        Number of sweeps.
 
     See Also
     --------
