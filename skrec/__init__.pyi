@@ -19,10 +19,20 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, PMF, BayesianPMF, CoClustering, NonNegativePMF
+from .factorization import (
+    BPR,
+    IALS,
+    PMF,
+    BayesianPMF,
+    CoClustering,
+    NonNegativePMF,
+    RobustPMF,
+    SparseCovariancePMF,
+    SVDpp,
+)
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
-from .neighbors import ItemKNN, RP3beta, SlopeOne, UserKNN
+from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -52,11 +62,15 @@ __all__ = [
     "NonNegativePMF",
     "Popularity",
     "RP3beta",
+    "RatingKNN",
     "RatingRegressor",
     "RecVAE",
     "Reranker",
     "Reviews",
+    "RobustPMF",
+    "SVDpp",
     "SlopeOne",
+    "SparseCovariancePMF",
     "StackingRecommender",
     "UserKNN",
     "VotingRecommender",

@@ -4,5 +4,18 @@ from ._co_clustering import CoClustering
 from ._ials import IALS
 from ._non_negative_pmf import NonNegativePMF
 from ._pmf import PMF
+from ._robust_pmf import RobustPMF
+from ._sparse_covariance_pmf import SparseCovariancePMF
+from ._svdpp import SVDpp
 
-__all__ = ["BPR", "IALS", "PMF", "BayesianPMF", "CoClustering", "NonNegativePMF"]
+__all__ = [
+    "BPR",
+    "IALS",
+    "PMF",
+    "BayesianPMF",
+    "CoClustering",
+    "NonNegativePMF",
+    "RobustPMF",
+    "SVDpp",
+    "SparseCovariancePMF",
+]

@@ -82,8 +82,8 @@ class NonNegativePMF(FactorMixin, RatingMixin, BaseRecommender):
     >>> from skrec import NonNegativePMF
     >>> X = [[5, 5, 1, 0], [5, 0, 1, 1], [1, 1, 0, 5], [0, 1, 5, 5]]
     >>> model = NonNegativePMF(n_components=2, l2=0.1, random_state=0).fit(X)
-    >>> model.predict([[5, 0, 0, 0]]).round(1)
-    array([[4.9, 4.8, 3.5, 3.7]])
+    >>> model.predict([[0, 5, 0, 0]]).round(1)
+    array([[5. , 4.9, 3.5, 3.7]])
     """
 
     _parameter_constraints: dict = {
