@@ -16,6 +16,7 @@ def update(model, old, new, *, sample_weight=None):
 
     - EASE, SLIM, GraphFilter, Popularity, BiasBaseline, ItemKNN, UserKNN and RP3beta become what
       ``fit(new)`` makes of them.
+    - SlopeOne, CoClustering and NonNegativePMF are fitted anew.
     - PMF goes on with its sweeps, over all of `new`, from the factors that it has.
     - MultVAE, MultDAE, RecVAE, EnhancedVAE and ELSA make a pass over the changed and the new
       users, as ``partial_fit`` does. For new items they get weights as at the start of a fit.

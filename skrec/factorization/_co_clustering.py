@@ -81,9 +81,9 @@ class CoClustering(RatingMixin, BaseRecommender):
     --------
     >>> from skrec import CoClustering
     >>> X = [[5, 5, 1, 0], [5, 0, 1, 1], [1, 1, 0, 5], [0, 1, 5, 5]]
-    >>> model = CoClustering(2, 2, assignment="hard", shrinkage=0, random_state=0).fit(X)
+    >>> model = CoClustering(2, 2, shrinkage=1, n_init=10, random_state=0).fit(X)
     >>> model.predict([[5, 0, 1, 0]]).round(1)
-    array([[5. , 4.3, 1. , 1.7]])
+    array([[4.8, 3.5, 1.2, 2.5]])
     """
 
     _parameter_constraints: dict = {

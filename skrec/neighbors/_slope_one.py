@@ -69,7 +69,7 @@ class SlopeOne(RatingMixin, AdditiveMixin, BaseRecommender):
     >>> from skrec import SlopeOne
     >>> model = SlopeOne(shrinkage=0).fit([[5, 3, 2], [3, 4, 0], [0, 2, 5]])
     >>> model.predict([[0, 2, 5]]).round(2)
-    array([[4.33, 2.67, 4.  ]])
+    array([[4.33, 2.8 , 4.  ]])
     """
 
     _parameter_constraints: dict = {
