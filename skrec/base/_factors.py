@@ -15,7 +15,8 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
 
     ``_fit`` sets ``item_embeddings_`` and, in the unit of scores, ``_item_offsets``, an array of
     shape (n_items,) or 0. The estimator writes ``_fold_in(X)``: factors of users and their
-    offsets, arrays of shape (n_users, n_components) and (n_users,), from their rows alone.
+    offsets, arrays of shape (n_users, n_components) and (n_users,), from their rows alone. What a
+    model reads of users beside their rows is its second argument, as of ``_score_rows``.
 
     Attributes
     ----------
@@ -41,8 +42,8 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
     def _n_features_out(self):
         return self.item_embeddings_.shape[1]
 
-    def _score_rows(self, X):
-        factors, offsets = self._fold_in(X)
+    def _score_rows(self, X, *read):
+        factors, offsets = self._fold_in(X, *read)
         scores = factors @ self.item_embeddings_.T
         for offset in (offsets[:, None], self._item_offsets):
             if not np.any(offset):
