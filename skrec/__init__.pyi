@@ -19,7 +19,7 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, PMF, BayesianPMF
+from .factorization import BPR, IALS, MDACF, PMF, BayesianPMF
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RP3beta, UserKNN
@@ -32,6 +32,7 @@ __all__ = [
     "EASE",
     "ELSA",
     "IALS",
+    "MDACF",
     "PMF",
     "SANSA",
     "SLIM",

@@ -15,8 +15,17 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
 
     ``_fit`` sets ``item_embeddings_`` and, in the unit of scores, ``_item_offsets``, an array of
     shape (n_items,) or 0. The estimator writes ``_fold_in(X)``: factors of users and their
-    offsets, arrays of shape (n_users, n_components) and (n_users,), from their rows alone. What a
-    model reads of users beside their rows is its second argument, as of ``_score_rows``.
+    offsets, arrays of shape (n_users, n_components) and (n_users,), from their rows alone.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of factors.
+    fit_offsets : bool
+        Whether users and items have offsets.
+    device : str
+        "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
+        fitted model goes to the CPU where the device does not exist.
 
     Attributes
     ----------

@@ -115,15 +115,17 @@ class TiedAutoencoder:
     Parameters
     ----------
     features : {csr_array, ndarray} of shape (n_rows, n_features)
+    weight : float
+        :math:`\lambda`.
     n_weights : int
         Length of the rows of U.
     n_layers : int
     dropout : float
-    weight, reconstruction_weight : float
-        :math:`\lambda` and :math:`\omega`.
+    reconstruction_weight : float
+        :math:`\omega`.
     """
 
-    def __init__(self, features, n_weights, n_layers, dropout, weight, reconstruction_weight):
+    def __init__(self, features, weight, n_weights, n_layers, dropout, reconstruction_weight):
         self._lower, self._inputs = (), features
         self._moments = products_with_constant(features, features)
         for _ in range(n_layers - 1):

@@ -1,4 +1,4 @@
-"""Features of users, which stand beside their rows."""
+"""Features of users and items, which stand beside the ratings."""
 
 from functools import partial
 
@@ -6,16 +6,24 @@ from scipy import sparse
 
 from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_verbs
-from skrec.utils._item_features import read_features
+from skrec.utils._item_features import check_item_features, read_features, without_frame
 from skrec.utils._validation import check_finite_answers
 
 
 @complete_verbs
-class UserFeaturesMixin:
-    """Verbs with ``user_features``, for a model with factors of users.
+class SideFeaturesMixin:
+    """Verbs with ``user_features``, and a parameter ``item_features``, of a model with factors.
 
-    ``_fit(X, user_features)`` gets them validated, or None. ``_fold_in(X, user_features)`` and
-    ``_score_rows(X, user_features)`` get those of the rows asked for, if there are any.
+    ``_fit(X, user_features, item_features)`` gets both validated, or None. ``_fold_in(X,
+    user_features)`` and ``_score_rows(X, user_features)`` get those of the rows asked for, if
+    there are any.
+
+    Parameters
+    ----------
+    item_features : {array-like, sparse matrix, dataframe} of shape (n_items, n_features)
+        What is known of the items themselves: a row for each item, in the order of the columns of
+        `X`. Numbers or booleans; categories have to be one-hot encoded. Items that nobody has
+        rated are predicted from those that are like them.
 
     Attributes
     ----------
@@ -32,13 +40,16 @@ class UserFeaturesMixin:
         self : estimator
             The fitted estimator. If ``fit`` fails, it is as it was before.
         """
-        learn = partial(self._fit_features, user_features=user_features)
+        learn = partial(self._learn_both, user_features=user_features)
         return self._learn(learn, X, reviews, reset=True)
 
-    def _fit_features(self, X, user_features):
-        features = self._check_user_features(user_features, X.shape[0])
-        self.n_user_features_in_ = 0 if features is None else features.shape[1]
-        self._fit(X, features)
+    def _learn_both(self, X, user_features):
+        of_users, of_items = self._check_user_features(user_features, X.shape[0]), None
+        if self.item_features is not None:
+            ids = getattr(self, "feature_names_in_", None)
+            of_items = check_item_features(self.item_features, X.shape[1], ids)
+        self.n_user_features_in_ = 0 if of_users is None else of_users.shape[1]
+        self._fit(X, of_users, of_items)
 
     def predict(self, X, *, reviews=None, user_features=None):
         """Predict every user's rating of every item.
@@ -135,3 +146,9 @@ class UserFeaturesMixin:
                 "for each user, in the order of the rows of X."
             )
         return sparse.csr_array(features)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if not hasattr(self, "n_user_features_in_"):  # a copy that is to be fitted elsewhere
+            return state
+        return {**state, "item_features": without_frame(self.item_features)}
