@@ -33,8 +33,11 @@ class MDACF(SideFeaturesMixin, FactorMixin, RatingMixin, BaseRecommender):
         are the first (L + 1) / 2, as those above the middle one change no prediction.
     dropout : float, default=0.05
         Probability that a feature is 0 in the input of its autoencoder.
-    user_feature_weight, item_feature_weight : float, default=1.0 and 50.0
-        Weights :math:`\lambda` of both ties; 0 leaves the features out.
+    user_feature_weight : float, default=1.0
+        Weight :math:`\lambda` of the tie between the users' weights and features; 0 leaves the
+        features out.
+    item_feature_weight : float, default=50.0
+        That of the items.
     reconstruction_weight : float, default=300.0
         Weight :math:`\omega` of the autoencoders' errors. The smaller, the more the ratings decide
         what counts of the features.
@@ -54,7 +57,7 @@ class MDACF(SideFeaturesMixin, FactorMixin, RatingMixin, BaseRecommender):
     Attributes
     ----------
     mean_ : float
-        Mean of the ratings.
+        Mean of the training ratings.
     item_offsets_ : ndarray of shape (n_items,)
         Those of items without ratings come from their features.
     loss_curve_ : list of float
