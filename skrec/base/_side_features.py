@@ -44,7 +44,7 @@ class SideFeaturesMixin:
         return self._learn(learn, X, reviews, reset=True)
 
     def _learn_both(self, X, user_features):
-        of_users, of_items = self._check_user_features(user_features, X.shape[0]), None
+        of_users, of_items = self._check_user_features(user_features, X), None
         if self.item_features is not None:
             ids = getattr(self, "feature_names_in_", None)
             of_items = check_item_features(self.item_features, X.shape[1], ids)
@@ -121,29 +121,34 @@ class SideFeaturesMixin:
         return factors
 
     def _user_states(self, X, user_features=None):
-        return self._fold_in(X, self._check_user_features(user_features, X.shape[0]))
+        return self._fold_in(X, self._check_asked(user_features, X))
 
     def _check_input(self, X, user_features):
         X = self._check_rows(X)
-        features = self._check_user_features(user_features, X.shape[0])
-        n_expected = self.n_user_features_in_
+        return X, self._check_asked(user_features, X)
+
+    def _check_asked(self, user_features, X):
+        features, n_expected = (
+            self._check_user_features(user_features, X),
+            self.n_user_features_in_,
+        )
         if features is not None and features.shape[1] != n_expected:
             raise ValueError(
                 f"user_features has {features.shape[1]} columns, {type(self).__name__} was fitted "
                 f"with {n_expected}: "
                 + ("give those that fit got, in their order." if n_expected else "leave them out.")
             )
-        return X, features
+        return features
 
-    def _check_user_features(self, user_features, n_users):
+    def _check_user_features(self, user_features, X):
         """Validated features of users as a csr_array, or None."""
         if user_features is None:
             return None
         features = read_features(user_features, "user_features", "user")
-        if features.shape[0] != n_users:
+        if features.shape[0] != X.shape[0]:
             raise ValueError(
-                f"user_features has {features.shape[0]} rows, X has {n_users} users: give a row "
-                "for each user, in the order of the rows of X."
+                f"user_features has {features.shape[0]} rows, X has {X.shape[0]} users: give a "
+                "row for each user, in the order of the rows of X."
             )
         return sparse.csr_array(features)
 

@@ -88,7 +88,7 @@ def test_ties_of_weight_0_leave_pmf_and_the_autoencoders():
     )
     features = one_hot(len(X))
     alone = denoising_weights(products_with_constant(features, features), 0.3)
-    np.testing.assert_allclose(model._user_prior.layers[0], alone, atol=1e-6)
+    np.testing.assert_allclose(model._user_prior.layers[0], alone, atol=1e-5)
 
 
 # Closed forms
@@ -296,7 +296,7 @@ def rmse(answers, full):
 def test_cold_items_are_predicted_by_their_features():
     full, X, _, features = taste()
     X[:, :20] = 0
-    settings = {"n_components": 4, "l2": 0.3, "random_state": 0}
+    settings = {"n_components": 4, "l2": 0.1, "random_state": 0}
     without = rmse(PMF(**settings).fit(X).predict(X)[:, :20], full[:, :20])
     model = MDACF(item_features=features, item_feature_weight=10.0, **settings).fit(X)
     assert rmse(model.predict(X)[:, :20], full[:, :20]) < 0.7 * without
@@ -339,17 +339,15 @@ def test_features_that_do_not_fit():
     assert model.n_user_features_in_ == 3
 
 
-@pytest.mark.parametrize("value", [4.0, 0.0])
-def test_one_rating_and_constant_ratings_are_answered_by_their_mean(value):
-    X = ratings()
-    X[X > 0] = 4.0
-    one = np.zeros_like(X)
-    one[2, 3] = 4.0
-    for rows in (X, one, one * value):
-        model = fitted(rows, n_layers=2)
-        expected = 4.0 if rows.any() else 0.0
-        answers = model.predict(rows, user_features=one_hot(30))
-        np.testing.assert_allclose(answers, expected, atol=1e-8)
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize("n_users", [0, 1, 30])
+def test_no_rating_one_and_constant_ones_are_answered_by_their_mean(n_users, n_layers):
+    X = np.where(ratings() > 0, 4.0, 0)
+    X[n_users:] = 0
+    if n_users == 1:
+        X[0, np.flatnonzero(X[0])[1:]] = 0
+    answers = fitted(X, n_layers=n_layers).predict(X, user_features=one_hot(30))
+    np.testing.assert_allclose(answers, 4.0 if n_users else 0.0, atol=1e-8)
 
 
 def test_zeros_among_the_features_are_a_user_of_whom_nothing_is_known():
