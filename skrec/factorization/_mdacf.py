@@ -31,12 +31,12 @@ class MDACF(SideFeaturesMixin, FactorMixin, RatingMixin, BaseRecommender):
         Number of autoencoders, each of which reads :math:`\tanh(WX)` of the one before. The last
         is tied to the weights. 1 is mDA-CF, more are mSDA-CF: of the paper's odd number L these
         are the first (L + 1) / 2, as those above the middle one change no prediction.
-    dropout : float, default=0.05
+    dropout : float, default=0.1
         Probability that a feature is 0 in the input of its autoencoder.
     user_feature_weight : float, default=1.0
         Weight :math:`\lambda` of the tie between the users' weights and features; 0 leaves the
         features out.
-    item_feature_weight : float, default=50.0
+    item_feature_weight : float, default=25.0
         That of the items.
     reconstruction_weight : float, default=300.0
         Weight :math:`\omega` of the autoencoders' errors. The smaller, the more the ratings decide
@@ -120,9 +120,9 @@ class MDACF(SideFeaturesMixin, FactorMixin, RatingMixin, BaseRecommender):
         n_components=16,
         *,
         n_layers=1,
-        dropout=0.05,
+        dropout=0.1,
         user_feature_weight=1.0,
-        item_feature_weight=50.0,
+        item_feature_weight=25.0,
         reconstruction_weight=300.0,
         l2=0.7,
         l2_exponent=0.5,
