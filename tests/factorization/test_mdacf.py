@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from skrec import MDACF, PMF
+from skrec import MDACF, PMF, RatingRegressor
 from skrec.factorization._denoising import (
     RIDGE,
     TiedAutoencoder,
@@ -310,6 +310,27 @@ def test_cold_users_are_predicted_by_their_features():
     model = MDACF(user_feature_weight=10.0, **settings).fit(X[20:], user_features=features[20:])
     assert rmse(model.predict(new, user_features=features[:20]), full[:20]) < 0.7 * without
     assert rmse(model.predict(new), full[:20]) > 0.9 * without
+
+
+def test_pairs_of_users_and_items_with_features_alone():
+    full, X, of_users, of_items = taste()
+    X[:20] = 0
+    X[:, :15] = 0
+    users, items = np.nonzero(X)
+    pairs = np.column_stack([users, items])
+    settings = {"l2": 0.3, "user_feature_weight": 10.0, "item_feature_weight": 10.0}
+    model = MDACF(4, random_state=0, **settings)
+    tables = [(np.arange(len(of_side)), of_side) for of_side in (of_users, of_items)]
+    rated = RatingRegressor(model, user_features=tables[0], item_features=tables[1])
+    rated.fit(pairs, X[users, items])
+    model.set_params(item_features=of_items).fit(X, user_features=of_users)
+    expected = model.predict(X, user_features=of_users)
+    for rows, columns in ((range(20), range(15, 35)), (range(20, 35), range(15))):
+        asked = np.array(list(product(rows, columns)))
+        found, truth = rated.predict(asked), full[tuple(asked.T)]
+        assert rmse(found, truth) < 0.8 * rmse(X[X > 0].mean(), truth)
+        # The column of unknown items is one more row of features.
+        np.testing.assert_allclose(found, expected[tuple(asked.T)], atol=0.2)
 
 
 # What wrong and what little input gets
