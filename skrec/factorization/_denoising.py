@@ -12,8 +12,11 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 
-# Penalty on the squares of W and P, which only makes their equations regular.
+# Penalty on the squares of W, which only makes its equations regular.
 RIDGE = 1e-5
+# Penalty on the squares of P, in units of the tie's weight. The paper has none: a factor that is
+# all but 0, and so costs nothing, then tells the features by a huge P, and ties no rating to them.
+TIE_PENALTY = 1.0
 
 
 class FeaturePrior(NamedTuple):
@@ -94,8 +97,8 @@ def denoising_weights(moments, dropout):
     return _solve(_factorize(among), between)
 
 
-def _factorize(matrix):
-    return cho_factor(matrix + RIDGE * np.eye(len(matrix)))
+def _factorize(matrix, penalty=RIDGE):
+    return cho_factor(matrix + penalty * np.eye(len(matrix)))
 
 
 def _solve(factor, right):
@@ -107,7 +110,7 @@ class TiedAutoencoder:
 
     .. math::
         \omega\, E \|X - W \tilde X\|^2 + \lambda \|P U^\top - W X\|^2
-        + \varepsilon (\|W\|^2 + \lambda \|P\|^2)
+        + \lambda \|P\|^2 + \varepsilon \|W\|^2
 
     with rows of ones below each X and U. Layers below the one that is tied are autoencoders of
     their own, and stay as they are.
@@ -142,7 +145,7 @@ class TiedAutoencoder:
         """Take the best P for the weights of all rows, then the best W."""
         weight, reconstruction_weight = self._weights
         crossed, squares = self._products(table)
-        self._P = _solve(_factorize(squares), self._W @ crossed.T)
+        self._P = _solve(_factorize(squares, TIE_PENALTY), self._W @ crossed.T)
         right = reconstruction_weight * self._between + weight * self._P @ crossed
         self._W = _solve(self._hessian, right)
 
@@ -154,8 +157,9 @@ class TiedAutoencoder:
         reconstruction = self._moments[:-1, :-1].trace()
         reconstruction += ((W @ self._among - 2 * self._between) * W).sum()
         tie = ((P @ squares - 2 * W @ crossed.T) * P).sum() + ((W @ self._moments) * W).sum()
-        penalty = np.square(W).sum() + weight * np.square(P).sum()
-        return reconstruction_weight * reconstruction + weight * tie + RIDGE * penalty
+        tie += TIE_PENALTY * np.square(P).sum()
+        penalty = RIDGE * np.square(W).sum()
+        return reconstruction_weight * reconstruction + weight * tie + penalty
 
     def prior(self):
         """What is left of it after training."""

@@ -18,19 +18,20 @@ class MDACF(SideFeaturesMixin, FactorMixin, RatingMixin, BaseRecommender):
 
     .. math::
         \tfrac{\omega}{2}\, E \|X - W \tilde X\|^2
-        + \tfrac{\lambda}{2} \|P U^\top + p 1^\top - W X\|^2
+        + \tfrac{\lambda}{2} \big(\|P U^\top + p 1^\top - W X\|^2 + \|P\|^2 + \|p\|^2\big)
 
     where each feature is 0 in :math:`\tilde X` with a probability. The autoencoder :math:`W` finds
     what the features have in common, which :math:`P` predicts from the weights: so features tell
     the weights of who has few ratings, or none. Everything has a closed form given the rest, and
-    is solved for in turn.
+    is solved for in turn. The paper has neither :math:`p` nor a penalty on :math:`P`.
 
     Parameters
     ----------
     n_layers : int, default=1
         Number of autoencoders, each of which reads :math:`\tanh(WX)` of the one before. The last
         is tied to the weights. 1 is mDA-CF, more are mSDA-CF: of the paper's odd number L these
-        are the first (L + 1) / 2, as those above the middle one change no prediction.
+        are the first (L + 1) / 2, as those above the middle one change no prediction. As tanh
+        makes features smaller, double weights of the ties suit two layers.
     dropout : float, default=0.1
         Probability that a feature is 0 in the input of its autoencoder.
     user_feature_weight : float, default=1.0
@@ -91,8 +92,8 @@ class MDACF(SideFeaturesMixin, FactorMixin, RatingMixin, BaseRecommender):
     >>> genres = [[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]]
     >>> model = MDACF(1, l2=0.02, item_feature_weight=10, item_features=genres, random_state=0)
     >>> model.fit(X).predict([[5, 5, 1, 0, 0], [1, 0, 0, 5, 0]]).round(1)
-    array([[4.9, 4.8, 1.2, 1.3, 1.1],
-           [1.2, 1. , 4.6, 4.8, 3.9]])
+    array([[5. , 5. , 1.1, 1.1, 1.4],
+           [1.2, 1.1, 5. , 5. , 5. ]])
 
     Of the last item nothing is known but its genre.
     """

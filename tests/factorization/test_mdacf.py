@@ -11,6 +11,7 @@ from scipy import sparse
 from skrec import MDACF, PMF, RatingRegressor
 from skrec.factorization._denoising import (
     RIDGE,
+    TIE_PENALTY,
     TiedAutoencoder,
     corrupted_moments,
     denoising_weights,
@@ -58,7 +59,8 @@ def tied_loss(features, U, W, P, dropout, weight, reconstruction_weight):
     return (
         reconstruction_weight * reconstruction_error(features, W, dropout)
         + weight * np.square(differences).sum()
-        + RIDGE * (np.square(W).sum() + weight * np.square(P).sum())
+        + TIE_PENALTY * weight * np.square(P).sum()
+        + RIDGE * np.square(W).sum()
     )
 
 
@@ -328,9 +330,9 @@ def test_pairs_of_users_and_items_with_features_alone():
     for rows, columns in ((range(20), range(15, 35)), (range(20, 35), range(15))):
         asked = np.array(list(product(rows, columns)))
         found, truth = rated.predict(asked), full[tuple(asked.T)]
-        assert rmse(found, truth) < 0.8 * rmse(X[X > 0].mean(), truth)
+        assert rmse(found, truth) < 0.75 * rmse(X[X > 0].mean(), truth)
         # The column of unknown items is one more row of features.
-        np.testing.assert_allclose(found, expected[tuple(asked.T)], atol=0.2)
+        np.testing.assert_allclose(found, expected[tuple(asked.T)], atol=0.1)
 
 
 # What wrong and what little input gets
