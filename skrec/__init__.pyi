@@ -19,10 +19,21 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, MDACF, PMF, BayesianPMF
+from .factorization import (
+    BPR,
+    IALS,
+    MDACF,
+    PMF,
+    BayesianPMF,
+    CoClustering,
+    NonNegativePMF,
+    RobustPMF,
+    SparseCovariancePMF,
+    SVDpp,
+)
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
-from .neighbors import ItemKNN, RP3beta, UserKNN
+from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -41,6 +52,7 @@ __all__ = [
     "BaseRecommender",
     "BayesianPMF",
     "BiasBaseline",
+    "CoClustering",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
@@ -49,12 +61,18 @@ __all__ = [
     "ItemKNN",
     "MultDAE",
     "MultVAE",
+    "NonNegativePMF",
     "Popularity",
     "RP3beta",
+    "RatingKNN",
     "RatingRegressor",
     "RecVAE",
     "Reranker",
     "Reviews",
+    "RobustPMF",
+    "SVDpp",
+    "SlopeOne",
+    "SparseCovariancePMF",
     "StackingRecommender",
     "UserKNN",
     "VotingRecommender",
