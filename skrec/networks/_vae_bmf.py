@@ -25,6 +25,10 @@ from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._compat import Interval, StrOptions
 
+# A sweep has this many batches of users and of items, or more where they would be too large.
+N_BATCHES = 4
+LARGEST_BATCH = 2000
+
 # What the module has beyond the options of its encoders.
 TRAINING_OPTIONS = ["n_users", "beta_user", "beta_item", "learn_noise", "sampled", "leave_one_out"]
 
@@ -43,6 +47,13 @@ class CenteredRatings(NamedTuple):
 def centered(X, mean):
     """Ratings less a mean; those that are then zero still count as observed."""
     return sparse.csr_array((X.data - mean, X.indices, X.indptr), shape=X.shape)
+
+
+def batch_size(asked, n_rows):
+    """Rows of a batch, at least one."""
+    if asked != "auto":
+        return asked
+    return min(max(1, -(-n_rows // N_BATCHES)), LARGEST_BATCH)
 
 
 class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
@@ -108,13 +119,14 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         it. False is the paper's: the rating stands in the input of both encoders.
     dropout : float, default=0.0
         Probability of dropping a rating from what both encoders read. It is still to be predicted.
-    learning_rate_decay : float, default=0.85
+    learning_rate_decay : float, default=0.92
         Factor of the step size after each sweep.
-    user_batch_size, item_batch_size : int, default=500
-        Users and items of an update. The paper has 100 for MovieLens 1M.
-    max_iter : int, default=12
-        Number of epochs, each a sweep: every batch of users with every batch of items. Smaller
-        data than MovieLens 1M need more, or larger steps.
+    user_batch_size, item_batch_size : int or "auto", default="auto"
+        Users and items of an update. "auto": a quarter of them, at most 2000, so that data of any
+        size get 16 updates or more in a sweep. The paper has 100 for MovieLens 1M.
+    max_iter : int, default=30
+        Number of epochs, each a sweep: every batch of users with every batch of items. What is
+        fed back is drawn once in a sweep, so that many short ones do better than few long ones.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the fit before, which needs it as well, and
         from the optimiser's state. The rows of `X` must be the same users.
@@ -220,8 +232,8 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         "sampled": ["boolean"],
         "leave_one_out": ["boolean"],
         "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
-        "user_batch_size": [Interval(Integral, 1, None, closed="left")],
-        "item_batch_size": [Interval(Integral, 1, None, closed="left")],
+        "user_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "item_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
     def __init__(
@@ -245,10 +257,10 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         leave_one_out=True,
         dropout=0.0,
         learning_rate=0.002,
-        learning_rate_decay=0.85,
-        user_batch_size=500,
-        item_batch_size=500,
-        max_iter=12,
+        learning_rate_decay=0.92,
+        user_batch_size="auto",
+        item_batch_size="auto",
+        max_iter=30,
         early_stopping=True,
         validation_fraction=0.1,
         n_iter_no_change=10,
@@ -336,8 +348,8 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         decay = {"weight_decay": 2 * self.l2 / data.ratings.nnz}
         return {
             "optimizer__param_groups": [("*data_weight", decay), ("*latent_weight", decay)],
-            "user_batch_size": self.user_batch_size,
-            "item_batch_size": self.item_batch_size,
+            "user_batch_size": batch_size(self.user_batch_size, data.shape[0]),
+            "item_batch_size": batch_size(self.item_batch_size, data.shape[1]),
             "dropout": self.dropout,
             "learning_rate_decay": self.learning_rate_decay,
         }

@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 
 from skrec import VAEBMF
 from skrec.networks._nested_blocks import VAEBMFModule
+from skrec.networks._vae_bmf import batch_size
 from skrec.solvers._gaussian_products import pair_moments
 
 OPTIONS = {
@@ -317,6 +318,28 @@ def test_the_learning_rate_falls_with_each_sweep_of_all_fits(X):
     model = VAEBMF(4, callbacks=[KeepRate()], learning_rate_decay=0.5, **options).fit(X)
     model.fit(X)
     assert_allclose(rates, 0.01 * 0.5 ** np.arange(6))
+
+
+@pytest.mark.parametrize("n_users", [50, 6, 1])
+def test_a_sweep_has_16_updates_unless_there_are_fewer_rows(n_users):
+    X = np.random.default_rng(0).integers(1, 6, size=(n_users, 22)).astype(float)
+    options = {"hidden_layer_sizes": (4,), "early_stopping": False, "max_iter": 2}
+    model = VAEBMF(2, **options, random_state=0).fit(X)
+    assert model.n_updates_ == 2 * 4 * {50: 4, 6: 3, 1: 1}[n_users]
+
+
+def test_batches_are_a_quarter_of_the_rows_up_to_a_limit():
+    assert [batch_size("auto", n) for n in (0, 1, 6, 943, 8000, 138_493)] == [
+        1,
+        1,
+        2,
+        236,
+        2000,
+        2000,
+    ]
+    assert batch_size(70, 943) == 70
+    with pytest.raises(ValueError, match="'item_batch_size' parameter of VAEBMF"):
+        VAEBMF(item_batch_size="all").fit([[5.0, 1.0]])
 
 
 def test_going_on_equals_training_longer(X):
