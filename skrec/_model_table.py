@@ -404,9 +404,8 @@ _ROWS = [
             "n_components": 10,
             "hidden_layer_sizes": (50,),
             "learning_rate": 0.005,
-            "learning_rate_decay": 0.7,
-            "user_batch_size": 150,
-            "max_iter": 4,
+            "learning_rate_decay": 0.8,
+            "max_iter": 8,
             "early_stopping": False,
         },
         small={
@@ -427,7 +426,7 @@ _ROWS = [
             },
             "sampled": {
                 "latent_input": "mean",
-                "attention": None,
+                "attention": "rated",
                 "sampled": True,
                 "normalize": False,
                 "center": False,

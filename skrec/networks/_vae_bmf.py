@@ -92,9 +92,9 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
     latent_input : {"concat", "mean"}, default="concat"
         How the embeddings that belong to a row become one input. "concat": each has weights of
         its own. "mean": they are averaged, which needs far fewer weights and does worse.
-    attention : {"rated", "all"} or None, default="rated"
+    attention : {"rated", "all"} or None, default=None
         Which embeddings a posterior attends to: those that belong to the row, or all, which is
-        meant for very sparse data. None: no attention.
+        meant for very sparse data. None: no attention, which does better here; the paper has it.
     attention_norm : {"softmax", "ratio"}, default="softmax"
         How products become attention weights. "ratio": divided by their sum, as in the paper,
         which may vanish; it is kept from zero by 1e-6.
@@ -245,7 +245,7 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         data_input=True,
         cross_feedback=True,
         latent_input="concat",
-        attention="rated",
+        attention=None,
         attention_norm="softmax",
         normalize=True,
         center=True,

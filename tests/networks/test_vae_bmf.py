@@ -61,7 +61,8 @@ def X():
 )
 def test_what_is_switched_off_is_not_there(X, switched_off, gone):
     def weights(**options):
-        model = VAEBMF(3, **OPTIONS, **options, early_stopping=False, warm_start=True)
+        options = {**OPTIONS, "attention": "rated", **options}
+        model = VAEBMF(3, **options, early_stopping=False, warm_start=True)
         return model.set_params(max_iter=1).fit(X)._weights
 
     assert any(gone in name for name in weights())
@@ -127,9 +128,8 @@ def test_weights_start_by_glorots_rule_for_the_entries_of_a_row(normalize, laten
     X = sparse.random_array((120, 90), density=0.3, rng=rng, format="csr")
     layers = {"hidden_layer_sizes": (30, 25), "joint_layer_sizes": (20,)}
     options = {**OPTIONS, **layers, "learning_rate": 1e-12, "max_iter": 1, "warm_start": True}
-    model = VAEBMF(
-        15, latent_input=latent_input, normalize=normalize, early_stopping=False, **options
-    ).fit(X)
+    options |= {"latent_input": latent_input, "normalize": normalize, "attention": "rated"}
+    model = VAEBMF(15, early_stopping=False, **options).fit(X)
     for side, n_rows in (("user", 120), ("item", 90)):
         prefix = f"{side}_encoder."
         weights = {
