@@ -50,6 +50,7 @@ benchmark: .venv/test
 	$(BIN)/python benchmarks/autoencoders.py --data toy --repeats 1 --epochs 1
 	$(BIN)/python benchmarks/products.py --repeats 2
 	$(BIN)/python benchmarks/ratings.py --data toy --repeats 1
+	$(BIN)/python benchmarks/ratings_table.py --data toy --model BiasBaseline --model SlopeOne
 	$(BIN)/python benchmarks/reviews.py --data toy
 	$(BIN)/python benchmarks/checks.py --data toy --repeats 2 --processes 1
 	$(BIN)/python benchmarks/models.py --data toy --max-iter 2 --processes 1

@@ -3,6 +3,7 @@
 from statistics import mean, median
 
 import numpy as np
+from rst import disturbed, in_seconds, list_table, machines
 from settings import PEERS, PUBLISHED, SPLITS, WRITTEN, on_board
 
 import skrec
@@ -10,7 +11,6 @@ from skrec.metrics import standard_error
 
 TITLES = {"ml-1m": "MovieLens 1M", "ml-latest-small": "MovieLens latest-small"}
 REACHED = 0.001  # as much less counts as equal: half the error of a paired difference
-DISTURBED = 0.2  # processors that other programs kept busy
 
 HEAD = """\
 .. Written by ``benchmarks/results_board.py`` from ``benchmarks/results/board.json``.
@@ -75,13 +75,7 @@ def render(board):
         if name in skrec.__all__
     ]
     lines = [HEAD, *(_data_set(board, data) for data in TITLES), ELSEWHERE]
-    return "\n".join([*lines, _table("Model,NDCG@100,In", "20 15 65", published)])
-
-
-def disturbed(entry):
-    """Whether the seconds of a row have to be measured again."""
-    on_all_cores = entry["threads"] in (None, entry["machine"]["cores"])
-    return not on_all_cores or (entry["others"] or 0) > DISTURBED
+    return "\n".join([*lines, list_table("Model,NDCG@100,In", "20 15 65", published)])
 
 
 def ndcg_100(entry):
@@ -131,7 +125,7 @@ def _quality(rows):
             + [f"{100 * lists[0]:.1f} %", f"{lists[1]:.1f}"]
         )
     header = "Model,NDCG@100,beside EASE,NDCG@10,recall@20,recall@50,coverage,novelty"
-    return _table(header, "22 16 18 9 9 9 9 8", lines)
+    return list_table(header, "22 16 18 9 9 9 9 8", lines)
 
 
 def _beside(name, by_split, rows):
@@ -152,27 +146,14 @@ def _costs(rows):
         fit, lists, size = (median(row["figures"][key]) for key in ("fit", "lists", "size"))
         peak = "" if row["peak"] is None else f"{row['peak']:,.0f} MiB"
         lines.append(
-            [name, f"{_seconds(fit)}{mark}", f"{lists:,.0f}{mark}", peak, f"{size:,.1f} MiB"]
+            [name, f"{in_seconds(fit)}{mark}", f"{lists:,.0f}{mark}", peak, f"{size:,.1f} MiB"]
         )
-    return _table("Model,fit,lists a second,memory,file", "32 17 17 17 17", lines)
-
-
-def _seconds(value):
-    return f"{value:.2g} s" if value < 10 else f"{value:,.0f} s"
+    return list_table("Model,fit,lists a second,memory,file", "32 17 17 17 17", lines)
 
 
 def _machines(rows):
-    found = []
-    for row in rows.values():
-        facts = row["machine"]
-        versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-        text = (
-            f"{facts['cores']} cores ({facts['processor']}), Python {facts['python']}, {versions}."
-        )
-        if text not in found:
-            found.append(text)
     marked = [MARKED] if any(disturbed(row) for row in rows.values()) else []
-    return [*marked, " ".join(found), ""]
+    return [*marked, machines(rows.values()), ""]
 
 
 def _others(board, data, rows):
@@ -193,21 +174,5 @@ def _others(board, data, rows):
                 lines.append([name, f"{ours:.4f}", whose, f"{figure:.4f}", verdict])
     alone = [f"``{name}``" for name in rows if name not in {row for row, *_ in found}]
     header = "Model,NDCG@100,beside,its NDCG@100,"
-    table = [_table(header, "22 14 34 14 16", lines)] if lines else []
+    table = [list_table(header, "22 14 34 14 16", lines)] if lines else []
     return [*table, f"Without a figure on these splits: {', '.join(alone)}.", ""]
-
-
-def _table(header, widths, lines):
-    rows = [header.split(","), *lines]
-    text = [
-        ".. list-table::",
-        "   :class: figures",
-        "   :header-rows: 1",
-        f"   :widths: {widths}",
-        "",
-    ]
-    for row in rows:
-        text += [
-            f"   {'*' if not number else ' '} - {cell}".rstrip() for number, cell in enumerate(row)
-        ]
-    return "\n".join([*text, ""])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from measure import timed, versions
+from measure import peak_rss, timed, versions
 from scipy import sparse
 
 N_FACTORS, N_SWEEPS = 64, 15
@@ -132,23 +132,32 @@ def gather_and_multiply(X):
     return fit
 
 
-def surprise_svd(X):
-    import pandas as pd
-    from surprise import SVD, Dataset, Reader
+def surprise(name, **options):
+    """A model of Surprise at its defaults but for options; it rates one pair at a time."""
 
-    X = X.tocoo()
-    frame = pd.DataFrame({"user": X.row, "item": X.col, "rating": X.data})
-    train = Dataset.load_from_df(frame, Reader(rating_scale=(1, 5))).build_full_trainset()
+    def prepare(X):
+        import pandas as pd
+        import surprise
 
-    def fit():
-        model = SVD(random_state=0).fit(train)
+        X = X.tocoo()
+        frame = pd.DataFrame({"user": X.row, "item": X.col, "rating": X.data})
+        reader = surprise.Reader(rating_scale=(1, 5))
+        train = surprise.Dataset.load_from_df(frame, reader).build_full_trainset()
+        model = getattr(surprise, name)(**options)
+        if hasattr(model, "random_state"):
+            model.random_state = 0
 
-        def rate(users, items):
-            return [model.predict(u, i).est for u, i in zip(users, items, strict=True)]
+        def fit():
+            model.fit(train)
 
-        return rate
+            def rate(users, items):
+                return [model.predict(u, i).est for u, i in zip(users, items, strict=True)]
 
-    return fit
+            return rate
+
+        return fit
+
+    return Worker("surprise", "scikit-surprise", prepare)
 
 
 def implicit_als(X):
@@ -207,12 +216,26 @@ WORKERS = {
     "NumPy loop (64 factors, 15 sweeps)": Worker("numpy", "numpy", numpy_loop),
     "NumPy SGD (16 factors, 20 epochs)": Worker("numpy", "numpy", numpy_sgd),
     "gather and Gram (17 weights, 30 sweeps)": Worker("numpy", "numpy", gather_and_multiply),
-    "Surprise SVD (100 factors, 20 epochs)": Worker("surprise", "scikit-surprise", surprise_svd),
+    "Surprise SVD (100 factors, 20 epochs)": surprise("SVD"),
     "implicit ALS (64 factors, 15 sweeps)": Worker("implicit", "implicit", implicit_als),
     "implicit ALS, exact (64 factors, 15 sweeps)": Worker(
         "implicit", "implicit", implicit_als_exact
     ),
     "cornac MF (10 factors, 25 epochs)": Worker("cornac", "cornac", cornac_mf),
+}
+_ITEMS = {"name": "pearson_baseline", "user_based": False}
+# For the table of all rating models.
+SURPRISE = {
+    **{f"Surprise {name}": surprise(name) for name in ("SVD", "SVDpp", "NMF", "SlopeOne")},
+    "Surprise CoClustering": surprise("CoClustering"),
+    "Surprise BaselineOnly": surprise("BaselineOnly", verbose=False),
+    **{
+        f"Surprise {name}": surprise(name, verbose=False)
+        for name in ("KNNBasic", "KNNWithMeans", "KNNWithZScore", "KNNBaseline")
+    },
+    "Surprise KNNBaseline (items, Pearson)": surprise(
+        "KNNBaseline", sim_options=_ITEMS, verbose=False
+    ),
 }
 # Those that take a few seconds where most rows have one or two ratings.
 FOR_FEW_RATINGS = [
@@ -225,22 +248,27 @@ FOR_FEW_RATINGS = [
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=list(WORKERS))
+    parser.add_argument("name", choices=[*WORKERS, *SURPRISE])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--repeats", type=int, default=1)
     arguments = parser.parse_args()
-    worker = WORKERS[arguments.name]
+    worker = {**WORKERS, **SURPRISE}[arguments.name]
     X = sparse.csr_matrix(sparse.load_npz(arguments.folder / "train.npz"))
     test = sparse.load_npz(arguments.folder / "test.npz").tocoo()
     fit = worker.prepare(X)
-    times = []
-    for _ in range(arguments.repeats):
+    answer = {"version": versions([worker.distribution])[worker.distribution], "times": []}
+
+    def measure():
         rate, seconds = timed(fit)
-        times.append(seconds)
-    answer = {"version": versions([worker.distribution])[worker.distribution], "times": times}
-    if rate is not None:
-        rated = np.clip(rate(test.row, test.col), 1, 5)
-        answer["rmse"] = float(np.sqrt(np.mean((rated - test.data) ** 2)))
+        answer["times"].append(seconds)
+        if rate is not None:
+            rated, answer["predict"] = timed(lambda: rate(test.row, test.col))
+            errors = np.clip(rated, 1, 5) - test.data
+            answer["rmse"] = float(np.sqrt(np.mean(errors**2)))
+            answer["mae"] = float(np.mean(np.abs(errors)))
+
+    for _ in range(arguments.repeats):
+        _, answer["peak"] = peak_rss(measure)
     (arguments.folder / "answer.json").write_text(json.dumps(answer))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from data import DATA_HOME, ciao_shape, popularity_skewed
 from ease import ask, find_python
 from measure import interleaved, machine, timed
+from rating_settings import ABLATIONS, ROWS, estimator, published
 from rating_workers import FOR_FEW_RATINGS, WORKERS
 from report_ratings import render_ratings
 from scipy import sparse
@@ -22,64 +23,11 @@ from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.model_selection import KFold, PredefinedSplit, ShuffleSplit
 
 from skrec import PMF, RatingRegressor
-from skrec._model_table import MODELS as TABLE
 from skrec.datasets import fetch_movielens
 
 PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "torch", "skorch"]
-# What is measured of a model of the table, unless it is the model at its defaults alone.
-SETTINGS = {
-    "AutoRec": {"AutoRec (item)": {}, "AutoRec (user)": {"based_on": "user"}},
-    "DeepLatentFactor": {
-        "DeepLatentFactor": {"variational": False},
-        "DeepLatentFactor (variational)": {"variational": True},
-    },
-    "VAEBMF": {
-        "VAEBMF": {},
-        "VAEBMF, no attention": {"attention": None},
-        "VAEBMF, no cross feedback": {"cross_feedback": False, "attention": None},
-        "VAEBMF, no data input": {"data_input": False},
-    },
-}
-
-
-def instance(model, settings):
-    made = model(**settings)
-    return made.set_params(random_state=0) if "random_state" in made.get_params() else made
-
-
-MODELS = {
-    label: instance(row.load(), settings)
-    for row in TABLE.values()
-    if row.reads == "ratings"
-    for label, settings in SETTINGS.get(row.name, {row.name: {}}).items()
-}
-ABLATIONS = [name for name in MODELS if name.startswith("VAEBMF,")]
-# RMSE (and MAE) as the papers print them, on the same kind of split.
-PUBLISHED = {
-    "ml-100k": {
-        "BiasBaseline": "0.944 (0.748), Surprise's BaselineOnly",
-        "PMF": "0.9087, biased PMF",
-        "DeepLatentFactor": "0.9271 (0.7330)",
-        "DeepLatentFactor (variational)": "0.9689 (0.7687)",
-    },
-    "ml-1m-5-folds": {
-        "BiasBaseline": "0.909, Surprise's BaselineOnly",
-        "PMF": "0.873, Surprise's SVD",
-    },
-    "ml-1m-90-10": {
-        "PMF": "0.845, biased MF",
-        "AutoRec (item)": "0.831",
-        "AutoRec (user)": "0.874",
-    },
-    "ml-1m-70-15-15": {
-        "AutoRec (item)": "0.859",
-        "AutoRec (user)": "0.883",
-        "VAEBMF": "0.842",
-        "VAEBMF, no attention": "0.852",
-        "VAEBMF, no cross feedback": "0.864",
-        "VAEBMF, no data input": "0.917",
-    },
-}
+# Rows that this script measures unless others are named: those that read nothing but ratings.
+PLAIN = [name for name, row in ROWS.items() if name not in ABLATIONS and not row.features]
 PROTOCOLS = [
     "toy",
     "ml-100k",
@@ -147,27 +95,27 @@ def measure_quality(name, models):
     found = {}
     for number, (train, validation, test) in enumerate(splits):
         for model in models:
-            estimator = clone(MODELS[model])
-            if name == "toy" and "max_iter" in estimator.get_params():
-                estimator.set_params(max_iter=2)
-            if name == "ml-1m-70-15-15" and hasattr(estimator, "early_stopping"):
-                stop_as_validated(estimator, pairs, y, train, validation)
-            answer = fit_and_score(estimator, (pairs[train], y[train]), (pairs[test], y[test]))
+            made = estimator(model)
+            if name == "toy" and "max_iter" in made.get_params():
+                made.set_params(max_iter=2)
+            if name == "ml-1m-70-15-15" and hasattr(made, "early_stopping"):
+                stop_as_validated(made, pairs, y, train, validation)
+            answer = fit_and_score(made, (pairs[train], y[train]), (pairs[test], y[test]))
             found.setdefault(model, []).append(answer)
             click.echo(f"split {number}, {model}: {answer}", err=True)
     return found
 
 
-def stop_as_validated(estimator, pairs, y, train, validation):
+def stop_as_validated(model, pairs, y, train, validation):
     """Set the number of epochs to what a share of the validation's size, held out, prefers."""
     rows = np.concatenate([train, validation])
-    first = clone(estimator).set_params(validation_fraction=len(validation) / len(rows))
+    first = clone(model).set_params(validation_fraction=len(validation) / len(rows))
     fitted = RatingRegressor(first).fit(pairs[rows], y[rows]).estimator_
-    estimator.set_params(early_stopping=False, max_iter=fitted.best_iteration_)
+    model.set_params(early_stopping=False, max_iter=fitted.best_iteration_)
 
 
-def fit_and_score(estimator, train, test):
-    regressor = RatingRegressor(estimator)
+def fit_and_score(model, train, test):
+    regressor = RatingRegressor(model)
     _, seconds = timed(lambda: regressor.fit(*train))
     return {"times": [seconds], **score(regressor, *test)}
 
@@ -230,7 +178,7 @@ def measure_pairs(repeats, n_pairs=10**6):
 @click.option(
     "--model",
     "models",
-    type=click.Choice(list(MODELS)),
+    type=click.Choice(list(ROWS)),
     multiple=True,
     help="Measure this model only. Repeatable.",
 )
@@ -252,7 +200,7 @@ def measure_pairs(repeats, n_pairs=10**6):
 )
 def main(name, models, repeats, no_quality, out, peer_python):
     """Measure the rating models by one protocol and print a Markdown report."""
-    models = list(models) or [model for model in MODELS if model not in ABLATIONS]
+    models = list(models) or PLAIN
     pairs, y, splits = load(name)
     result = {
         "command": _command(name, models, repeats, no_quality),
@@ -266,7 +214,7 @@ def main(name, models, repeats, no_quality, out, peer_python):
             "n_splits": len(splits),
             "n_training": [len(train) for train, _, _ in splits],
         },
-        "published": PUBLISHED.get(name, {}),
+        "published": published(name),
         "quality": {} if no_quality else measure_quality(name, models),
         "speed": {},
         "pairs": {},
@@ -286,7 +234,7 @@ def main(name, models, repeats, no_quality, out, peer_python):
 def _command(name, models, repeats, no_quality):
     # Without the folders of this machine.
     options = ["--data", name, *(f"--model={model}" for model in models)]
-    if models == [model for model in MODELS if model not in ABLATIONS]:
+    if models == PLAIN:
         options = ["--data", name]
     options += ["--repeats", str(repeats)] * (repeats > 0) + ["--no-quality"] * no_quality
     return shlex.join(["python", "benchmarks/ratings.py", *options])

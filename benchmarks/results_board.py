@@ -12,10 +12,11 @@ from statistics import median
 
 import click
 import numpy as np
-from board_page import disturbed, ndcg_100, render
+from board_page import ndcg_100, render
 from data import Data, partitions, training_rows
 from ease import measure_models
 from measure import in_turns, machine, peak_process, timed, with_others
+from rst import disturbed
 from settings import PEERS, ROWS, SPLITS, describe, estimator, is_current, on_board, parameters
 from sklearn.model_selection import ParameterGrid
 

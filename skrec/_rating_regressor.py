@@ -11,7 +11,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from skrec.base import RecommenderTags
 from skrec.base._composition import best_items, take_apart
@@ -22,6 +22,12 @@ from skrec.utils._columns import encode, locate
 from skrec.utils._compat import HasMethods, StrOptions, fit_context
 from skrec.utils._frames import as_backend
 from skrec.utils._id_rules import read_ids, read_rule
+from skrec.utils._keyed_features import (
+    aligned,
+    encode_all,
+    read_keyed_features,
+    without_keyed_frame,
+)
 from skrec.utils._pair_tables import as_table, merge_pairs, read_pairs, refuse_repeated
 from skrec.utils._validation import check_flag, check_k, keep_state_on_error
 
@@ -51,18 +57,28 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         squares makes of repeated measurements, and which is the same for every order of the
         rows; the counts of their reviews are added up. "last": the last row. "error": refuse,
         naming the first such pair.
+    user_features : {dataframe, tuple}, default=None
+        What is known of users beside their ratings, for a model whose ``fit`` takes
+        `user_features`, such as :class:`MDACF`: a data frame of numbers with a column "user" of
+        ids, a pandas frame of them with the ids as its index, or a tuple of the ids and a matrix
+        of shape (n_ids, n_user_features), dense or sparse. Who is not in it has zeros.
+    item_features : {dataframe, tuple}, default=None
+        What is known of items, for a model that has the parameter `item_features`, such as
+        :class:`BayesianPMF`: in the same forms, with a column "item".
 
     Attributes
     ----------
     estimator_ : estimator
         The fitted model. It has one column more than there are items, the last, without
-        ratings: it stands for every item that is not in the training data.
+        ratings: it stands for every item that is not in ``item_ids_``.
     user_ids_ : ndarray of shape (n_users,)
-        Ids of the users: the rows of the matrix that the model was fitted on. They are in
-        ascending order; by the name of their type first if types have no common order, such as
-        numbers and strings; and as they first stand in `X` if ids of one type have none.
+        Ids of the users: the rows of the matrix that the model was fitted on. Users of
+        `user_features` are among them without having rated. They are in ascending order; by the
+        name of their type first if types have no common order, such as numbers and strings; and
+        as they first stand in `X` if ids of one type have none.
     item_ids_ : ndarray of shape (n_items,)
-        Ids of the items, in such an order: the columns of that matrix but the last.
+        Ids of the items, in such an order: the columns of that matrix but the last. Items of
+        `item_features` are among them without having a rating.
     n_user_ratings_ : ndarray of shape (n_users,)
         Number of training ratings of each user.
     n_item_ratings_ : ndarray of shape (n_items,)
@@ -100,6 +116,11 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     standard deviations, :class:`BayesianPMF` for the factors of each sample, and any model that
     predicts whole rows, a Pipeline among them, gets these rows.
 
+    Features are aligned with the rows and columns of the matrix in each ``fit``, so one table
+    serves every fold of a cross-validation. Who is in a table without having a rating in the
+    training data is rated by the features. They go to the model itself, not through a Pipeline
+    or a search: put that around the `RatingRegressor`.
+
     ``score`` is the coefficient of determination, as of every regressor.
 
     Examples
@@ -119,11 +140,17 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"]), None],
         "duplicates": [StrOptions({"mean", "last", "error"})],
+        "user_features": "no_validation",  # whose tables are read by _read_features
+        "item_features": "no_validation",
     }
 
-    def __init__(self, estimator=None, *, duplicates="mean"):
+    def __init__(
+        self, estimator=None, *, duplicates="mean", user_features=None, item_features=None
+    ):
         self.estimator = estimator
         self.duplicates = duplicates
+        self.user_features = user_features
+        self.item_features = item_features
 
     @fit_context
     def fit(self, X, y):
@@ -149,26 +176,51 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             assert_all_finite(y, input_name="y")
             estimator = _default_estimator() if self.estimator is None else self.estimator
             check_predicts_ratings(estimator)
+            of_users, of_items = self._read_features(estimator)
             users, items, counts = read_pairs(table, _reads_reviews(estimator, table.shape[1] - 2))
             check_consistent_length(users, y)
             if self.duplicates == "error":
                 refuse_repeated(users, items)
-            users, self.user_ids_ = encode(users)
-            items, self.item_ids_ = encode(items)
+            users, self.user_ids_ = encode_all(users, of_users)
+            items, self.item_ids_ = encode_all(items, of_items)
             shape = len(self.user_ids_), len(self.item_ids_) + 1
             ratings, counts = merge_pairs(users, items, y, counts, shape, self.duplicates)
             ratings = _in_smallest_precision(ratings)
             self.n_user_ratings_ = np.diff(ratings.indptr)
             self.n_item_ratings_ = np.bincount(ratings.indices, minlength=shape[1])[:-1]
             reviews = {} if counts is None else {"reviews": counts}
+            rows, known = {}, {}  # of the users who are fitted on, and of everybody
+            if of_users is not None:
+                known = {"user_features": aligned(of_users, self.user_ids_)}
+                rows = {"user_features": known["user_features"][:-1]}
             self._seen = ratings.indices, np.append(ratings.indptr, ratings.indptr[-1:])
             self._backend = as_backend(table)
-            self.estimator_ = clone(estimator).fit(ratings, **reviews)
+            model = clone(estimator)
+            if of_items is not None:
+                model.set_params(item_features=aligned(of_items, self.item_ids_))
+            self.estimator_ = model.fit(ratings, **reviews, **rows)
             check_predicts_ratings(self.estimator_)  # as a search may have chosen otherwise
             model, self._states = _chosen(self.estimator_), _with_empty_row(ratings)
             if _recommender_tags(model).rates_pairs:
-                self._states = model._pair_states(self._states, **reviews)
+                self._states = model._pair_states(self._states, **reviews, **known)
         return self
+
+    def _read_features(self, estimator):
+        """The tables of features, as far as there are any that the estimator reads."""
+        if getattr(final_estimator(estimator), "item_features", None) is not None:
+            raise ValueError(
+                "The item_features of the estimator have a row for each column of some matrix, "
+                "of which RatingRegressor makes its own: give item_features=(ids, features) to "
+                "RatingRegressor instead."
+            )
+        found = []
+        for key in ("user", "item"):
+            table = getattr(self, f"{key}_features")
+            if table is not None:
+                _check_reads_features(estimator, f"{key}_features")
+                table = read_keyed_features(table, key)
+            found.append(table)
+        return found
 
     def predict(self, X, return_std=False):
         """Predict the rating of each pair.
@@ -213,13 +265,13 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         ----------
         users : collection of shape (n_users,), default=None
             Ids of users. One who is not in the training data gets what the model answers without
-            any rating. None means all users of the training data.
+            any rating. None means all of ``user_ids_``.
         k : int, default=10
             Length of each list.
         items : {collection, mapping, dataframe}, default=None
             Candidates: ids of items, for each user the same; or a mapping from user ids to such
             collections, which has all `users`; or a table of them with the columns user and item.
-            None means all items of the training data.
+            None means all of ``item_ids_``.
         exclude : {collection, mapping, dataframe}, default=None
             Items that are never recommended, in the same forms. A mapping need not have all users.
         exclude_seen : bool, default=True
@@ -307,6 +359,14 @@ class RatingRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         scores[indices < 0] = -np.inf
         return indices, scores
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if not hasattr(self, "estimator_"):  # a copy that is to be fitted elsewhere
+            return state
+        names = {"user": "user_features", "item": "item_features"}
+        frames = {name: without_keyed_frame(state[name], key) for key, name in names.items()}
+        return {**state, **frames}
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -338,6 +398,27 @@ def _reads_reviews(estimator, n_counts):
             "columns out."
         )
     return reads
+
+
+def _check_reads_features(estimator, name):
+    final = final_estimator(estimator)
+    if name == "item_features":
+        reads, place = name in final.get_params(deep=False), "no such parameter"
+    else:
+        # Anybody else's model could not be told of the users whose pairs it is to rate.
+        reads = has_fit_parameter(final, name) and _recommender_tags(final).rates_pairs
+        place = "no such argument of fit"
+    if not reads:
+        raise ValueError(
+            f"{name} needs a model that reads them, but {type(final).__name__} has {place}: "
+            f"leave {name} out, or choose another estimator."
+        )
+    if final is not estimator:
+        raise ValueError(
+            f"{name} do not reach {type(final).__name__} inside {type(estimator).__name__}, "
+            "which does not pass them on: give the model itself to RatingRegressor, and put the "
+            "Pipeline or the search around that."
+        )
 
 
 def check_predicts_ratings(estimator):

@@ -1,6 +1,5 @@
 """The MovieLens data sets: users' star ratings of movies."""
 
-import csv
 import gzip
 import io
 import zipfile
@@ -10,8 +9,15 @@ from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from skrec.datasets._base import archive_fault, download_archive, get_data_home, published
+from skrec.datasets._movielens_features import (
+    describe_items,
+    describe_users,
+    parse_movies,
+    parse_users,
+)
 from skrec.interactions import Interactions
 from skrec.utils._compat import Interval, StrOptions, validate_params
 from skrec.utils._files import Lines
@@ -30,6 +36,7 @@ class Release(NamedTuple):
     encoding: str
     n_ratings: int | None
     md5: str | None
+    users: str | None = None
 
 
 _CSV = ("ratings.csv", "movies.csv", "utf-8")
@@ -41,11 +48,13 @@ RELEASES = {
         *("ml-100k.zip", "ml-100k", "u.data", "u.item", "latin-1"),
         n_ratings=100_000,
         md5="0e33842e24a9c977be4e0107933c0723",
+        users="u.user",
     ),
     "1m": Release(
         *("ml-1m.zip", "ml-1m", *_DAT, "latin-1"),
         n_ratings=1_000_209,
         md5="c4d9eecfca2ab87c1945afe126590906",
+        users="users.dat",
     ),
     "10m": Release(
         *("ml-10m.zip", "ml-10M100K", *_DAT, "utf-8"),
@@ -79,7 +88,8 @@ _SPACES = bytes.maketrans(b":,\t", b"   ")
 _CHUNK = 1 << 22
 
 
-def load_movielens_small():
+@validate_params({"return_features": ["boolean"]}, prefer_skip_nested_validation=True)
+def load_movielens_small(*, return_features=False):
     """Load the small MovieLens data set that comes with the package.
 
     This is the release *latest-small* of September 2018: 100,836 ratings, from half a star to
@@ -87,10 +97,18 @@ def load_movielens_small():
     development and education, not for published comparisons. Its terms of use are in the file
     ``datasets/data/ml-latest-small/README.txt`` of the package.
 
+    Parameters
+    ----------
+    return_features : bool, default=False
+        Whether to return what is known of the movies too.
+
     Returns
     -------
     interactions : Interactions
         Ratings as values, timestamps in seconds since 1970, titles as ``item_names``.
+    features : Bunch
+        Only if ``return_features=True``: genres and years, as :func:`fetch_movielens` has them.
+        Of the users nothing is known.
 
     References
     ----------
@@ -106,6 +124,11 @@ def load_movielens_small():
     Interactions(610 users x 9724 items, 100836 entries, density 1.70%)
     >>> movielens.item_names[0]
     'Toy Story (1995)'
+    >>> movielens, features = load_movielens_small(return_features=True)
+    >>> features.item_frame.head(2)
+       item             title    year                                       genres
+    0     1  Toy Story (1995)  1995.0  Adventure|Animation|Children|Comedy|Fantasy
+    1     2    Jumanji (1995)  1995.0                   Adventure|Children|Fantasy
     """
     folder = resources.files("skrec.datasets") / "data" / "ml-latest-small"
     release = RELEASES["latest-small"]
@@ -113,7 +136,7 @@ def load_movielens_small():
     def open_member(name):
         return gzip.GzipFile(fileobj=io.BytesIO((folder / f"{name}.gz").read_bytes()))
 
-    return _read(release, open_member, folder)
+    return _read(release, open_member, folder, return_features)
 
 
 @validate_params(
@@ -124,6 +147,7 @@ def load_movielens_small():
         "n_retries": [Interval(Integral, 0, None, closed="left")],
         "delay": [Interval(Real, 0.0, None, closed="left")],
         "progress": ["boolean", StrOptions({"auto"})],
+        "return_features": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -135,6 +159,7 @@ def fetch_movielens(
     n_retries=3,
     delay=1.0,
     progress="auto",
+    return_features=False,
 ):
     """Load a MovieLens data set, downloading it where it is not stored yet.
 
@@ -174,12 +199,35 @@ def fetch_movielens(
     progress : bool or "auto", default="auto"
         Whether to draw a progress bar of the download on the standard error; "auto" does when
         that is a terminal.
+    return_features : bool, default=False
+        Whether to return what the release tells of its movies and users too.
 
     Returns
     -------
     interactions : Interactions
         Ratings as values, timestamps in seconds since 1970, titles as ``item_names``. Items are
         the movies with a rating.
+    features : Bunch
+        Only if ``return_features=True``. Its rows are in the order of ``interactions.item_ids``
+        and ``interactions.user_ids``, so that the matrices go with ``interactions``;
+        :class:`skrec.RatingRegressor` takes ``(interactions.item_ids, features.item_features)``.
+
+        item_frame : dataframe
+            Columns item, title, year (that in the title; missing where there is none) and genres
+            (joined by "|", empty where there are none), of the first of pandas, polars and
+            pyarrow that is installed.
+        item_features : csr_array of shape (n_items, n_item_features)
+            A 1 for each genre of a movie and for its decade.
+        item_feature_names : list of str
+            Such as "genre_Drama" and "decade_1990".
+        user_frame : dataframe or None
+            Columns user, age, gender ("F" or "M"), occupation and zip_code. Only *100k* and *1m*
+            know their users; *1m* has the lowest age of each age group, and 1 for those under 18.
+            Also None, with a warning, where an unpacked folder lacks the file of the users.
+        user_features : csr_array of shape (n_users, n_user_features) or None
+            A 1 for the gender, the age group and the occupation of a user.
+        user_feature_names : list of str or None
+            Such as "gender_F", "age_18-24" and "occupation_student".
 
     Raises
     ------
@@ -197,12 +245,22 @@ def fetch_movielens(
     >>> from skrec.datasets import fetch_movielens
     >>> fetch_movielens("1m")  # doctest: +SKIP
     Interactions(6040 users x 3706 items, 1000209 entries, density 4.47%)
+
+    What is known of users and movies goes to a model that reads it:
+
+    >>> films, features = fetch_movielens("100k", return_features=True)  # doctest: +SKIP
+    >>> features.user_frame.head(2)  # doctest: +SKIP
+       user  age gender  occupation zip_code
+    0     1   24      M  technician    85711
+    1     2   53      F       other    94043
+    >>> from skrec import EASE
+    >>> EASE(item_features=features.item_features).fit(films)  # doctest: +SKIP
     """
     release = RELEASES[name]
     data_home = get_data_home(data_home)
     folder, archive = data_home / release.folder, data_home / release.archive
     if all((folder / member).is_file() for member in (release.ratings, release.movies)):
-        return _read(release, lambda member: open(folder / member, "rb"), folder)
+        return _read(release, lambda member: open(folder / member, "rb"), folder, return_features)
 
     url = BASE_URL + release.archive
     fault = archive_fault(archive, release.md5) if archive.exists() else None
@@ -219,15 +277,20 @@ def fetch_movielens(
             url, archive, md5=release.md5, n_retries=n_retries, delay=delay, progress=progress
         )
     with zipfile.ZipFile(archive) as packed:
-        return _read(release, lambda member: packed.open(f"{release.folder}/{member}"), archive)
+        return _read(
+            release,
+            lambda member: packed.open(f"{release.folder}/{member}"),
+            archive,
+            return_features,
+        )
 
 
-def _read(release, open_member, source):
-    """Make `Interactions` of a release's two files, which `open_member` opens by name."""
+def _read(release, open_member, source, return_features):
+    """Make `Interactions` of a release's files, which `open_member` opens by name."""
     with published(source), open_member(release.movies) as file:
         lines = Lines(file, release.encoding)
         with published(source, lines, release.movies):
-            titles = parse_titles(lines, release.movies)
+            movies = parse_movies(lines, release.movies)
     with published(source), open_member(release.ratings) as file:
         lines = Lines(file)
         with published(source, lines, release.ratings):
@@ -237,13 +300,38 @@ def _read(release, open_member, source):
             raise ValueError(
                 f"{release.ratings} has {len(ratings)} ratings instead of {release.n_ratings}"
             )
-        return Interactions.from_arrays(
+        interactions = Interactions.from_arrays(
             ratings["user"],
             ratings["movie"],
             ratings["rating"],
             timestamps=ratings["timestamp"],
-            item_names=titles,
+            item_names={movie: fields[0] for movie, fields in movies.items()},
         )
+    if not return_features:
+        return interactions
+    with published(source, member=release.movies):
+        features = describe_items(interactions, movies, release.movies)
+    users = _read_users(release, open_member, source)
+    with published(source, member=release.users):
+        features |= describe_users(interactions, users)
+    return interactions, Bunch(**features)
+
+
+def _read_users(release, open_member, source):
+    """What is known of users, None where a release or an unpacked folder has nothing."""
+    if release.users is None:
+        return None
+    try:
+        with published(source), open_member(release.users) as file:
+            lines = Lines(file, release.encoding)
+            with published(source, lines, release.users):
+                return parse_users(lines, release.users)
+    except FileNotFoundError:
+        warn(
+            f"{source} has no {release.users}, so nothing is known of the users, and "
+            f"features.user_frame is None: put that file there, from {BASE_URL + release.archive}."
+        )
+        return None
 
 
 def parse_ratings(lines, *, has_header):
@@ -295,32 +383,3 @@ def _as_ratings(lines):
     if not np.isfinite(ratings["rating"]).all():
         raise ValueError("a rating is not finite")
     return ratings
-
-
-def parse_titles(lines, name):
-    """Read the titles of movies.
-
-    Parameters
-    ----------
-    lines : Lines
-        They begin with the movie's id and its title.
-    name : str
-        Name of the file, which tells its format: ``movies.csv``, ``movies.dat`` or ``u.item``.
-
-    Returns
-    -------
-    titles : dict
-        Title by movie id.
-    """
-    if name.endswith(".csv"):
-        rows = lines.each(csv.reader(lines))
-        next(rows, None)
-    else:
-        separator = "::" if name.endswith(".dat") else "|"
-        rows = (line.split(separator) for line in lines.each(lines) if line.strip())
-    titles = {}
-    for row in filter(None, rows):
-        if len(row) < 2:
-            raise ValueError(f"a movie has no title: {row[0][:200]!r}")
-        titles[int(row[0])] = row[1]
-    return titles

@@ -34,27 +34,48 @@ def check_item_features(features, n_items, item_ids=None, name="item_features"):
         in another order or those of other items, or if anything is not a finite number.
     """
     frame = nw.from_native(features, eager_only=True, pass_through=True)
-    if sparse.issparse(features):
-        check_structure(features, name)
-        found = sparse.csr_array(features, dtype=np.float64)
-    elif not isinstance(frame, nw.DataFrame):
-        found = _as_numbers(features, name)
-    else:
-        index = getattr(features, "index", None)  # pandas alone has one
-        if index is not None and item_ids is not None:
-            check_order(np.asarray(index), item_ids, name)
-        found = _read_columns(frame, name)
-    if found.ndim != 2 or found.shape[1] == 0:
-        raise ValueError(
-            f"{name} must have a row for each item and a column for each feature, got shape "
-            f"{found.shape}: a single feature is a column, such as features.reshape(-1, 1)."
-        )
+    index = getattr(features, "index", None)  # pandas alone has one
+    if isinstance(frame, nw.DataFrame) and index is not None and item_ids is not None:
+        check_order(np.asarray(index), item_ids, name)
+    found = read_features(features, name)
     if found.shape[0] != n_items:
         raise ValueError(
             f"{name} has {found.shape[0]} rows, X has {n_items} items: give a row for each "
             "item, in the order of the columns of X"
             + ("" if item_ids is None else ", such as features.loc[X.item_ids] of a frame")
             + f"; before an update with new items, set_params({name}=...) adds theirs."
+        )
+    return found
+
+
+def read_features(features, name, key="item"):
+    """Validate features of whichever items or users.
+
+    Parameters
+    ----------
+    features : {array-like, sparse matrix, dataframe} of shape (n_rows, n_features)
+    name : str
+        What messages call them.
+    key : {"item", "user"}, default="item"
+        Whose they are.
+
+    Returns
+    -------
+    features : {csr_array, ndarray} of shape (n_rows, n_features)
+        Finite, in float64; may share memory with the input.
+    """
+    frame = nw.from_native(features, eager_only=True, pass_through=True)
+    if sparse.issparse(features):
+        check_structure(features, name)
+        found = sparse.csr_array(features, dtype=np.float64)
+    elif isinstance(frame, nw.DataFrame):
+        found = _read_columns(frame, name)
+    else:
+        found = _as_numbers(features, name)
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise ValueError(
+            f"{name} must have a row for each {key} and a column for each feature, got shape "
+            f"{found.shape}: a single feature is a column, such as features.reshape(-1, 1)."
         )
     is_finite = np.isfinite(found.data if sparse.issparse(found) else found)
     if not is_finite.all():

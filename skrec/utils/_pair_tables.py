@@ -62,7 +62,7 @@ def read_pairs(table, with_counts=False):
     else:
         columns = table[:, 0], table[:, 1]
     names = ("user ids (column 0 of X)", "item ids (column 1 of X)")
-    users, items = (_read_ids(ids, name) for ids, name in zip(columns, names, strict=True))
+    users, items = (read_id_column(ids, name) for ids, name in zip(columns, names, strict=True))
     return users, items, _read_counts(table) if with_counts and n_columns > 2 else None
 
 
@@ -83,7 +83,15 @@ def _rows_as_array(rows):
     return np.stack(columns, axis=1)
 
 
-def _read_ids(values, name):
+def read_id_column(values, name):
+    """Ids of any kind, without those that stand for none; int64 for whole numbers of any type.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows,)
+    name : str
+        What messages call them.
+    """
     kind = values.dtype.kind
     if kind == "c":
         raise ValueError(f"Complex data not supported: {name} are of dtype {values.dtype}")
