@@ -256,7 +256,7 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         sampled=False,
         leave_one_out=True,
         dropout=0.0,
-        learning_rate=0.002,
+        learning_rate=0.003,
         learning_rate_decay=0.92,
         user_batch_size="auto",
         item_batch_size="auto",
