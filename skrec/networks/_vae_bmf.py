@@ -25,10 +25,6 @@ from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._compat import Interval, StrOptions
 
-# A sweep has this many batches of users and of items, or more where they would be too large.
-N_BATCHES = 4
-LARGEST_BATCH = 2000
-
 # What the module has beyond the options of its encoders.
 TRAINING_OPTIONS = ["n_users", "beta_user", "beta_item", "learn_noise", "sampled", "leave_one_out"]
 
@@ -47,13 +43,6 @@ class CenteredRatings(NamedTuple):
 def centered(X, mean):
     """Ratings less a mean; those that are then zero still count as observed."""
     return sparse.csr_array((X.data - mean, X.indices, X.indptr), shape=X.shape)
-
-
-def batch_size(asked, n_rows):
-    """Rows of a batch, at least one."""
-    if asked != "auto":
-        return asked
-    return min(max(1, -(-n_rows // N_BATCHES)), LARGEST_BATCH)
 
 
 class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
@@ -348,8 +337,8 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         decay = {"weight_decay": 2 * self.l2 / data.ratings.nnz}
         return {
             "optimizer__param_groups": [("*data_weight", decay), ("*latent_weight", decay)],
-            "user_batch_size": batch_size(self.user_batch_size, data.shape[0]),
-            "item_batch_size": batch_size(self.item_batch_size, data.shape[1]),
+            "user_batch_size": self.user_batch_size,
+            "item_batch_size": self.item_batch_size,
             "dropout": self.dropout,
             "learning_rate_decay": self.learning_rate_decay,
         }

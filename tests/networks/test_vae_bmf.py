@@ -13,8 +13,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skrec import VAEBMF
-from skrec.networks._nested_blocks import VAEBMFModule
-from skrec.networks._vae_bmf import batch_size
+from skrec.networks._nested_blocks import VAEBMFModule, random_batches
 from skrec.solvers._gaussian_products import pair_moments
 
 OPTIONS = {
@@ -328,18 +327,11 @@ def test_a_sweep_has_16_updates_unless_there_are_fewer_rows(n_users):
     assert model.n_updates_ == 2 * 4 * {50: 4, 6: 3, 1: 1}[n_users]
 
 
-def test_batches_are_a_quarter_of_the_rows_up_to_a_limit():
-    assert [batch_size("auto", n) for n in (0, 1, 6, 943, 8000, 138_493)] == [
-        1,
-        1,
-        2,
-        236,
-        2000,
-        2000,
-    ]
-    assert batch_size(70, 943) == 70
-    with pytest.raises(ValueError, match="'item_batch_size' parameter of VAEBMF"):
-        VAEBMF(item_batch_size="all").fit([[5.0, 1.0]])
+@pytest.mark.parametrize(("n", "n_batches"), [(1, 1), (6, 3), (943, 4), (8000, 4), (8001, 5)])
+def test_batches_are_a_quarter_of_the_rows_up_to_a_limit(n, n_batches):
+    batches = random_batches(n, "auto", np.random.default_rng(0))
+    assert len(batches) == n_batches
+    assert_array_equal(np.sort(np.concatenate(batches)), np.arange(n))
 
 
 def test_going_on_equals_training_longer(X):
@@ -385,5 +377,7 @@ def test_wrong_parameters_are_named(X):
         VAEBMF(hidden_layer_sizes=()).fit(X)
     with pytest.raises(ValueError, match="'attention' parameter of VAEBMF"):
         VAEBMF(attention="local").fit(X)
+    with pytest.raises(ValueError, match="'item_batch_size' parameter of VAEBMF"):
+        VAEBMF(item_batch_size="all").fit(X)
     with pytest.raises(ValueError, match=r"within rating_scale=\(1, 4\), got"):
         VAEBMF(rating_scale=(1, 4)).fit(X)
