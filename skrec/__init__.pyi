@@ -19,10 +19,10 @@ from ._update import update
 from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
-from .factorization import BPR, IALS, PMF, BayesianPMF
+from .factorization import BPR, IALS, PMF, BayesianPMF, SparseCovariancePMF, SVDpp
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
-from .neighbors import ItemKNN, RP3beta, UserKNN
+from .neighbors import ItemKNN, RatingKNN, RP3beta, UserKNN
 from .networks import VAEBMF, DeepLatentFactor
 from .reviews import Reviews
 from .text import DeepLTRS
@@ -50,10 +50,13 @@ __all__ = [
     "MultVAE",
     "Popularity",
     "RP3beta",
+    "RatingKNN",
     "RatingRegressor",
     "RecVAE",
     "Reranker",
     "Reviews",
+    "SVDpp",
+    "SparseCovariancePMF",
     "StackingRecommender",
     "UserKNN",
     "VotingRecommender",

@@ -196,6 +196,29 @@ _ROWS = [
         },
     ),
     ModelRow(
+        "RatingKNN",
+        "neighbors._rating_knn",
+        "ratings from the nearest items or users: KNNBasic, WithMeans, WithZScore and Baseline",
+        "ratings",
+        floor=1.034,
+        variants={
+            "user": {"based_on": "user", "similarity": "cosine", "center": "zscore"},
+            "msd": {"similarity": "msd", "center": "mean", "n_neighbors": 5, "min_neighbors": 2},
+            "pearson": {
+                "based_on": "user",
+                "similarity": "pearson",
+                "center": "none",
+                "min_support": 2,
+                "shrinkage": 1.0,
+            },
+        },
+        search={
+            "based_on": ["item", "user"],
+            "n_neighbors": [20, 40, 80],
+            "shrinkage": [100, 400],
+        },
+    ),
+    ModelRow(
         "MultVAE",
         "autoencoders._mult_vae",
         "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
@@ -316,6 +339,27 @@ _ROWS = [
             },
         },
         search={"n_components": [8, 16, 32], "l2": [0.5, 1.1, 2.0]},
+    ),
+    ModelRow(
+        "SVDpp",
+        "factorization._svdpp",
+        "SVD++: matrix factorisation of ratings that reads which items are rated, too",
+        "ratings",
+        floor=1.045,
+        beats=("PMF",),
+        small={"n_components": 4, "l2": 0.3, "l2_implicit": 3.0, "random_state": 0},
+        variants={"many": {"n_components": 40, "l2_exponent": 0}},
+        search={"n_components": [8, 16, 32], "l2": [0.8, 1.2, 2.0], "l2_implicit": [30, 80, 200]},
+    ),
+    ModelRow(
+        "SparseCovariancePMF",
+        "factorization._sparse_covariance_pmf",
+        "matrix factorisation of ratings with standard deviations and sparse prior covariances",
+        "ratings",
+        floor=1.034,
+        small={"n_components": 4, "random_state": 0},
+        variants={"plain": {"n_components": 3, "fit_offsets": False, "l1": 0}},
+        search={"n_components": [8, 16, 32], "l1": [0.0, 0.05, 0.5]},
     ),
     ModelRow(
         "BPR",
@@ -523,7 +567,7 @@ def _exports(folder, module_of, room):
         if room in ("", row.room):
             imports.setdefault(module_of(row), set()).add(row.name)
     lines = [
-        _listed(f"from {source} import ", sorted(names, key=_order), "()", needed=False)
+        _listed(f"from {source} import ", sorted(names, key=_import_order), "()", needed=False)
         for source, names in sorted(imports.items())
         if names
     ]
@@ -534,6 +578,12 @@ def _exports(folder, module_of, room):
 def _order(name):
     """Constants, classes, then the rest, as the linter wants them."""
     return not name.isupper(), not name[0].isupper(), name
+
+
+def _import_order(name):
+    """The same for imported names, which it sorts whatever their case."""
+    *kind, name = _order(name)
+    return *kind, name.casefold()
 
 
 def _listed(start, names, brackets, needed=True):

@@ -23,6 +23,7 @@ from skrec import (
     MultDAE,
     Popularity,
     RP3beta,
+    SparseCovariancePMF,
 )
 from skrec._model_table import MODELS
 from skrec.utils._changes import changed_rows
@@ -33,6 +34,7 @@ NEVER = {
     "BayesianPMF": BayesianPMF(2, n_samples=2, n_burn_in=1),
     "DeepLTRS": DeepLTRS(4, n_topics=2, max_iter=1, early_stopping=False),
     "DeepLatentFactor": DeepLatentFactor(4, max_iter=1, early_stopping=False),
+    "SparseCovariancePMF": SparseCovariancePMF(2, max_iter=1),
     "VAEBMF": VAEBMF(4, max_iter=1, early_stopping=False),
 }
 

@@ -17,6 +17,16 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
     shape (n_items,) or 0. The estimator writes ``_fold_in(X)``: factors of users and their
     offsets, arrays of shape (n_users, n_components) and (n_users,), from their rows alone.
 
+    Parameters
+    ----------
+    n_components : int
+        Number of factors.
+    fit_offsets : bool
+        Whether users and items have offsets.
+    device : str
+        "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
+        fitted model goes to the CPU where the device does not exist.
+
     Attributes
     ----------
     item_embeddings_ : ndarray of shape (n_items, n_components)
@@ -62,8 +72,22 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
 
     def _similarities(self, items):
         """Cosines of the items' factors; 0 where an item has none."""
-        vectors = self.item_embeddings_
-        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        lengths[lengths == 0] = 1
-        cosines = (vectors[items] / lengths[items, None]) @ vectors.T
-        return np.divide(cosines, lengths, out=cosines)
+        return cosines(self.item_embeddings_, items)
+
+
+def cosines(vectors, items):
+    """Cosines of some vectors with all; 0 where one has no length.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_items, n_components)
+    items : ndarray of intp of shape (n_queries,)
+
+    Returns
+    -------
+    cosines : ndarray of shape (n_queries, n_items)
+    """
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    lengths[lengths == 0] = 1
+    found = (vectors[items] / lengths[items, None]) @ vectors.T
+    return np.divide(found, lengths, out=found)

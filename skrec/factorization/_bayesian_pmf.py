@@ -1,28 +1,32 @@
 """Bayesian probabilistic matrix factorisation by Gibbs sampling."""
 
-from functools import partial
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from skrec.base import BaseRecommender, UncertainRatingMixin
+from skrec.base import BaseRecommender, FactorMixin, UncertainRatingMixin
+from skrec.base._factors import cosines
 from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.factorization._gibbs import NormalWishart, weights_given
-from skrec.solvers._devices import resolve_device, to_tensor
+from skrec.factorization._gibbs import Draw, draws
+from skrec.factorization._mixture import Moments, Space, orthogonal, users_given
+from skrec.solvers._devices import resolve_device
+from skrec.solvers._offsets import centered
 from skrec.solvers._pair_products import pair_products
-from skrec.solvers._row_groups import gather, group_rows, map_groups, pad
-from skrec.solvers._uncertainty import pack, pack_squares
+from skrec.solvers._uncertainty import pack_squares
 from skrec.utils._compat import Interval
+from skrec.utils._item_features import check_item_features, without_frame
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
 from skrec.utils._warnings import warn
 
+# Users whose predictions decide which directions `transform` looks at: those with most ratings.
+N_OF_SPACE = 512
 
-class BayesianPMF(UncertainRatingMixin, BaseRecommender):
+
+class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     r"""Bayesian probabilistic matrix factorisation of ratings.
 
     The model of :class:`PMF`, whose priors are learned too: the factors (with the offset) of the
@@ -30,12 +34,16 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     is chosen: Gibbs sampling draws all of it in turn from the posterior, and predictions are
     averages over draws. There is no penalty to tune.
 
+    With `item_features` the mean of an item's factors and offset is linear in what is known of the
+    item, by coefficients that are drawn too: new items, which nobody has rated, are predicted from
+    those that are like them.
+
     Parameters
     ----------
-    n_components : int, default=16
-        Number of factors.
-    fit_offsets : bool, default=True
-        Whether users and items have offsets.
+    item_features : {array-like, sparse matrix, dataframe} of shape (n_items, n_features)
+        What is known of the items themselves: a row for each item, in the order of the columns of
+        `X`. Numbers or booleans; categories have to be one-hot encoded. Their units do not matter:
+        each is standardised.
     n_samples : int, default=100
         Number of draws that predictions average over.
     n_burn_in : int, default=20
@@ -43,9 +51,6 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     noise_precision : float, default=None
         Inverse variance of a rating given the factors, of ratings in units of their standard
         deviation. None: drawn from its posterior too, with the prior Gamma(1, 1). The paper has 2.
-    device : str, default="auto"
-        "cpu", "cuda" (or "cuda:1", ...), or "auto", which takes a CUDA GPU if there is one. A
-        fitted model goes to the CPU where the device does not exist.
     random_state : int, RandomState instance or None, default=None
         Controls the draws. Pass an int for the same model at every fit.
     verbose : int, default=0
@@ -55,6 +60,11 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     ----------
     mean_ : float
         Mean of the ratings.
+    item_embeddings_ : ndarray of shape (n_items, n_components)
+        Orthogonal axes of the space that ``transform`` embeds users in; no more axes than there
+        are items. See the notes.
+    item_offsets_ : ndarray of shape (n_items,)
+        What the mean user's ratings of the items differ from `mean_` by.
     noise_variances_ : ndarray of shape (n_samples,)
         Draws of the variance of a rating given the factors.
 
@@ -77,10 +87,29 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     over the users asked for. The items' weights are kept for each draw: ``n_samples * n_items *
     n_components`` numbers.
 
+    Each draw has axes of its own, so that a user's factors cannot be averaged; predicted ratings
+    can. ``transform`` gives the position of a user's predicted ratings, without offsets, among
+    the `n_components` directions in which they differ most from user to user. The distance of two
+    users is the root of the mean squared difference, over all items, of what they are predicted
+    along these directions, in units of ``rating_unit_``; a user without ratings stands at 0.
+    ``mean_ + rating_unit_ * transform(X) @ item_embeddings_.T + item_offsets_`` and an offset of
+    the user are nearly what ``predict`` answers. ``similar_items`` gives the correlation, over
+    users, of the ratings along them.
+
+    The features enter in the manner of [2]_, by the regression of the items' weights on their
+    principal components. The precision of the coefficients has the prior Gamma(1, 1), in units of
+    that of the items' weights. An update of the model with new features is a new fit. The
+    features are part of the pickled model as any parameter is, a data frame as an array.
+
     References
     ----------
     .. [1] R. Salakhutdinov and A. Mnih, "Bayesian Probabilistic Matrix Factorization using Markov
        Chain Monte Carlo", ICML 2008. :doi:`10.1145/1390156.1390267`
+    .. [2] J. Simm, A. Arany, P. Zakeri, T. Haber, J. K. Wegner, V. Chupakhin, H. Ceulemans and
+       Y. Moreau, "Macau: Scalable Bayesian Multi-relational Factorization with Side Information
+       using MCMC", 2015. :arxiv:`1509.04610`
+    .. [3] I. Porteous, A. Asuncion and M. Welling, "Bayesian Matrix Factorization with Side
+       Information and Dirichlet Process Mixtures", AAAI 2010.
 
     Examples
     --------
@@ -90,6 +119,15 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     >>> ratings, std = model.predict([[5, 5, 1, 1], [0, 0, 0, 0]], return_std=True)
     >>> bool(std[0, 0] < std[1, 0])
     True
+
+    Nobody has rated item 4 yet. It is like items 0 and 1:
+
+    >>> X = [row + [0] for row in X]
+    >>> model.set_params(item_features=[[1], [1], [0], [0], [1]]).fit(X)
+    BayesianPMF(...)
+    >>> likes_item_0, likes_item_2 = model.predict([[5, 0, 1, 0, 0], [1, 0, 5, 0, 0]])[:, 4]
+    >>> bool(likes_item_0 > likes_item_2)
+    True
     """
 
     _no_update = "its draws of the items belong to all training users together"
@@ -97,6 +135,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "fit_offsets": ["boolean"],
+        "item_features": ["array-like", "sparse matrix", None],
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "n_burn_in": [Interval(Integral, 0, None, closed="left")],
         "noise_precision": [Interval(Real, 0, None, closed="neither"), None],
@@ -111,6 +150,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         n_components=16,
         *,
         fit_offsets=True,
+        item_features=None,
         n_samples=100,
         n_burn_in=20,
         noise_precision=None,
@@ -122,6 +162,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     ):
         self.n_components = n_components
         self.fit_offsets = fit_offsets
+        self.item_features = item_features
         self.n_samples = n_samples
         self.n_burn_in = n_burn_in
         self.noise_precision = noise_precision
@@ -131,13 +172,46 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if not hasattr(self, "_samples"):  # a copy that is to be fitted elsewhere
+            return state
+        return {**state, "item_features": without_frame(self.item_features)}
+
+    def _check_training(self, X, reset):
+        X = super()._check_training(X, reset)
+        self._read_features(X.shape[1])
+        return X
+
+    def _read_features(self, n_items):
+        if self.item_features is None:
+            return None
+        ids = getattr(self, "feature_names_in_", None)
+        features = check_item_features(self.item_features, n_items, ids)
+        check_memory(
+            # Dense, standardised, and their singular vectors.
+            32 * features.shape[0] * features.shape[1],
+            f"BayesianPMF with {features.shape[1]} features of {n_items} items",
+            "reduce item_features, as by sklearn.decomposition.TruncatedSVD",
+        )
+        return features
+
     def _fit(self, X):
         self._mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
         self.mean_ = self._in_ratings(self._mean)
         self._has_offsets = self.fit_offsets
         samples = []
+        longest = np.argsort(-np.diff(X.indptr), kind="stable")[:N_OF_SPACE]
+        deviations = np.zeros((len(longest), X.shape[1]), X.dtype)
+
+        def keep(draw, users):
+            factors = slice(self.n_components)
+            of_users = (users[longest] - draw.user_mean)[:, factors]
+            deviations[...] += of_users @ draw.items[:, factors].T
+            samples.append(draw)
+
         try:
-            self._draw_all(X, samples)
+            self._draw_all(X, keep)
         except KeyboardInterrupt:
             if not samples:
                 raise
@@ -145,116 +219,66 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
                 f"Sampling was interrupted: predictions average over the {len(samples)} draws so "
                 "far.",
             )
-        self._samples = _Sample(*(np.stack(parts) for parts in zip(*samples, strict=True)))
+        self._samples = Draw(*(np.stack(parts) for parts in zip(*samples, strict=True)))
+        self._space = Space(self._samples, deviations, self.n_components)
         self.noise_variances_ = self._in_squared_ratings(1 / self._samples.noise_precision)
 
-    def _draw_all(self, X, samples):
-        """Append the draws after the burn-in to a list."""
+    def _draw_all(self, X, keep):
+        """Call a function with each draw after the burn-in, and the users' weights of it."""
         rng = check_random_state(self.random_state)
         device, dtype = resolve_device(self.device, needs_float64=True), X.dtype
         n_kept = sum(X.shape) + self.n_samples * (X.shape[1] + self.n_components)
         check_memory(
-            # Weights of both sides, and the items' weights and a covariance of each draw.
-            dtype.itemsize * (self.n_components + 1) * n_kept,
+            # Weights of both sides, the items' weights and a covariance of each draw, and what
+            # users are predicted.
+            dtype.itemsize * ((self.n_components + 1) * n_kept + N_OF_SPACE * X.shape[1]),
             f"BayesianPMF with {self.n_components} components and {self.n_samples} samples on "
             f"{X.shape[0]} users x {X.shape[1]} items",
             "use a smaller n_components or n_samples",
         )
-        centered = X.copy()
-        centered.data -= np.asarray(self._mean, dtype)
-        by_user, by_item = group_rows(centered, device), group_rows(centered.T.tocsr(), device)
-        n_weights = self.n_components + int(self.fit_offsets)
-        hyperprior = NormalWishart(np.zeros(n_weights), 2.0, np.eye(n_weights), n_weights)
-        user_prior = np.zeros(n_weights), np.eye(n_weights)
-        items = 0.1 * rng.standard_normal((X.shape[1], n_weights))
+        features = self._read_features(X.shape[1])
+        features = np.empty((X.shape[1], 0)) if features is None else orthogonal(features)
+        items = 0.1 * rng.standard_normal((X.shape[1], self.n_components + int(self.fit_offsets)))
         items[:, self.n_components :] = 0
         items = torch.as_tensor(items.astype(dtype), device=device)
-        precision = self.noise_precision or 2.0
         n_draws = self.n_burn_in + self.n_samples
+        X = centered(X, self._mean, dtype)
+        chain = draws(X, items, features, self.fit_offsets, self.noise_precision, rng)
         with progress_bar(total=n_draws, desc="BayesianPMF", silent=not self.verbose) as bar:
-            for number in range(n_draws):
-                users, _ = self._draw_side(by_user, items, precision, user_prior, rng)
-                item_prior = hyperprior.given(items.double().cpu().numpy()).draw(rng)
-                items, squares = self._draw_side(by_item, users, precision, item_prior, rng)
-                if self.noise_precision is None:
-                    precision = rng.gamma(1 + X.nnz / 2, 1 / (1 + squares / 2))
-                user_prior = hyperprior.given(users.double().cpu().numpy()).draw(rng)
+            for number, (draw, users) in zip(range(n_draws), chain, strict=False):
                 if number >= self.n_burn_in:
-                    samples.append(
-                        _Sample(
-                            items.cpu().numpy(),
-                            user_prior[0].astype(dtype),
-                            user_prior[1].astype(dtype),
-                            precision,
-                        )
-                    )
-                bar.set_postfix(noise=f"{precision**-0.5:.4f}")
+                    keep(draw, users)
+                bar.set_postfix(noise=f"{draw.noise_precision**-0.5:.4f}")
                 bar.update()
 
-    def _draw_side(self, groups, table, noise_precision, prior, rng):
-        """Draw the weights of all rows, and return the sum of squared errors with them too."""
-        features, offsets = self._features(table), self._offsets(table)
-        mean, precision = (
-            torch.as_tensor(part, dtype=table.dtype, device=table.device) for part in prior
-        )
-        n_rows = sum(len(group.rows) for group in groups)
-        noise = rng.standard_normal((n_rows, table.shape[1]))
-        noise = torch.as_tensor(noise, dtype=table.dtype, device=table.device)
-        weights = torch.empty_like(noise)
-
-        def draw_rows(group):
-            given = weights_given(group, features, offsets, noise_precision, mean, precision)
-            weights[group.rows] = drawn = given.draw(noise[group.rows])
-            predicted = torch.bmm(gather(features, group), drawn.unsqueeze(2)).squeeze(2)
-            errors = (group.values - predicted - gather(offsets, group)) * group.is_entry
-            return float(errors.square().sum(dtype=torch.float64))
-
-        return weights, sum(map_groups(draw_rows, groups))
-
-    def _features(self, table):
-        if self._has_offsets:
-            table = torch.cat([table[:, :-1], torch.ones_like(table[:, -1:])], dim=1)
-        return pad(table)
-
-    def _offsets(self, table):
-        return pad(table[:, -1] if self._has_offsets else torch.zeros_like(table[:, 0]))
-
-    def _given_rows(self, X, with_covariances):
-        """What predictions for some users are averaged over, for each draw.
-
-        Yields the items' features and offsets, the means of the users' weights, their packed
-        covariances (or None), and the variance of the noise.
-        """
-        samples = self._samples
+    def _users_given(self, X, with_covariances=False):
         device = resolve_device(self.device, missing_ok=True, needs_float64=True)
-        X = X.astype(samples.items.dtype)  # a copy
-        X.data -= np.asarray(self._mean, X.dtype)
-        groups = group_rows(X, device)
-        for items, mean, precision, noise_precision in zip(*samples, strict=True):
-            table, mean, precision = (to_tensor(part, device) for part in (items, mean, precision))
-            features, offsets = self._features(table), self._offsets(table)
-            means = table.new_empty(X.shape[0], table.shape[1])
-            n_packed = table.shape[1] * (table.shape[1] + 1) // 2
-            packed = table.new_empty(X.shape[0], n_packed) if with_covariances else None
-            given_all_else = partial(
-                weights_given,
-                features=features,
-                offsets=offsets,
-                noise_precision=noise_precision,
-                mean=mean,
-                precision=precision,
-            )
-            for group, given in zip(groups, map_groups(given_all_else, groups), strict=True):
-                means[group.rows] = given.means
-                if with_covariances:
-                    packed[group.rows] = pack(torch.cholesky_inverse(given.factors))
-            covariances = packed.cpu().numpy() if with_covariances else None
-            features, offsets = features[:-1].cpu().numpy(), offsets[:-1].cpu().numpy()
-            yield features, offsets, means.cpu().numpy(), covariances, 1 / noise_precision
+        X = centered(X, self._mean, self._samples.items.dtype)
+        return users_given(self._samples, X, self._has_offsets, device, with_covariances)
+
+    @property
+    def item_embeddings_(self):
+        """Positions of the items, an array of shape (n_items, n_components)."""
+        return self._space.items
+
+    @property
+    def item_offsets_(self):
+        """What the mean user's ratings add to the mean, an array of shape (n_items,)."""
+        return self._in_ratings(self._space.offsets)
+
+    def _fold_in(self, X):
+        positions, offsets = self._space.embed(means for _, _, means, _, _ in self._users_given(X))
+        return positions, offsets + offsets.dtype.type(self._mean)
+
+    def _similarities(self, items):
+        return cosines(self._space.loadings, items)
+
+    def _user_states(self, X):
+        return X
 
     def _score_rows(self, X):
         ratings = np.zeros(X.shape, dtype=self._samples.items.dtype)
-        for features, offsets, users, _, _ in self._given_rows(X, with_covariances=False):
+        for features, offsets, users, _, _ in self._users_given(X):
             ratings += users @ features.T
             ratings += offsets
         ratings /= len(self._samples.items)
@@ -262,8 +286,8 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
         return ratings
 
     def _score_rows_std(self, X):
-        moments = _Moments(X.shape)
-        for features, offsets, users, covariances, noise in self._given_rows(X, True):
+        moments = Moments(X.shape)
+        for features, offsets, users, covariances, noise in self._users_given(X, True):
             variance = covariances @ pack_squares(features).T + noise
             moments.add(users @ features.T + offsets, variance)
         dtype = self._samples.items.dtype
@@ -272,7 +296,7 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     def _score_pairs(self, states, users, items):
         ratings = np.zeros(len(users), dtype=self._samples.items.dtype)
         for X, pairs, rows in blocks_of_pairs(states, users, self._row_bytes):
-            for features, offsets, weights, _, _ in self._given_rows(X, with_covariances=False):
+            for features, offsets, weights, _, _ in self._users_given(X):
                 of_items = items[pairs]
                 ratings[pairs] += pair_products(weights, features, rows, of_items)
                 ratings[pairs] += offsets[of_items]
@@ -283,8 +307,8 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     def _score_pairs_std(self, states, users, items):
         ratings, std = np.empty((2, len(users)), dtype=self._samples.items.dtype)
         for X, pairs, rows in blocks_of_pairs(states, users, self._row_bytes):
-            moments = _Moments(pairs.shape)
-            for features, offsets, weights, covariances, noise in self._given_rows(X, True):
+            moments = Moments(pairs.shape)
+            for features, offsets, weights, covariances, noise in self._users_given(X, True):
                 of_items = items[pairs]
                 variance = pair_products(covariances, pack_squares(features), rows, of_items)
                 products = pair_products(weights, features, rows, of_items)
@@ -296,34 +320,3 @@ class BayesianPMF(UncertainRatingMixin, BaseRecommender):
     def _row_bytes(self):
         # What the normal equations of a user and their covariances hold.
         return 32 * self._samples.items.shape[2] ** 2
-
-
-class _Sample(NamedTuple):
-    """What predictions need of one draw, or, stacked, of all."""
-
-    items: np.ndarray
-    user_mean: np.ndarray
-    user_precision: np.ndarray
-    noise_precision: float
-
-
-class _Moments:
-    """Mean and standard deviation of an equal mixture of distributions."""
-
-    def __init__(self, shape):
-        self._n = 0
-        self.mean = np.zeros(shape)
-        self._squares = np.zeros(shape)  # of the means' deviations from their mean
-        self._variances = np.zeros(shape)
-
-    def add(self, mean, variance):
-        """Add a distribution, in Welford's way."""
-        self._n += 1
-        deviation = mean - self.mean
-        self.mean += deviation / self._n
-        self._squares += deviation * (mean - self.mean)
-        self._variances += variance
-
-    @property
-    def std(self):
-        return np.sqrt((self._squares + self._variances) / self._n)

@@ -1,33 +1,29 @@
 """Probabilistic matrix factorisation by alternating least squares."""
 
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 from scipy.special import logit
 from sklearn.utils import check_random_state
 
-from skrec.base import BaseRecommender, FactorMixin, UncertainRatingMixin
+from skrec.base import BaseRecommender, UncertainRatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS, SMALLEST_NOISE
+from skrec.factorization._gaussian_factors import GaussianFactorsMixin
 from skrec.factorization._pmf_sweeps import ExactSweeps, StepSweeps, choose_solver
 from skrec.solvers._alternating import Objective, add_rows, fold_in, uncertainty
 from skrec.solvers._devices import resolve_device, to_tensor
 from skrec.solvers._row_groups import gather, group_rows, map_groups
 from skrec.solvers._sweeps import repeat_sweeps
-from skrec.solvers._uncertainty import PairVariance
 from skrec.utils._compat import Interval, StrOptions, fit_context
 from skrec.utils._memory import check_memory
-from skrec.utils._pair_blocks import blocks_of_pairs
 
 # Share of the ratings that one side's weights leave to estimate the noise from, at least.
 SMALLEST_UNUSED_SHARE = 1e-3
-_PAIRS_AT_A_TIME = 2**14
 CPU = torch.device("cpu")
 
 
-class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
+class PMF(GaussianFactorsMixin, UncertainRatingMixin, BaseRecommender):
     r"""Probabilistic matrix factorisation of ratings.
 
     A rating is normally distributed around the inner product of a user's and an item's factors,
@@ -44,8 +40,6 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=16
-        Number of factors.
     l2 : float, default=1.1
         Penalty on squared factors and offsets, of ratings in units of their standard deviation.
     l2_exponent : float, default=0.5
@@ -53,8 +47,6 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         ``l2 * n**l2_exponent``, where n counts as 25 if it is smaller. 0 is the paper's penalty,
         the same for all, for which `l2` around 10 suits. 1 is that of "weighted-lambda" [2]_, for
         which 0.06 suits. What lies between predicts better than either.
-    fit_offsets : bool, default=True
-        Whether users and items have offsets.
     link : {"identity", "logistic"}, default="identity"
         How a rating comes from the latent value. "logistic" squashes it into the range of the
         ratings. Its least-squares problems are solved by Gauss-Newton steps, one a sweep.
@@ -249,7 +241,7 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         """Learn from given weights of the items on."""
         device = resolve_device(self.device, needs_float64=True)
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-        self.mean_ = self._in_ratings(mean)
+        self._mean = mean
         self._objective = self._make_objective(mean)
         users, self._item_table = self._alternate(X, items, device)
         self._item_counts = np.bincount(X.indices, minlength=X.shape[1])
@@ -258,28 +250,14 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         self._set_uncertainty(by_user, by_item, *tables)
 
     @property
-    def item_embeddings_(self):
-        """Factors of the items, an array of shape (n_items, n_components)."""
-        return self._item_table[:, : self._n_features_out]
-
-    @property
     def item_offsets_(self):
         """Offsets of the items, an array of shape (n_items,)."""
         offsets = self._item_offsets
         return self._in_ratings(offsets) if self._objective.logistic is None else offsets
 
     @property
-    def _item_offsets(self):
-        return self._latent_offsets(self._item_table)
-
-    @property
-    def noise_variance_(self):
-        """Variance of the noise in units of squared ratings."""
-        return self._in_squared_ratings(self._noise_variance)
-
-    @property
-    def _n_features_out(self):
-        return self._item_table.shape[1] - self._objective.has_offsets
+    def _has_offsets(self):
+        return self._objective.has_offsets
 
     def _make_objective(self, mean):
         if self.link == "identity":
@@ -344,15 +322,15 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         return self._factors_and_offsets(weights)
 
     def _factors_and_offsets(self, weights):
-        offsets = self._latent_offsets(weights) + self._objective.intercept
-        return weights[:, : self._n_features_out], offsets
+        factors, offsets = self._split(weights)
+        return factors, offsets + self._objective.intercept
 
     def _prepare(self, X):
         device = resolve_device(self.device, missing_ok=True, needs_float64=True)
         table = to_tensor(self._item_table, device)
         return group_rows(X.astype(self._item_table.dtype, copy=False), device), table
 
-    def _fold_in_with_covariances(self, X):
+    def _weights_of(self, X):
         groups, table = self._prepare(X)
         users = fold_in(self._objective, groups, table, X.shape[0])
         _, covariances = uncertainty(self._objective, groups, users, table)
@@ -361,65 +339,14 @@ class PMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     def _score_rows(self, X):
         return self._ratings(super()._score_rows(X))
 
-    def _score_rows_std(self, X):
-        users, covariances = self._fold_in_with_covariances(X)
-        factors, offsets = self._factors_and_offsets(users)
-        latent = factors @ self.item_embeddings_.T + offsets[:, None] + self._item_offsets
-        variance = self._pair_variance().of_all(self._features(users), covariances)
-        return self._with_std(latent, variance)
-
-    def _user_states(self, X):
-        return _UserStates(X, *self._fold_in(X))
-
     def _score_pairs(self, states, users, items):
-        found = states.factors, states.offsets
-        return self._ratings(super()._score_pairs(found, users, items))
-
-    def _score_pairs_std(self, states, users, items):
-        asked, columns = np.unique(items, return_inverse=True)
-        pair_variance = self._pair_variance(asked)
-        latent, variance = np.empty((2, len(users)), dtype=self._item_table.dtype)
-        row_bytes = 32 * self._item_covariances.shape[1]
-        for X, of_block, positions in blocks_of_pairs(states.X, users, row_bytes):
-            weights, covariances = self._fold_in_with_covariances(X)
-            found = self._factors_and_offsets(weights)
-            for start in range(0, len(of_block), _PAIRS_AT_A_TIME):
-                part = slice(start, start + _PAIRS_AT_A_TIME)
-                pairs, rows = of_block[part], positions[part]
-                latent[pairs] = super()._score_pairs(found, rows, items[pairs])
-                variance[pairs] = pair_variance.of_pairs(
-                    self._features(weights), covariances, rows, columns[pairs]
-                )
-        return self._with_std(latent, variance)
-
-    def _pair_variance(self, items=slice(None)):
-        return PairVariance(
-            self._features(self._item_table[items]),
-            self._item_covariances[items],
-            self._objective.has_offsets,
-        )
+        return self._ratings(super()._score_pairs(states, users, items))
 
     def _with_std(self, latent, variance):
         """Ratings and their standard deviations from latent values and variances."""
         slopes = self._objective.slopes(torch.from_numpy(latent)).numpy()
-        std = np.sqrt(self._noise_variance + variance * slopes**2)
+        std = np.sqrt(variance.dtype.type(self._noise_variance) + variance * slopes**2)
         return self._ratings(latent), std
 
     def _ratings(self, latent):
         return self._objective.ratings(torch.from_numpy(latent)).numpy()
-
-    def _features(self, weights):
-        if not self._objective.has_offsets:
-            return weights
-        return np.hstack([weights[:, :-1], np.ones_like(weights[:, -1:])])
-
-    def _latent_offsets(self, weights):
-        return weights[:, -1] if self._objective.has_offsets else np.zeros_like(weights[:, 0])
-
-
-class _UserStates(NamedTuple):
-    """Rows of users, which deviations are found from, and what was found from them."""
-
-    X: sparse.csr_array
-    factors: np.ndarray
-    offsets: np.ndarray

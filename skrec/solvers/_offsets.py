@@ -97,3 +97,10 @@ def less_offsets(X, offsets):
 def with_data(X, data):
     """The same entries with other values."""
     return sparse.csr_array((data, X.indices, X.indptr), shape=X.shape)
+
+
+def centered(X, mean, dtype):
+    """The same entries less a mean, in a precision; the rows are copied."""
+    X = X.astype(dtype)
+    X.data -= np.asarray(mean, dtype)
+    return X

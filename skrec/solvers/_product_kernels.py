@@ -30,10 +30,9 @@ def _is_worse(value, column, other_value, other_column):
 
 
 @compiled
-def _sift_down(values, columns, size):
-    """Restore a heap whose worst entry is first, after the first one was replaced."""
-    value, column = values[0], columns[0]
-    place = 0
+def _sift_down(values, columns, size, place=0):
+    """Restore a heap whose worst entry is first, after one was replaced, by default the first."""
+    value, column = values[place], columns[place]
     while 2 * place + 1 < size:
         child = 2 * place + 1
         if child + 1 < size and _is_worse(

@@ -9,9 +9,9 @@ from scipy import sparse
 from scipy.stats import kstest
 
 from skrec import PMF, BayesianPMF
-from skrec.factorization import _bayesian_pmf
-from skrec.factorization._bayesian_pmf import _Moments
+from skrec.factorization import _gibbs
 from skrec.factorization._gibbs import NormalWishart, weights_given
+from skrec.factorization._mixture import Moments
 from skrec.solvers._row_groups import group_rows, pad
 
 CPU = torch.device("cpu")
@@ -54,36 +54,46 @@ def test_weights_given_the_other_side():
 
 
 def test_normal_wishart_is_the_same_from_all_rows_or_one_by_one():
-    rows = np.random.default_rng(0).normal(1, 2, size=(7, 3))
-    prior = NormalWishart(np.array([0.5, 0, -1]), 2.0, np.diag([1.0, 2, 3]), 4)
-    at_once, one_by_one = prior.given(rows), prior
+    rows, ones = np.random.default_rng(0).normal(1, 2, size=(7, 3)), np.ones((7, 1))
+    prior = NormalWishart(np.array([[0.5, 0, -1]]), np.array([2.0]), np.diag([1.0, 2, 3]), 4)
+    at_once, one_by_one = prior.given(rows, ones), prior
     for row in rows:
-        one_by_one = one_by_one.given(row[None])
+        one_by_one = one_by_one.given(row[None], ones[:1])
     for left, right in zip(at_once, one_by_one, strict=True):
         assert_allclose(left, right)
-    # The posterior's scale, by sums of products around the origin.
-    inverse_scale = (
-        np.linalg.inv(prior.scale)
-        + rows.T @ rows
-        + 2 * np.outer(prior.mean, prior.mean)
-        - 9 * np.outer(at_once.mean, at_once.mean)
-    )
-    assert_allclose(np.linalg.inv(at_once.scale), inverse_scale)
-    assert at_once.weight == 9
+    assert at_once.weights == 9
     assert at_once.degrees == 11
-    assert_allclose(at_once.mean, (2 * prior.mean + rows.sum(axis=0)) / 9)
+    assert_allclose(at_once.coef[0], (2 * prior.coef[0] + rows.sum(axis=0)) / 9)
+
+
+def test_regression_on_inputs():
+    rng = np.random.default_rng(0)
+    rows, inputs = rng.normal(1, 2, size=(7, 3)), np.column_stack([np.ones(7), rng.normal(size=7)])
+    inputs[:, 1] -= inputs[:, 1].mean()
+    prior = NormalWishart(rng.normal(size=(2, 3)), np.array([2.0, 0.5]), np.diag([1.0, 2, 3]), 4)
+    posterior = prior.given(rows, inputs)
+    weights = np.diag(prior.weights)
+    left, right = weights + inputs.T @ inputs, weights @ prior.coef + inputs.T @ rows
+    coef = np.linalg.solve(left, right)
+    assert_allclose(posterior.coef, coef)
+    # The posterior's scale, by sums of products around the origin.
+    inverse_scale = np.diag([1, 1 / 2, 1 / 3]) + rows.T @ rows
+    inverse_scale += prior.coef.T @ weights @ prior.coef - coef.T @ left @ coef
+    assert_allclose(np.linalg.inv(posterior.scale), inverse_scale)
+    assert_allclose(posterior.weights, np.diag(left))
 
 
 def test_draws_of_a_normal_wishart():
     scale = np.array([[0.5, 0.1], [0.1, 0.2]])
-    prior, rng = NormalWishart(np.array([1.0, -1]), 3.0, scale, 6), np.random.RandomState(0)
-    means, precisions = map(np.array, zip(*(prior.draw(rng) for _ in range(5000)), strict=True))
+    coef, weights = np.array([[1.0, -1], [0, 2]]), np.array([3.0, 0.5])
+    prior, rng = NormalWishart(coef, weights, scale, 6), np.random.RandomState(0)
+    coefs, precisions = map(np.array, zip(*(prior.draw(rng) for _ in range(5000)), strict=True))
     check_means(precisions, 6 * scale)
-    check_means(means, prior.mean)
-    # Given the precision, the mean's deviations in units of its roots are standard normal.
-    roots = np.linalg.cholesky(3.0 * precisions)
-    z = (roots.transpose(0, 2, 1) @ (means - prior.mean)[:, :, None]).ravel()
-    assert kstest(z, "norm").pvalue > 0.01
+    check_means(coefs, prior.coef)
+    # Given the precision, the deviations in units of its roots are standard normal.
+    roots = np.linalg.cholesky(precisions)
+    z = np.sqrt(weights)[:, None] * ((coefs - coef) @ roots)
+    assert kstest(z.ravel(), "norm").pvalue > 0.01
 
 
 @pytest.mark.parametrize("fit_offsets", [True, False])
@@ -115,7 +125,7 @@ def test_prediction_is_the_mixture_of_linear_regressions(fit_offsets):
 def test_moments_of_a_mixture():
     rng = np.random.default_rng(0)
     means, variances = rng.normal(5, 2, size=(6, 3)), rng.random((6, 3))
-    moments = _Moments(3)
+    moments = Moments(3)
     for one in zip(means, variances, strict=True):
         moments.add(*one)
     assert_allclose(moments.mean, means.mean(axis=0))
@@ -156,7 +166,7 @@ def test_interrupt_keeps_the_draws_so_far(monkeypatch):
             raise KeyboardInterrupt
         return weights_given(*args)
 
-    monkeypatch.setattr(_bayesian_pmf, "weights_given", interrupted)
+    monkeypatch.setattr(_gibbs, "weights_given", interrupted)
     model = BayesianPMF(2, n_burn_in=2, random_state=0)
     with pytest.warns(UserWarning, match="interrupted"):
         model.fit(X)
