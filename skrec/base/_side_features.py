@@ -3,6 +3,7 @@
 from functools import partial
 
 from scipy import sparse
+from sklearn.base import TransformerMixin
 
 from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_verbs
@@ -11,7 +12,7 @@ from skrec.utils._validation import check_finite_answers
 
 
 @complete_verbs
-class SideFeaturesMixin:
+class SideFeaturesMixin(TransformerMixin):
     """Verbs with ``user_features``, and a parameter ``item_features``, of a model with factors.
 
     ``_fit(X, user_features, item_features)`` gets both validated, or None. ``_fold_in(X,
@@ -120,6 +121,18 @@ class SideFeaturesMixin:
         check_finite_answers(self, factors)
         return factors
 
+    def fit_transform(self, X, y=None, *, reviews=None, user_features=None):
+        """Learn from users, and embed the same users, by their features in both.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, n_components)
+            Those of ``fit(X, user_features=...).transform(X, user_features=...)``.
+        """
+        return self.fit(X, y, user_features=user_features).transform(
+            X, user_features=user_features
+        )
+
     def _user_states(self, X, user_features=None):
         return self._fold_in(X, self._check_asked(user_features, X))
 
@@ -128,10 +141,8 @@ class SideFeaturesMixin:
         return X, self._check_asked(user_features, X)
 
     def _check_asked(self, user_features, X):
-        features, n_expected = (
-            self._check_user_features(user_features, X),
-            self.n_user_features_in_,
-        )
+        features = self._check_user_features(user_features, X)
+        n_expected = self.n_user_features_in_
         if features is not None and features.shape[1] != n_expected:
             raise ValueError(
                 f"user_features has {features.shape[1]} columns, {type(self).__name__} was fitted "

@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
 from skrec import MDACF, PMF, RatingRegressor
 from skrec.factorization._denoising import (
@@ -258,6 +261,24 @@ def test_verbs_agree():
     states = model._pair_states(sparse.csr_array(X), user_features=features)
     users, columns = np.nonzero(X == 0)
     np.testing.assert_allclose(model._rate_pairs(states, users, columns), scores[X == 0])
+
+
+def test_embeddings_read_features_in_fit_and_after_it_and_come_as_frames():
+    X, features = ratings(), one_hot(30)
+    model = fitted(X, user_feature_weight=5.0)
+    expected = model.transform(X, user_features=features)
+    assert np.abs(expected - model.transform(X)).max() > 1e-3
+    again = clone(model)
+    np.testing.assert_array_equal(again.fit_transform(X, user_features=features), expected)
+    again.set_output(transform="pandas")
+    frame = again.transform(X, user_features=features)
+    assert list(frame.columns) == ["mdacf0", "mdacf1", "mdacf2"]
+    np.testing.assert_array_equal(frame, expected)
+    with config_context(enable_metadata_routing=True):
+        again.set_fit_request(user_features=True).set_transform_request(user_features=True)
+        routed = make_pipeline(again, "passthrough")
+        frame = routed.fit_transform(X, user_features=features)
+    np.testing.assert_array_equal(frame, expected)
 
 
 def test_features_of_any_format():
