@@ -137,7 +137,10 @@ class Sweeps:
         covariances = pack(START**2 * torch.eye(n_weights, dtype=means.dtype, device=device)[None])
         self._sides = [None, Weights(means, covariances.expand(len(items), -1))]
         self.priors = [np.eye(n_weights)] * 2
-        self._divergences = [0.0, np.inf]
+        items = items.astype(np.float64)
+        moments = items.T @ items / len(items) + START**2 * np.eye(n_weights)
+        start = Spread(0.0, len(items) * n_weights * np.log(START**2), moments)
+        self._divergences = [0.0, divergence(start, self.priors[1], len(items), l1)]
         self.noise_variance = 0.5
         self.losses = []
 

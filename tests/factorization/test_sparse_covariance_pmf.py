@@ -78,7 +78,22 @@ def test_objective_is_minus_the_bound_and_never_rises():
     for l1 in (0, 0.05, 1):
         model = SparseCovariancePMF(3, l1=l1, max_iter=15, tol=0, random_state=0).fit(X)
         assert len(model.loss_curve_) == 2 * model.n_iter_ == 30
-        assert np.diff(model.loss_curve_).max() < 1e-8 * abs(model.loss_curve_[0])
+        assert np.diff(model.loss_curve_).max() < 1e-8 * abs(model.loss_curve_[0]) < np.inf
+
+
+def test_the_first_objective_counts_the_items_as_they_start():
+    X, start = ratings(), 0.3 * RNG(1).normal(size=(25, 3))
+    sweeps = _variational.Sweeps(X, start, 0.5, True, 0.0, CPU)
+    sweeps.sweep()
+    others = Weights(torch.from_numpy(start), pack(torch.eye(3).expand(25, 3, 3)) * 0.01)
+    groups = group_rows(X, CPU)
+    _, spread = weights_given(groups, 40, others, True, 0.5, np.eye(3))
+    prior = sparse_covariance(spread.moments, 0.5, np.eye(3))
+    noise = spread.errors / X.nnz
+    # Of the items from N(0, 1), in closed form for independent elements.
+    items = (np.square(start) + 0.01 - 1 - np.log(0.01)).sum() / 2
+    users = _variational.divergence(spread, prior, 40, 0.5)
+    assert_allclose(sweeps.losses[0], X.nnz * (np.log(2 * np.pi * noise) + 1) / 2 + users + items)
 
 
 def test_without_factors_the_bound_is_that_of_a_closed_form():
