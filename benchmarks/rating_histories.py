@@ -11,7 +11,7 @@ import click
 import numpy as np
 from data import DATA_HOME
 from measure import machine
-from rating_settings import ROWS, estimator
+from rating_settings import WITHOUT_FEATURES, estimator
 from ratings import PACKAGES
 from report import describe, table
 from scipy import sparse
@@ -48,7 +48,9 @@ def histories(X, seed=0):
 
 @click.command()
 @click.option("--data", type=click.Choice(["100k", "1m"]), default="1m", show_default=True)
-@click.option("--model", "names", type=click.Choice(list(ROWS)), multiple=True, required=True)
+@click.option(
+    "--model", "names", type=click.Choice(WITHOUT_FEATURES), multiple=True, required=True
+)
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file, and .md beside it.")
 def main(data, names, out):
     """Print RMSE by the number of ratings that are given of a new user."""

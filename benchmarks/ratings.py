@@ -14,7 +14,7 @@ import numpy as np
 from data import DATA_HOME, ciao_shape, popularity_skewed
 from ease import ask, find_python
 from measure import interleaved, machine, timed
-from rating_settings import ABLATIONS, ROWS, estimator, published
+from rating_settings import ABLATIONS, WITHOUT_FEATURES, estimator, published
 from rating_workers import FOR_FEW_RATINGS, WORKERS
 from report_ratings import render_ratings
 from scipy import sparse
@@ -26,8 +26,8 @@ from skrec import PMF, RatingRegressor
 from skrec.datasets import fetch_movielens
 
 PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "torch", "skorch"]
-# Rows that this script measures unless others are named: those that read nothing but ratings.
-PLAIN = [name for name, row in ROWS.items() if name not in ABLATIONS and not row.features]
+# Rows that this script measures unless others are named.
+PLAIN = [name for name in WITHOUT_FEATURES if name not in ABLATIONS]
 PROTOCOLS = [
     "toy",
     "ml-100k",
@@ -178,7 +178,7 @@ def measure_pairs(repeats, n_pairs=10**6):
 @click.option(
     "--model",
     "models",
-    type=click.Choice(list(ROWS)),
+    type=click.Choice(WITHOUT_FEATURES),
     multiple=True,
     help="Measure this model only. Repeatable.",
 )

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from skrec._model_table import MODELS
 
@@ -14,8 +15,10 @@ if not BENCHMARKS.exists():
     pytest.skip("benchmarks are in a source checkout only", allow_module_level=True)
 sys.path.insert(0, str(BENCHMARKS))
 try:
+    import rating_histories
     import rating_settings
     import rating_workers
+    import ratings
     import ratings_page
     import ratings_table
 finally:
@@ -108,3 +111,12 @@ def test_what_is_measured_again(changes, loaded, measured):
     table = {"ml-100k: PMF": entry([0.91], setting="PMF()") | changes}
     found = ratings_table.missing(table, "ml-100k", ["PMF"], False, loaded)
     assert found == (["PMF"] if measured else [])
+
+
+def test_rows_of_features_are_not_measured_where_there_are_none():
+    row = ["--model", "BayesianPMF, genres"]
+    for script in (ratings, rating_histories):
+        answer = CliRunner().invoke(script.main, row)
+        assert answer.exit_code == 2
+        assert "'BayesianPMF, genres' is not one of" in answer.output
+    assert ratings_table.known_features("toy", ("user", "item")) == {}
