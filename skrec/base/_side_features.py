@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import narwhals as nw
 from scipy import sparse
 from sklearn.base import TransformerMixin
 
@@ -50,6 +51,7 @@ class SideFeaturesMixin(TransformerMixin):
             ids = getattr(self, "feature_names_in_", None)
             of_items = check_item_features(self.item_features, X.shape[1], ids)
         self.n_user_features_in_ = 0 if of_users is None else of_users.shape[1]
+        self._user_feature_names = _column_names(user_features)
         self._fit(X, of_users, of_items)
 
     def predict(self, X, *, reviews=None, user_features=None):
@@ -149,6 +151,12 @@ class SideFeaturesMixin(TransformerMixin):
                 f"with {n_expected}: "
                 + ("give those that fit got, in their order." if n_expected else "leave them out.")
             )
+        expected, names = self._user_feature_names, _column_names(user_features)
+        if None not in (expected, names) and names != expected:
+            raise ValueError(
+                f"user_features has the columns {names}, {type(self).__name__} was fitted with "
+                f"{expected}: give those that fit got, in their order."
+            )
         return features
 
     def _check_user_features(self, user_features, X):
@@ -168,3 +176,9 @@ class SideFeaturesMixin(TransformerMixin):
         if not hasattr(self, "n_user_features_in_"):  # a copy that is to be fitted elsewhere
             return state
         return {**state, "item_features": without_frame(self.item_features)}
+
+
+def _column_names(features):
+    """Names of the columns of a data frame; None of all else."""
+    frame = nw.from_native(features, eager_only=True, pass_through=True)
+    return frame.columns if isinstance(frame, nw.DataFrame) else None

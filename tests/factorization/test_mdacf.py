@@ -359,6 +359,16 @@ def test_pairs_of_users_and_items_with_features_alone():
 # What wrong and what little input gets
 
 
+def test_columns_of_user_features_are_those_of_the_fit():
+    X = ratings()
+    features = pd.DataFrame(one_hot(30), columns=["a", "b", "c"])
+    model = MDACF(**SETTINGS).fit(X, user_features=features)
+    rated = model.predict(X, user_features=features)
+    np.testing.assert_array_equal(model.predict(X, user_features=features.to_numpy()), rated)
+    with pytest.raises(ValueError, match=r"columns \['b', 'a', 'c'\], MDACF was fitted with"):
+        model.predict(X, user_features=features[["b", "a", "c"]])
+
+
 def test_features_that_do_not_fit():
     X, features = ratings(), one_hot(30)
     model = fitted(X)
