@@ -1,14 +1,13 @@
 """Probabilistic matrix factorisation with noise of unequal size, by variational inference."""
 
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import check_random_state
 
 from skrec.base import BaseRecommender, FactorMixin, UncertainRatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
+from skrec.factorization._gaussian_factors import UserStates
 from skrec.factorization._robust_answers import RatingPosterior
 from skrec.factorization._robust_sweeps import Inference
 from skrec.solvers._sweeps import repeat_sweeps
@@ -208,7 +207,7 @@ class RobustPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         return self._posterior.moments(X, effective_n_threads(self.n_jobs))
 
     def _user_states(self, X):
-        return _UserStates(X, *self._fold_in(X))
+        return UserStates(X, *self._fold_in(X))
 
     def _score_pairs(self, states, users, items):
         return super()._score_pairs((states.factors, states.offsets), users, items)
@@ -216,11 +215,3 @@ class RobustPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
     def _score_pairs_std(self, states, users, items):
         n_threads = effective_n_threads(self.n_jobs)
         return self._posterior.pair_moments(states.X, users, items, n_threads)
-
-
-class _UserStates(NamedTuple):
-    """Rows of users, which deviations are found from, and what was found from them."""
-
-    X: sparse.csr_array
-    factors: np.ndarray
-    offsets: np.ndarray

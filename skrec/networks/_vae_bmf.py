@@ -20,6 +20,7 @@ from skrec.neural._estimator import (
 from skrec.neural._rating_estimator import NeuralRatingMixin
 from skrec.neural._weights import as_tensors
 from skrec.solvers._gaussian_products import pair_moments, variance_factors
+from skrec.solvers._offsets import centered
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
@@ -38,11 +39,6 @@ class CenteredRatings(NamedTuple):
     @property
     def shape(self):
         return self.ratings.shape
-
-
-def centered(X, mean):
-    """Ratings less a mean; those that are then zero still count as observed."""
-    return sparse.csr_array((X.data - mean, X.indices, X.indptr), shape=X.shape)
 
 
 class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
@@ -86,7 +82,8 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         meant for very sparse data. None: no attention, which does better here; the paper has it.
     attention_norm : {"softmax", "ratio"}, default="softmax"
         How products become attention weights. "ratio": divided by their sum, as in the paper,
-        which may vanish; it is kept from zero by 1e-6.
+        which may vanish; it is kept from zero by 1e-6. Nothing is to be weighed without
+        `attention`.
     normalize : bool, default=True
         Whether sums over a row's entries are divided by the square root of their number. False:
         plain sums, as in the paper.
@@ -297,7 +294,7 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
     def _training_data(self, X, reviews):
         mean = float(X.data.mean(dtype=np.float64)) if self.center else 0.0
         # Users without ratings too: the encoder of items counts them.
-        return CenteredRatings(centered(X, mean), mean)
+        return CenteredRatings(centered(X, mean, X.dtype), mean)
 
     def _module_options(self, data):
         if not (self.data_input or self.cross_feedback):
@@ -355,7 +352,7 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         return self._neg_rmse(means, held_out)
 
     def _fitted_state(self, module, X, data):
-        store = RatingStore(centered(X, data.mean), module.item_embeddings.device)
+        store = RatingStore(centered(X, data.mean, X.dtype), module.item_embeddings.device)
         items = module.final_items(store)
         means, variances = as_moments(*items)
         noise = float(module.noise_variance)
@@ -396,7 +393,7 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         return encoder
 
     def _user_states(self, X):
-        X = centered(X, self._mean)
+        X = centered(X, self._mean, X.dtype)
         encoder = self._scoring_module()
         device = encoder.embeddings.device
         blocks = row_blocks(X.shape[0], 32 * sum(self._options["hidden_layer_sizes"]))
