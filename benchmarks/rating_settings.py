@@ -126,14 +126,12 @@ ROWS = {
         published={"ml-100k": "0.9689 (0.7687)"},
         slow=True,
     ),
-    "VAEBMF": Row("VAEBMF", published={"ml-1m-70-15-15": "0.842"}),
-    "VAEBMF, no attention": Row(
-        "VAEBMF", {"attention": None}, published={"ml-1m-70-15-15": "0.852"}
+    "VAEBMF": Row("VAEBMF", published={"ml-1m-70-15-15": "0.852"}),
+    "VAEBMF, attention": Row(
+        "VAEBMF", {"attention": "rated"}, published={"ml-1m-70-15-15": "0.842"}
     ),
     "VAEBMF, no cross feedback": Row(
-        "VAEBMF",
-        {"cross_feedback": False, "attention": None},
-        published={"ml-1m-70-15-15": "0.864"},
+        "VAEBMF", {"cross_feedback": False}, published={"ml-1m-70-15-15": "0.864"}
     ),
     "VAEBMF, no data input": Row(
         "VAEBMF", {"data_input": False}, published={"ml-1m-70-15-15": "0.917"}

@@ -22,6 +22,7 @@ from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
     BPR,
     IALS,
+    MDACF,
     PMF,
     BayesianPMF,
     CoClustering,
@@ -42,6 +43,7 @@ __all__ = [
     "EASE",
     "ELSA",
     "IALS",
+    "MDACF",
     "PMF",
     "SANSA",
     "SLIM",

@@ -400,6 +400,21 @@ _ROWS = [
         search={"n_components": [8, 16, 32]},
     ),
     ModelRow(
+        "MDACF",
+        "factorization._mdacf",
+        "matrix factorisation with denoising autoencoders of features of users and items",
+        "ratings",
+        floor=1.036,
+        fast={"l2": 1.1},  # without features, which the tests of all models do not have
+        small={"n_components": 4, "l2": 0.3, "random_state": 0},
+        variants={"plain": {"n_components": 3, "l2": 0.1, "l2_exponent": 0, "fit_offsets": False}},
+        search={
+            "n_components": [8, 16, 32],
+            "l2": [0.5, 0.7, 1.1],
+            "item_feature_weight": [10, 25, 100],
+        },
+    ),
+    ModelRow(
         "RobustPMF",
         "factorization._robust_pmf",
         "matrix factorisation of ratings with noise of its own for each user and item",
@@ -456,14 +471,13 @@ _ROWS = [
         "networks._vae_bmf",
         "Bayesian matrix factorisation by two encoders that read each other's embeddings",
         "ratings",
-        floor=1.018,
+        floor=1.019,
         fast={
             "n_components": 10,
             "hidden_layer_sizes": (50,),
-            "learning_rate": 0.005,
+            "learning_rate": 0.008,
             "learning_rate_decay": 0.7,
-            "user_batch_size": 150,
-            "max_iter": 4,
+            "max_iter": 5,
             "early_stopping": False,
         },
         small={
@@ -484,7 +498,7 @@ _ROWS = [
             },
             "sampled": {
                 "latent_input": "mean",
-                "attention": None,
+                "attention": "rated",
                 "sampled": True,
                 "normalize": False,
                 "center": False,

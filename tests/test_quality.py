@@ -37,6 +37,10 @@ def fast_instance(name, seed):
     return model
 
 
+def predicts_std(name):
+    return fast_instance(name, 0).__sklearn_tags__().recommender_tags.predicts_std
+
+
 @cache
 def ndcg_at_100(name, seed=0):
     model = fast_instance(name, seed).fit(choices().train)
@@ -54,9 +58,15 @@ def ndcg_at_100_of_a_random_order():
 
 
 @cache
+def rater(name, seed=0):
+    train, _ = ratings()
+    return fast_instance(name, seed).fit(train)
+
+
+@cache
 def error(name, seed=0):
     train, test = ratings()
-    return rmse(fast_instance(name, seed).fit(train).predict(train), test)
+    return rmse(rater(name, seed).predict(train), test)
 
 
 def error_of_the_mean():
@@ -88,3 +98,12 @@ def test_quality_is_above_the_floor_and_not_far(name):
 )
 def test_the_published_order_holds(better, worse):
     assert quality(better) > quality(worse)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if predicts_std(name)])
+def test_intervals_cover_what_they_say(name):
+    train, test = ratings()
+    rated, std = rater(name).predict(train, return_std=True)
+    pairs = test.nonzero()
+    is_covered = np.abs(test.data - rated[pairs]) < 1.6449 * std[pairs]
+    assert 0.85 < is_covered.mean() < 0.95

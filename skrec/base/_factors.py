@@ -51,8 +51,8 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
     def _n_features_out(self):
         return self.item_embeddings_.shape[1]
 
-    def _score_rows(self, X):
-        factors, offsets = self._fold_in(X)
+    def _score_rows(self, X, *read):
+        factors, offsets = self._fold_in(X, *read)
         scores = factors @ self.item_embeddings_.T
         for offset in (offsets[:, None], self._item_offsets):
             if not np.any(offset):

@@ -2,6 +2,7 @@ from ._bayesian_pmf import BayesianPMF
 from ._bpr import BPR
 from ._co_clustering import CoClustering
 from ._ials import IALS
+from ._mdacf import MDACF
 from ._non_negative_pmf import NonNegativePMF
 from ._pmf import PMF
 from ._robust_pmf import RobustPMF
@@ -11,6 +12,7 @@ from ._svdpp import SVDpp
 __all__ = [
     "BPR",
     "IALS",
+    "MDACF",
     "PMF",
     "BayesianPMF",
     "CoClustering",

@@ -106,13 +106,20 @@ class StepSweeps(Sweeps):
         self._no_diagonal = np.zeros(items.shape[1], items.dtype)
 
     def _improve(self, side, sides):
-        features = np.ascontiguousarray(sides[1 - side])
-        if self.objective.has_offsets:
-            features = np.hstack([features[:, :-1], np.ones_like(features[:, -1:])])
         table = np.array(sides[side], order="C")
-        if not self._entries.improve(
-            side, self._solver, features, self._no_diagonal, self.penalties[side], table
-        ):
-            raise singular_error(torch.from_numpy(table).dtype, _ADVICE)
+        self._step(side, self._features(sides[1 - side]), self._no_diagonal, table)
         improved = [table, table]
         return table, self._entries.loss() / 2 + self._penalty(side, improved)
+
+    def _features(self, table):
+        """What multiplies the weights of the other side."""
+        if not self.objective.has_offsets:
+            return np.ascontiguousarray(table)
+        return np.hstack([table[:, :-1], np.ones_like(table[:, -1:])])
+
+    def _step(self, side, features, diagonal, table):
+        """Improve a table in place."""
+        if not self._entries.improve(
+            side, self._solver, features, diagonal, self.penalties[side], table
+        ):
+            raise singular_error(torch.from_numpy(table).dtype, _ADVICE)

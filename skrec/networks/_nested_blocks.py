@@ -19,6 +19,9 @@ from skrec.solvers._gaussian_products import expected_squared_errors
 INITIAL_DEVIATION = 0.1
 # Rows that are encoded at a time where no gradient is needed.
 N_ENCODED_ROWS = 1024
+# A sweep has this many batches of users and of items, or more where they would be too large.
+N_BATCHES = 4
+LARGEST_BATCH = 2000
 
 
 class VAEBMFModule(nn.Module):
@@ -219,7 +222,7 @@ class NestedBlocks:
     Parameters
     ----------
     store : RatingStore
-    user_batch_size, item_batch_size : int
+    user_batch_size, item_batch_size : int or "auto"
         Largest number of users and of items in a block.
     dropout : float
         Probability of dropping a rating from what is encoded, on both sides at once. Ratings are
@@ -285,6 +288,8 @@ class NestedBlocks:
 
 def random_batches(n, batch_size, rng):
     """Cut the numbers below n into random batches of nearly equal size."""
+    if batch_size == "auto":
+        batch_size = min(max(1, -(-n // N_BATCHES)), LARGEST_BATCH)
     batches = np.array_split(rng.permutation(n), -(-n // batch_size))
     return [np.sort(batch) for batch in batches]
 
@@ -305,7 +310,7 @@ class NestedTrainer(Trainer):
     Parameters
     ----------
     module : VAEBMFModule
-    user_batch_size, item_batch_size : int
+    user_batch_size, item_batch_size : int or "auto"
     dropout : float
     learning_rate_decay : float
         Factor of the learning rate after each sweep.

@@ -81,9 +81,9 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
     latent_input : {"concat", "mean"}, default="concat"
         How the embeddings that belong to a row become one input. "concat": each has weights of
         its own. "mean": they are averaged, which needs far fewer weights and does worse.
-    attention : {"rated", "all"} or None, default="rated"
+    attention : {"rated", "all"} or None, default=None
         Which embeddings a posterior attends to: those that belong to the row, or all, which is
-        meant for very sparse data. None: no attention.
+        meant for very sparse data. None: no attention, which does better here; the paper has it.
     attention_norm : {"softmax", "ratio"}, default="softmax"
         How products become attention weights. "ratio": divided by their sum, as in the paper,
         which may vanish; it is kept from zero by 1e-6.
@@ -108,13 +108,14 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         it. False is the paper's: the rating stands in the input of both encoders.
     dropout : float, default=0.0
         Probability of dropping a rating from what both encoders read. It is still to be predicted.
-    learning_rate_decay : float, default=0.85
+    learning_rate_decay : float, default=0.92
         Factor of the step size after each sweep.
-    user_batch_size, item_batch_size : int, default=500
-        Users and items of an update. The paper has 100 for MovieLens 1M.
-    max_iter : int, default=12
-        Number of epochs, each a sweep: every batch of users with every batch of items. Smaller
-        data than MovieLens 1M need more, or larger steps.
+    user_batch_size, item_batch_size : int or "auto", default="auto"
+        Users and items of an update. "auto": a quarter of them, at most 2000, so that data of any
+        size get 16 updates or more in a sweep. The paper has 100 for MovieLens 1M.
+    max_iter : int, default=30
+        Number of epochs, each a sweep: every batch of users with every batch of items. What is
+        fed back is drawn once in a sweep, so that many short ones do better than few long ones.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the fit before, which needs it as well, and
         from the optimiser's state. The rows of `X` must be the same users.
@@ -220,8 +221,8 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         "sampled": ["boolean"],
         "leave_one_out": ["boolean"],
         "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
-        "user_batch_size": [Interval(Integral, 1, None, closed="left")],
-        "item_batch_size": [Interval(Integral, 1, None, closed="left")],
+        "user_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "item_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
     def __init__(
@@ -233,7 +234,7 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         data_input=True,
         cross_feedback=True,
         latent_input="concat",
-        attention="rated",
+        attention=None,
         attention_norm="softmax",
         normalize=True,
         center=True,
@@ -244,11 +245,11 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         sampled=False,
         leave_one_out=True,
         dropout=0.0,
-        learning_rate=0.002,
-        learning_rate_decay=0.85,
-        user_batch_size=500,
-        item_batch_size=500,
-        max_iter=12,
+        learning_rate=0.003,
+        learning_rate_decay=0.92,
+        user_batch_size="auto",
+        item_batch_size="auto",
+        max_iter=30,
         early_stopping=True,
         validation_fraction=0.1,
         n_iter_no_change=10,

@@ -46,7 +46,7 @@ class EntrySweeps:
 
     def loss(self):
         """Weighted sum of the squared residuals."""
-        parts = gen_batches(len(self.residuals), _LOSS_ENTRIES)
+        parts = gen_batches(max(1, len(self.residuals)), _LOSS_ENTRIES)
         return sum(
             float(
                 (np.square(self.residuals[part]) * self._confidences[part]).sum(dtype=np.float64)

@@ -16,6 +16,10 @@ VERB_PARAMETERS = {
     "X": (ROWS, "One row per user, seen in training or not."),
     "y": ("object", "Ignored, present for API consistency."),
     "reviews": ("object", "Ignored: this model reads no text."),
+    "user_features": (
+        "{array-like, sparse matrix, dataframe} of shape (n_users, n_user_features)",
+        "What is known of the users themselves: a row for each of those of `X`. None: nothing.",
+    ),
     "sample_weight": (
         "array-like of shape (n_users,)",
         "Non-negative weight of each user; None means 1.",

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skrec import VAEBMF
-from skrec.networks._nested_blocks import VAEBMFModule
+from skrec.networks._nested_blocks import VAEBMFModule, random_batches
 from skrec.solvers._gaussian_products import pair_moments
 
 OPTIONS = {
@@ -60,7 +60,8 @@ def X():
 )
 def test_what_is_switched_off_is_not_there(X, switched_off, gone):
     def weights(**options):
-        model = VAEBMF(3, **OPTIONS, **options, early_stopping=False, warm_start=True)
+        options = {**OPTIONS, "attention": "rated", **options}
+        model = VAEBMF(3, **options, early_stopping=False, warm_start=True)
         return model.set_params(max_iter=1).fit(X)._weights
 
     assert any(gone in name for name in weights())
@@ -126,9 +127,8 @@ def test_weights_start_by_glorots_rule_for_the_entries_of_a_row(normalize, laten
     X = sparse.random_array((120, 90), density=0.3, rng=rng, format="csr")
     layers = {"hidden_layer_sizes": (30, 25), "joint_layer_sizes": (20,)}
     options = {**OPTIONS, **layers, "learning_rate": 1e-12, "max_iter": 1, "warm_start": True}
-    model = VAEBMF(
-        15, latent_input=latent_input, normalize=normalize, early_stopping=False, **options
-    ).fit(X)
+    options |= {"latent_input": latent_input, "normalize": normalize, "attention": "rated"}
+    model = VAEBMF(15, early_stopping=False, **options).fit(X)
     for side, n_rows in (("user", 120), ("item", 90)):
         prefix = f"{side}_encoder."
         weights = {
@@ -319,6 +319,21 @@ def test_the_learning_rate_falls_with_each_sweep_of_all_fits(X):
     assert_allclose(rates, 0.01 * 0.5 ** np.arange(6))
 
 
+@pytest.mark.parametrize("n_users", [50, 6, 1])
+def test_a_sweep_has_16_updates_unless_there_are_fewer_rows(n_users):
+    X = np.random.default_rng(0).integers(1, 6, size=(n_users, 22)).astype(float)
+    options = {"hidden_layer_sizes": (4,), "early_stopping": False, "max_iter": 2}
+    model = VAEBMF(2, **options, random_state=0).fit(X)
+    assert model.n_updates_ == 2 * 4 * {50: 4, 6: 3, 1: 1}[n_users]
+
+
+@pytest.mark.parametrize(("n", "n_batches"), [(1, 1), (6, 3), (943, 4), (8000, 4), (8001, 5)])
+def test_batches_are_a_quarter_of_the_rows_up_to_a_limit(n, n_batches):
+    batches = random_batches(n, "auto", np.random.default_rng(0))
+    assert len(batches) == n_batches
+    assert_array_equal(np.sort(np.concatenate(batches)), np.arange(n))
+
+
 def test_going_on_equals_training_longer(X):
     options = {
         **OPTIONS,
@@ -362,5 +377,7 @@ def test_wrong_parameters_are_named(X):
         VAEBMF(hidden_layer_sizes=()).fit(X)
     with pytest.raises(ValueError, match="'attention' parameter of VAEBMF"):
         VAEBMF(attention="local").fit(X)
+    with pytest.raises(ValueError, match="'item_batch_size' parameter of VAEBMF"):
+        VAEBMF(item_batch_size="all").fit(X)
     with pytest.raises(ValueError, match=r"within rating_scale=\(1, 4\), got"):
         VAEBMF(rating_scale=(1, 4)).fit(X)
