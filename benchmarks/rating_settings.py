@@ -103,6 +103,7 @@ ROWS = {
     ),
     "SparseCovariancePMF": Row("SparseCovariancePMF", published={"ml-100k": "0.9068, SCMF"}),
     "RobustPMF": Row("RobustPMF"),
+    "RobustPMF, equal noise": Row("RobustPMF", {"user_dof": None, "item_dof": None}),
     "MDACF": Row("MDACF", features=("user", "item"), published={"ml-100k": "0.9040, mDA-CF"}),
     "MDACF, stacked": Row(
         "MDACF",
