@@ -64,16 +64,20 @@ ROWS = {
         published={"ml-100k": "0.931 (0.733)", "ml-1m-5-folds": "0.895"},
     ),
     "RatingKNN": Row("RatingKNN", peer="Surprise KNNBaseline (items, Pearson)"),
-    "SlopeOne": Row(
+    "SlopeOne, as Surprise": Row(
         "SlopeOne",
+        {"weighted": False, "shrinkage": 0.0},
         peer="Surprise SlopeOne",
         published={"ml-100k": "0.946 (0.743)", "ml-1m-5-folds": "0.907"},
     ),
-    "CoClustering": Row(
+    "SlopeOne": Row("SlopeOne"),
+    "CoClustering, as Surprise": Row(
         "CoClustering",
+        {"assignment": "hard", "shrinkage": 0.0},
         peer="Surprise CoClustering",
         published={"ml-100k": "0.963 (0.753)", "ml-1m-5-folds": "0.915"},
     ),
+    "CoClustering": Row("CoClustering"),
     "NonNegativePMF": Row(
         "NonNegativePMF",
         peer="Surprise NMF",
@@ -99,10 +103,11 @@ ROWS = {
     ),
     "SparseCovariancePMF": Row("SparseCovariancePMF", published={"ml-100k": "0.9068, SCMF"}),
     "RobustPMF": Row("RobustPMF"),
+    "RobustPMF, equal noise": Row("RobustPMF", {"user_dof": None, "item_dof": None}),
     "MDACF": Row("MDACF", features=("user", "item"), published={"ml-100k": "0.9040, mDA-CF"}),
-    "MDACF, 2 layers": Row(  # the first two of the paper's three, which are all that predict
+    "MDACF, stacked": Row(
         "MDACF",
-        {"n_layers": 2, "user_feature_weight": 2.0, "item_feature_weight": 50.0},
+        {"n_layers": 2, "item_feature_weight": 50.0, "user_feature_weight": 2.0},
         features=("user", "item"),
         published={"ml-100k": "0.9024, mSDA-CF"},
     ),

@@ -13,6 +13,7 @@ from sklearn.preprocessing import MaxAbsScaler
 import skrec
 from skrec import (
     EASE,
+    MDACF,
     VAEBMF,
     AutoRec,
     BayesianPMF,
@@ -22,6 +23,7 @@ from skrec import (
     Interactions,
     MultDAE,
     Popularity,
+    RobustPMF,
     RP3beta,
     SparseCovariancePMF,
 )
@@ -34,6 +36,8 @@ NEVER = {
     "BayesianPMF": BayesianPMF(2, n_samples=2, n_burn_in=1),
     "DeepLTRS": DeepLTRS(4, n_topics=2, max_iter=1, early_stopping=False),
     "DeepLatentFactor": DeepLatentFactor(4, max_iter=1, early_stopping=False),
+    "MDACF": MDACF(2, max_iter=1),
+    "RobustPMF": RobustPMF(2, max_iter=1),
     "SparseCovariancePMF": SparseCovariancePMF(2, max_iter=1),
     "VAEBMF": VAEBMF(4, max_iter=1, early_stopping=False),
 }

@@ -109,6 +109,9 @@ def test_users_and_items_without_ratings_are_average_ones(prior):
     X[:, 6] = 0
     model = NonNegativePMF(3, l2=0.1, prior=prior, clip=False, random_state=0).fit(X)
     np.testing.assert_array_equal(model.item_embeddings_[6], model.item_mean_)
+    shares = (X > 0).sum(axis=0) ** 0.25  # nothing for the item without ratings
+    expected = shares @ model.item_embeddings_ / shares.sum()
+    np.testing.assert_allclose(model.item_mean_, expected)
     empty = np.zeros((1, 15))
     np.testing.assert_allclose(model.transform(empty)[0], model.user_mean_)
     expected = model.item_embeddings_ @ model.user_mean_ * model.rating_unit_
