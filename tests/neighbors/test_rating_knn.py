@@ -248,6 +248,16 @@ def test_differences_are_in_the_unit_that_is_asked_for():
         np.testing.assert_allclose(wide.fit(X).predict(X)[row, item], ratings[ratings > 0].mean())
 
 
+def test_shrinkage_of_none():
+    X = matrix(6)
+    for similarity, shrinkage in (("pearson_baseline", 200), ("pearson", 0), ("msd", 0)):
+        model = RatingKNN(similarity=similarity).fit(X)
+        expected = RatingKNN(similarity=similarity, shrinkage=shrinkage).fit(X).predict(X)
+        np.testing.assert_array_equal(model.predict(X), expected)
+        other = RatingKNN(similarity=similarity, shrinkage=shrinkage + 50).fit(X).predict(X)
+        assert not np.allclose(model.predict(X), other)
+
+
 def test_similar_items():
     X = matrix(6, (40, 8), 0.6)
     indices, scores = RatingKNN(shrinkage=5).fit(X).similar_items([0, 2], 7, return_scores=True)
@@ -336,7 +346,7 @@ def test_pairs_of_all_items_do_not_copy_the_similarities():
     model = RatingKNN(n_jobs=1).fit(X)
     states, items = model._pair_states(X), np.arange(1000)
     with config_context(working_memory=1):
-        assert peak(lambda: model._rate_pairs(states, 0 * items, items)) < 3e6
+        assert peak(lambda: model._rate_pairs(states, 0 * items, items)) < 2e6
     assert model._nearest.similarities.nnz * 12 > 5e6
 
 
