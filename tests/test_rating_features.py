@@ -211,7 +211,11 @@ def items(**changes):
         (items(p=[1, None, 2]), ValueError, "'p' of item_features has 1 missing values"),
         (items(p=[1, np.inf, 2]), ValueError, "item_features must be finite, but 1 of its"),
         (ITEMS[["item"]], ValueError, "row for each item and a column for each feature"),
-        (items(item=["u", "v", "w"]), ValueError, "no item id of X is in item_features.*'int'"),
+        (
+            items(item=["u", "v", "w"]),
+            ValueError,
+            "no item id of X is in item_features.*such as 10, those",
+        ),
         (items(item=[1, 2, 3]), ValueError, "none of its 3 ids, such as 1, .*such as 10"),
         (items(item=[[1], [2], [3]]), TypeError, "must be hashable"),
         ("items.csv", TypeError, "say whose its rows are, got str: give a data frame"),

@@ -42,7 +42,7 @@ class CoClustering(RatingMixin, BaseRecommender):
     n_init : int
         Number of random starts. The clusters of least squared error are kept.
     max_iter : int
-        Number of sweeps over users and items from each start, and again with soft clusters.
+        Most sweeps over users and items from each start, and again with soft clusters.
     random_state : int, RandomState instance or None, default=None
         Controls the clusters that each start begins with.
 
@@ -57,10 +57,11 @@ class CoClustering(RatingMixin, BaseRecommender):
     cluster_effects_ : ndarray of shape (n_user_clusters, n_item_clusters)
         What ratings between two clusters are above the sum of the means.
     loss_curve_ : list of float
-        Mean squared error of the training ratings after each sweep. The averages of hard clusters
-        may raise it.
+        Mean squared error of the training ratings after each sweep, and with soft clusters the
+        average of it over the shares, which is above that of their predictions. The averages of
+        hard clusters may raise it.
     n_iter_ : int
-        Number of sweeps from the start that is kept.
+        Number of sweeps from the start that is kept, those with soft clusters included.
 
     See Also
     --------

@@ -24,6 +24,17 @@ N_STEPS = 2
 _BLOCK_ROWS = 512  # on a thread at a time
 
 
+def check_size(X, n_components):
+    """Raise a MemoryError where sweeps would need more than there is."""
+    n_users, n_items = X.shape
+    check_memory(
+        # Weights with what they are improved from, and the entries in both orders.
+        4 * X.dtype.itemsize * (n_users + n_items) * (n_components + 1) + 40 * X.nnz,
+        f"SVDpp with {n_components} components on {n_users} users x {n_items} items",
+        "use a smaller n_components",
+    )
+
+
 def choice_sums(X, implicit):
     """The part of the choices in users' factors.
 
@@ -145,13 +156,7 @@ class ImplicitSweeps(StepSweeps):
     """
 
     def __init__(self, objective, X, items, implicit, l2_implicit):
-        n_users, n_items = X.shape
-        check_memory(
-            # Weights with what they are improved from, and the entries in both orders.
-            4 * items.dtype.itemsize * (n_users + n_items) * items.shape[1] + 40 * X.nnz,
-            f"SVDpp with {implicit.shape[1]} components on {n_users} users x {n_items} items",
-            "use a smaller n_components",
-        )
+        check_size(X, implicit.shape[1])
         solver = choose_solver("auto", objective, items.shape[1], CPU)
         super().__init__(objective, X, items, solver)
         if l2_implicit > float(np.finfo(X.dtype).max):

@@ -5,7 +5,7 @@ from sklearn.utils import check_random_state
 
 from skrec.base import BaseRecommender, FactorMixin, RatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.factorization._implicit_factors import ImplicitSweeps, users_with_choices
+from skrec.factorization._implicit_factors import ImplicitSweeps, check_size, users_with_choices
 from skrec.factorization._pmf import PMF
 from skrec.solvers._alternating import Objective
 
@@ -118,6 +118,7 @@ class SVDpp(FactorMixin, RatingMixin, BaseRecommender):
         self.verbose = verbose
 
     def _fit(self, X):
+        check_size(X, self.n_components)
         shape = X.shape[1], self.n_components
         draws = 0.1 * check_random_state(self.random_state).standard_normal(shape)
         items = np.pad(draws.astype(X.dtype), ((0, 0), (0, 1)))

@@ -15,6 +15,12 @@ from skrec.utils._blocks import effective_n_threads
 from skrec.utils._compat import Interval, StrOptions
 
 
+def _compares_items(model):
+    # What is fitted counts, if anything is: a parameter that is set later waits for the next fit.
+    nearest = getattr(model, "_nearest", None)
+    return model.based_on == "item" if nearest is None else isinstance(nearest, NearestItems)
+
+
 class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
     r"""Ratings from the nearest neighbours: KNNBasic, with means, with z-scores, with a baseline.
 
@@ -190,7 +196,8 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
         self._nearest = nearest(X, self._center, comparison, limits, n_threads)
 
     def _score_rows(self, X):
-        return self._center.ratings(X, self._nearest.of_rows(X))
+        means = self._nearest.of_rows(X, effective_n_threads(self.n_jobs))
+        return self._center.ratings(X, means)
 
     def _score_pairs(self, states, users, items):
         asked, users = np.unique(users, return_inverse=True)
@@ -198,7 +205,7 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
         means = self._nearest.of_pairs(X, users, items, n_threads)
         return self._center.ratings(X, means, users, items)
 
-    @available_if(lambda self: self.based_on == "item")
+    @available_if(_compares_items)
     def similar_items(self, items, k=10, *, return_scores=False):
         """Find the items most similar to given ones; only with ``based_on="item"``.
 

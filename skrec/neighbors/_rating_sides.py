@@ -8,7 +8,7 @@ from skrec.solvers._rating_neighbors import (
     pairs_by_group,
     similarities,
 )
-from skrec.utils._blocks import map_blocks
+from skrec.utils._blocks import map_blocks, row_blocks
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 
@@ -36,9 +36,17 @@ class NearestUsers:
         self.compared_by_item = comparison(X).T.tocsr()
         self.deviations_by_item = center.deviations(X).T.tocsr()
 
-    def of_rows(self, X):
-        """Mean deviation of the neighbours, for each row and each item."""
-        return self._means(X, all_rows(*X.shape)).reshape(X.shape)
+    def of_rows(self, X, n_threads):
+        """Mean deviation of the neighbours, for each row and each item.
+
+        `n_threads` calls are in flight at a time.
+        """
+        means = np.empty(X.shape)
+        # There may be far more training users than items, which the rows were counted by.
+        for block in row_blocks(X.shape[0], self._row_bytes, n_threads):
+            rows = X[block]
+            means[block] = self._means(rows, all_rows(*rows.shape)).reshape(rows.shape)
+        return means
 
     def of_pairs(self, X, users, items, n_threads):
         """The same for pairs of positions."""
@@ -48,9 +56,13 @@ class NearestUsers:
             rows, pairs, positions = block
             means[pairs] = self._means(rows, pairs_by_group(positions, items[pairs]))
 
-        row_bytes = _ENTRY_BYTES * self.compared_by_item.shape[1]
-        map_blocks(fill, blocks_of_pairs(X, users, row_bytes, n_threads), n_threads)
+        map_blocks(fill, blocks_of_pairs(X, users, self._row_bytes, n_threads), n_threads)
         return means
+
+    @property
+    def _row_bytes(self):
+        # Similarities to all training users, once in parts and once put together.
+        return 2 * _ENTRY_BYTES * self.compared_by_item.shape[1]
 
     def _means(self, X, asked):
         near = similarities(self.comparison(X), self.compared_by_item, self.comparison.rule)
@@ -72,7 +84,7 @@ class NearestItems:
         )
         self.similarities = similarities(by_item, compared, comparison.rule, n_threads)
 
-    def of_rows(self, X):
+    def of_rows(self, X, n_threads):
         n_users, n_items = X.shape
         known = self.center.deviations(X)
         means = neighbor_means(self.similarities, known, all_rows(n_items, n_users), *self.limits)
@@ -83,12 +95,13 @@ class NearestItems:
         means = np.empty(len(users))
 
         def fill(block):
-            near, pairs, positions = block
+            numbers, pairs, positions = block
             asked = pairs_by_group(positions, users[pairs])
-            means[pairs] = neighbor_means(near, known, asked, *self.limits)
+            means[pairs] = neighbor_means(self.similarities[numbers], known, asked, *self.limits)
 
-        row_bytes = _ENTRY_BYTES * X.shape[1]
-        blocks = blocks_of_pairs(self.similarities, items, row_bytes, n_threads)
+        # By their numbers: the blocks together would be a copy of the similarities.
+        numbers, row_bytes = np.arange(X.shape[1]), _ENTRY_BYTES * X.shape[1]
+        blocks = blocks_of_pairs(numbers, items, row_bytes, n_threads)
         map_blocks(fill, blocks, n_threads)
         return means
 

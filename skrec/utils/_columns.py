@@ -237,7 +237,7 @@ def _refuse_other_kinds(ids, vocabulary, name, whose):
         return
     names = [sorted(id_type.__name__ for id_type in side) for side in types]
     raise ValueError(
-        f"no {name} is in {whose}: they are of type {names[0]}, such as {ids[0]!r}, those of "
+        f"no {name} is in {whose}: they are of type {names[0]}, such as {ids[0]}, those of "
         f"{whose} of type {names[1]}; convert one of them"
     )
 

@@ -37,7 +37,7 @@ def blocks_of_pairs(X, users, row_bytes=0, n_threads=1):
 
     Parameters
     ----------
-    X : csr_array of shape (n_users, n_items)
+    X : {csr_array, ndarray} of shape (n_users, ...)
     users : ndarray of int of shape (n_pairs,)
         Rows of `X`.
     row_bytes : int, default=0
@@ -46,7 +46,7 @@ def blocks_of_pairs(X, users, row_bytes=0, n_threads=1):
 
     Returns
     -------
-    blocks : list of tuple of (csr_array, ndarray, ndarray)
+    blocks : list of tuple of ({csr_array, ndarray}, ndarray, ndarray)
         Rows of `X`, the pairs of their users, and each such pair's position among the rows.
     """
     asked, position = np.unique(users, return_inverse=True)

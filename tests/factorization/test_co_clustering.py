@@ -124,6 +124,24 @@ def test_soft_clusters_are_a_mixture_whose_free_energy_falls():
     assert energies[-1] < energies[0] - 1
 
 
+def test_soft_clusters_end_with_the_first_sweep_of_little_gain():
+    residuals = sparse.csr_array(ratings(5) - 3.0 * (ratings(5) > 0))
+    users, found = co_cluster(residuals, residuals, *assigned(5, (40, 15), (3, 3)), 10)
+    losses = np.array(soften(residuals, users, found, 0.0, 200, tol=1e-3).losses)
+    gains = np.abs(np.diff(losses)[len(found.losses) - 1 :]) / losses[len(found.losses) - 1 : -1]
+    assert 2 < len(gains) < 200
+    assert gains[-1] <= 1e-3 < gains[:-1].min()
+
+
+def test_the_curve_of_soft_clusters_is_above_the_error_of_their_predictions():
+    X = ratings(10)
+    for assignment, is_above in (("soft", True), ("hard", False)):
+        model = CoClustering(assignment=assignment, clip=False, random_state=0).fit(X)
+        squares = np.square(model.predict(X) - X)[X > 0].mean()
+        assert (model.loss_curve_[-1] > 1.001 * squares) == is_above
+        assert model.loss_curve_[-1] > 0.999 * squares
+
+
 def test_soft_effects_are_shrunk_means_of_what_is_left():
     residuals = sparse.csr_array(ratings(6) - 3.0 * (ratings(6) > 0))
     users, found = co_cluster(residuals, residuals, *assigned(6, (40, 15), (2, 2)), 10)

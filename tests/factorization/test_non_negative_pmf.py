@@ -82,6 +82,13 @@ def test_the_objective_is_the_formula_and_never_rises(learns_priors):
         np.testing.assert_array_equal(sweeps.priors, 0)
 
 
+def test_training_ends_with_the_first_sweep_of_little_gain():
+    curve = np.array(NonNegativePMF(3, tol=1e-3, random_state=0).fit(ratings(2)).loss_curve_)[1::2]
+    gains = -np.diff(curve) / curve[:-1]
+    assert 2 < len(gains) < 59
+    assert gains[-1] <= 1e-3 < gains[:-1].min()
+
+
 def test_passes_lower_the_loss_that_is_returned():
     rows, features, _, prior, weights = problem(3)
     penalties = np.full(40, 0.2)

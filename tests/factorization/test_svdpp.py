@@ -189,6 +189,21 @@ def test_penalties_beyond_floats(name):
         SVDpp(3, **{name: 1e39}).fit(X)
 
 
+def test_too_many_factors_are_refused_before_they_are_drawn():
+    with pytest.raises(MemoryError, match=r"SVDpp with 1000000000 components.*smaller n_comp"):
+        SVDpp(10**9).fit(ratings())
+
+
+def test_an_update_with_too_many_rows_is_refused(monkeypatch):
+    X = ratings()
+    model = SVDpp(3, random_state=0).fit(X[:30])
+    before = model.predict(X)
+    monkeypatch.setattr("skrec.utils._memory.available_memory", lambda: 100)
+    with pytest.raises(MemoryError, match="on 40 users x 25 items.*smaller n_components"):
+        update_rows(model, X[:30], X)
+    assert_array_equal(model.predict(X), before)
+
+
 def test_threads_do_not_change_the_model(monkeypatch):
     X = ratings(1300, 25)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

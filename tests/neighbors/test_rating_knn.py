@@ -1,5 +1,7 @@
 """RatingKNN: its formulas in plain loops, Surprise's answers, and where the two differ."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -246,6 +248,16 @@ def test_differences_are_in_the_unit_that_is_asked_for():
         np.testing.assert_allclose(wide.fit(X).predict(X)[row, item], ratings[ratings > 0].mean())
 
 
+def test_shrinkage_of_none():
+    X = matrix(6)
+    for similarity, shrinkage in (("pearson_baseline", 200), ("pearson", 0), ("msd", 0)):
+        model = RatingKNN(similarity=similarity).fit(X)
+        expected = RatingKNN(similarity=similarity, shrinkage=shrinkage).fit(X).predict(X)
+        np.testing.assert_array_equal(model.predict(X), expected)
+        other = RatingKNN(similarity=similarity, shrinkage=shrinkage + 50).fit(X).predict(X)
+        assert not np.allclose(model.predict(X), other)
+
+
 def test_similar_items():
     X = matrix(6, (40, 8), 0.6)
     indices, scores = RatingKNN(shrinkage=5).fit(X).similar_items([0, 2], 7, return_scores=True)
@@ -268,8 +280,10 @@ def test_parameters_set_after_a_fit_wait_for_the_next():
     before = model.predict(X)
     model.set_params(n_neighbors=9, based_on="user", similarity="msd", center="mean", l2_user=99)
     np.testing.assert_array_equal(model.predict(X), before)
+    assert model.similar_items([0], 2).shape == (1, 2)
     fresh = RatingKNN(9, based_on="user", similarity="msd", center="mean")
     np.testing.assert_array_equal(model.fit(X).predict(X), fresh.fit(X).predict(X))
+    assert not hasattr(model.set_params(based_on="item"), "similar_items")
 
 
 @pytest.mark.parametrize("based_on", ["user", "item"])
@@ -306,6 +320,34 @@ def test_more_similarities_than_memory_holds(density, monkeypatch):
     RatingKNN(based_on="user").fit(X)
     monkeypatch.setattr(_memory, "available_memory", lambda: 24 * bound)
     RatingKNN().fit(X)
+
+
+def peak(work):
+    tracemalloc.start()
+    work()
+    found = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return found
+
+
+def test_similarities_of_users_are_held_for_few_rows_at_a_time():
+    X = sparse.csr_array(matrix(10, (8000, 20)))
+    model = RatingKNN(based_on="user", n_jobs=1, clip=False).fit(X)
+    expected = model.predict(X[:100])
+    with config_context(working_memory=2):
+        assert (
+            peak(lambda: model.predict(X[:100])) < 6e6
+        )  # all of them are 19 MB, once put together
+        np.testing.assert_array_equal(model.predict(X[:100]), expected)
+
+
+def test_pairs_of_all_items_do_not_copy_the_similarities():
+    X = sparse.csr_array(matrix(11, (40, 1000)))
+    model = RatingKNN(n_jobs=1).fit(X)
+    states, items = model._pair_states(X), np.arange(1000)
+    with config_context(working_memory=1):
+        assert peak(lambda: model._rate_pairs(states, 0 * items, items)) < 2e6
+    assert model._nearest.similarities.nnz * 12 > 5e6
 
 
 def test_errors():
