@@ -52,6 +52,31 @@ class FeaturePrior(NamedTuple):
         return self.weight * (differences @ self.tie[:, :-1])
 
 
+    def of_inputs(self, units):
+        """The same for features that have not been divided by these units, one for each."""
+        first, *others = self.layers
+        return self._replace(layers=(first / np.append(units, 1.0), *others))
+
+
+def column_units(features):
+    """What features are divided by: the root mean square of each, where that is above 1.
+
+    Parameters
+    ----------
+    features : {csr_array, ndarray} of shape (n_rows, n_features)
+
+    Returns
+    -------
+    units : ndarray of shape (n_features,)
+    """
+    largest = abs(features).max(axis=0)
+    largest = largest.toarray().ravel() if sparse.issparse(features) else largest
+    largest = np.maximum(largest, 1.0)  # divided out before, as squares may overflow
+    shares = features / largest
+    squares = shares.multiply(shares) if sparse.issparse(shares) else shares**2
+    return np.maximum(largest * np.sqrt(squares.mean(axis=0)), 1.0)
+
+
 def outputs(features, layer):
     """What a layer makes of a {csr_array, ndarray} of shape (n_rows, n_inputs)."""
     return features @ layer[:, :-1].T + layer[:, -1]

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from skrec.base import BaseRecommender, FactorMixin, RatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.base._side_features import SideFeaturesMixin
+from skrec.factorization._denoising import column_units
 from skrec.factorization._tied_sweeps import autoencoders, fold_in, initial_items, sweep_all
 from skrec.solvers._alternating import Objective
 from skrec.utils._compat import Interval
@@ -73,8 +74,8 @@ class MDACF(SideFeaturesMixin, FactorMixin, RatingMixin, BaseRecommender):
 
     Notes
     -----
-    The penalties act on ratings divided by their standard deviation, the ties on features as they
-    are: divide those that are not about 1 by theirs.
+    The penalties act on ratings divided by their standard deviation, the ties on features, of
+    which those with a root mean square above 1, such as a year, are divided by it.
 
     A user is predicted from the row and the features that are given with it; without features,
     from the row alone, by the penalty. A row of zeros stands for a user of whom nothing is known.
@@ -167,11 +168,12 @@ class MDACF(SideFeaturesMixin, FactorMixin, RatingMixin, BaseRecommender):
         items = initial_items(X, self.n_components, self.fit_offsets, self.random_state)
         settings = self.n_layers, self.dropout, self.reconstruction_weight
         weights = self.user_feature_weight, self.item_feature_weight
-        sides = autoencoders(features, weights, items.shape[1], *settings)
+        units = [None if of_side is None else column_units(of_side) for of_side in features]
+        sides = autoencoders(features, units, weights, items.shape[1], *settings)
         items, self.loss_curve_, self.n_iter_ = sweep_all(
             self._objective, X, items, sides, self.max_iter, self.tol, self.verbose
         )
-        self._user_prior = None if sides[0] is None else sides[0].prior()
+        self._user_prior = None if sides[0] is None else sides[0].prior().of_inputs(units[0])
         self.item_embeddings_ = items[:, : self.n_components].copy()
         self._item_offsets = items[:, self.n_components :].sum(axis=1)
         self.item_offsets_ = self._in_ratings(self._item_offsets)

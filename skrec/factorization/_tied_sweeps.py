@@ -55,8 +55,8 @@ class TiedSweeps(StepSweeps):
         return improved, self._entries.loss() / 2 + self._penalty(side, [improved, improved])
 
 
-def autoencoders(features, weights, *settings):
-    """A `TiedAutoencoder` for each side, with its weight, or None where there are no features."""
+def autoencoders(features, units, weights, *settings):
+    """A `TiedAutoencoder` for each side that has features, in their units, or None."""
     for of_side in features:
         n_features = 0 if of_side is None else of_side.shape[1]
         check_memory(
@@ -65,8 +65,8 @@ def autoencoders(features, weights, *settings):
             "leave out the rarest of them, or reduce them, for example by TruncatedSVD",
         )
     return [
-        None if of_side is None else TiedAutoencoder(of_side, weight, *settings)
-        for of_side, weight in zip(features, weights, strict=True)
+        None if of_side is None else TiedAutoencoder(of_side / of_columns, weight, *settings)
+        for of_side, of_columns, weight in zip(features, units, weights, strict=True)
     ]
 
 

@@ -413,3 +413,23 @@ def test_zeros_among_the_features_are_a_user_of_whom_nothing_is_known():
     )
     factors = model.transform(np.zeros((1, 20)), user_features=np.zeros((1, 3)))
     np.testing.assert_allclose(factors[0], prior[:-1], atol=1e-9)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_features_of_large_units_are_divided_by_their_size(container):
+    rng = np.random.default_rng(0)
+    X = 3 + rng.integers(-2, 3, size=(30, 12)).astype(float)
+    of_items, of_users = rng.normal(size=(12, 3)), rng.normal(size=(30, 2))
+    of_items /= np.sqrt(np.mean(of_items**2, axis=0))
+    of_users /= np.sqrt(np.mean(of_users**2, axis=0))
+
+    def predictions(unit):
+        model = MDACF(2, max_iter=5, item_features=container(of_items * unit), random_state=0)
+        model.fit(X, user_features=container(of_users * unit))
+        return model.predict(X, user_features=container(of_users * unit))
+
+    for unit in (1990.0, 1e160):
+        np.testing.assert_allclose(predictions(unit), predictions(1.0), rtol=1e-6)
+    halves = MDACF(2, max_iter=5, item_features=container(of_items / 2), random_state=0).fit(X)
+    whole = MDACF(2, max_iter=5, item_features=container(of_items), random_state=0).fit(X)
+    assert not np.allclose(halves.predict(X), whole.predict(X), rtol=1e-4)
