@@ -33,7 +33,8 @@ class Row(NamedTuple):
 
 
 def _like_surprise(center):
-    return {"based_on": "user", "similarity": "msd", "center": center, "msd_scale": 1.0}
+    settings = {"based_on": "user", "similarity": "msd", "center": center, "msd_scale": 1.0}
+    return settings | ({"l2_user": 15.0, "l2_item": 10.0} if center == "baseline" else {})
 
 
 ROWS = {

@@ -36,8 +36,8 @@ that the papers, or Surprise's own page, print for the same kind of split.
 """
 COSTS = """\
 Seconds of a fit and of the predictions of the whole test part, medians over the splits. Memory is
-what the process grows by at its peak while it fits and predicts; where it was at its peak before,
-as torch leaves it, that is little.
+what the process grows by at its peak while it fits and predicts: that of our models includes
+reading the pairs, as :class:`~skrec.RatingRegressor` does, Surprise's does not.
 """
 PEERS = """\
 The same folds and the same parameters, or the defaults where ours is another algorithm. Seconds

@@ -38,25 +38,28 @@ def measure(name, protocol):
     features = known_features(protocol, ROWS[name].features)
     some = splits[0][0][:FOR_THE_FIRST_TIME]
     regressor(name, features).fit(pairs[some], y[some]).predict(pairs[:5])
-    figures = {}
+    figures, peaks = {}, []
 
     def measure_splits():
         for train, _, test in splits:
-            made = regressor(name, features)
-            _, fit = timed(lambda rows=train, made=made: made.fit(pairs[rows], y[rows]))
-            _, predict = timed(lambda rows=test, made=made: made.predict(pairs[rows]))
-            answer = {"fit": fit, "predict": predict}
+            made, answer = regressor(name, features), {}
+
+            def measure_split(train=train, test=test, made=made, answer=answer):
+                _, answer["fit"] = timed(lambda: made.fit(pairs[train], y[train]))
+                _, answer["predict"] = timed(lambda: made.predict(pairs[test]))
+
+            peaks.append(peak_rss(measure_split)[1])
             for key, value in {**answer, **score(made, pairs[test], y[test])}.items():
                 figures.setdefault(key, []).append(value)
 
-    (_, peak), others = with_others(lambda: peak_rss(measure_splits))
+    _, others = with_others(measure_splits)
     threads = os.environ.get("OMP_NUM_THREADS")
     return {
         "setting": describe(name),
         "parameters": parameters(name),
         "features": sorted(features),
         "figures": figures,
-        "peak": peak,
+        "peak": None if None in peaks else max(peaks),
         "others": None if others is None else round(others, 2),
         "threads": threads and int(threads),
         "machine": machine(PACKAGES),

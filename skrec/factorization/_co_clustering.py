@@ -7,9 +7,16 @@ from sklearn.utils import check_random_state
 
 from skrec.base import BaseRecommender, RatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.factorization._co_clusters import assign, co_cluster, learn_offsets, soften
+from skrec.factorization._co_clusters import (
+    assign,
+    co_cluster,
+    learn_offsets,
+    one_hot,
+    soften,
+)
 from skrec.solvers._pair_products import pair_products
 from skrec.utils._compat import Interval, StrOptions
+from skrec.utils._memory import check_memory
 
 
 class CoClustering(RatingMixin, BaseRecommender):
@@ -125,6 +132,14 @@ class CoClustering(RatingMixin, BaseRecommender):
 
     def _fit(self, X):
         rng = check_random_state(self.random_state)
+        n_clusters = self.n_user_clusters, self.n_item_clusters
+        check_memory(
+            # Shares, errors and sums of both sides, and the means between clusters.
+            24 * (X.shape[0] + X.shape[1] + max(n_clusters)) * max(n_clusters),
+            f"CoClustering with {n_clusters[0]} x {n_clusters[1]} clusters of {X.shape[0]} users "
+            f"x {X.shape[1]} items",
+            "use fewer clusters",
+        )
         X = X.astype(np.float64)
         # As it was in this fit: a parameter that is set later waits for the next one.
         self._offsets = learn_offsets(X, float(self.shrinkage), self.assignment == "soft")
@@ -144,7 +159,7 @@ class CoClustering(RatingMixin, BaseRecommender):
     def _find_clusters(self, X, residuals, rng):
         """Learn from one random start."""
         shape = self.n_user_clusters, self.n_item_clusters
-        start = [np.eye(k)[rng.randint(k, size=n)] for k, n in zip(shape, X.shape, strict=True)]
+        start = [one_hot(rng.randint(k, size=n), k) for k, n in zip(shape, X.shape, strict=True)]
         users, found = co_cluster(X, residuals, *start, self.max_iter)
         if self.assignment == "hard":
             return found

@@ -73,6 +73,11 @@ def cluster_effects(X, users, items):
     return averages(()) - averages(1) - averages(0) + mean
 
 
+def one_hot(labels, n_clusters):
+    """Shares of rows in clusters, all in the one that their label names."""
+    return (labels[:, None] == np.arange(n_clusters)).astype(np.float64)
+
+
 def assign(rows, members, effects, variance):
     """Share that each row has in each cluster, given those of the columns.
 
@@ -95,7 +100,7 @@ def assign(rows, members, effects, variance):
     observed = with_data(rows, np.ones(rows.nnz))
     errors = (observed @ members) @ np.square(effects).T - 2 * (rows @ members) @ effects.T
     if variance == 0:
-        return np.eye(len(effects))[errors.argmin(axis=1)], errors
+        return one_hot(errors.argmin(axis=1), len(effects)), errors
     return softmax(-errors / (2 * variance), axis=1), errors
 
 

@@ -51,7 +51,6 @@ class FeaturePrior(NamedTuple):
         differences = outputs(features, last) - self.tie[:, -1]
         return self.weight * (differences @ self.tie[:, :-1])
 
-
     def of_inputs(self, units):
         """The same for features that have not been divided by these units, one for each."""
         first, *others = self.layers

@@ -60,7 +60,8 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
         Unit of the differences of ``similarity="msd"``, in ratings; no other takes one. None: the
         standard deviation of the ratings.
     l2_user : float
-        Penalty on the users' offsets in the baseline, as in :class:`BiasBaseline`.
+        Penalty on the users' offsets in the baseline, as in :class:`BiasBaseline`. Both penalties
+        matter with ``center="baseline"`` and ``similarity="pearson_baseline"`` alone.
     l2_item : float
         Penalty on the items' offsets in it.
     n_jobs : int

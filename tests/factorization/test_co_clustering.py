@@ -243,3 +243,8 @@ def test_wrong_input():
         CoClustering(shrinkage=-1).fit(ratings())
     with pytest.raises(ValueError, match="shrinkage must be above 0 with assignment='soft'"):
         CoClustering(shrinkage=0).fit(ratings())
+
+
+def test_too_many_clusters_are_refused_before_any_work():
+    with pytest.raises(MemoryError, match="CoClustering with 1000000000 x 3 clusters .*fewer"):
+        CoClustering(10**9).fit([[5.0, 1.0], [2.0, 4.0]])
