@@ -113,7 +113,7 @@ class RatingKNN(RatingMixin, SimilarItemsMixin, BaseRecommender):
     >>> model = RatingKNN(similarity="pearson", center="mean").fit(X)
     >>> model.predict([[5, 4, 0, 0], [0, 0, 5, 4]]).round(1)
     array([[4.5, 4.5, 3. , 2.8],
-           [3.4, 3.4, 4.7, 4.5]])
+           [3.4, 3.4, 4.7, 4.3]])
     """
 
     _parameter_constraints: dict = {
