@@ -76,8 +76,15 @@ class NonNegativeSweeps:
 
 
 def row_penalties(rows, l2, exponent):
-    """Penalty on the squared weights of each row."""
-    return l2 * np.maximum(np.diff(rows.indptr), 1.0) ** exponent
+    """Penalty on the squared weights of each row, or an error if the objective may overflow."""
+    counts = np.maximum(np.diff(rows.indptr), 1.0) ** exponent
+    largest = np.sqrt(np.finfo(float).max) / max(counts.sum(), 1.0)
+    if l2 > largest:
+        raise ValueError(
+            f"l2={l2:g} makes the objective overflow: it must be at most {largest:.0e} for these "
+            f"{len(counts)} rows; far smaller ones leave all weights at the average already."
+        )
+    return l2 * counts
 
 
 def solve_non_negative(rows, features, penalty, prior, start):

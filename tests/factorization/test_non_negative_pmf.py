@@ -149,6 +149,13 @@ def test_wrong_input():
             NonNegativePMF(**{name: value}).fit(ratings())
 
 
+def test_a_penalty_that_overflows_is_refused():
+    X = sparse.csr_array(np.full((4, 3), 2.0))
+    with pytest.raises(ValueError, match=r"l2=1e\+308 makes the objective overflow"):
+        NonNegativePMF(l2=1e308).fit(X)
+    assert np.ptp(NonNegativePMF(l2=1e150).fit(X).predict(X)) < 1e-12
+
+
 def test_too_many_factors_are_refused(monkeypatch):
     monkeypatch.setattr("skrec.utils._memory.available_memory", lambda: 100)
     with pytest.raises(MemoryError, match="smaller n_components"):
