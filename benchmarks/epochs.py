@@ -50,13 +50,13 @@ def skrec(name):
                     torch.cuda.synchronize()
                 ends.append(perf_counter())
 
-        model = getattr(skrec, name)(
+        model = getattr(skrec, name)(**PAPER[name])
+        model.set_params(
             max_iter=n_epochs,
             early_stopping=False,
             callbacks=[Clock()],
             device=device,
             random_state=0,
-            **PAPER.get(name, {}),
         )
         model.fit(X)
         return np.diff(ends)

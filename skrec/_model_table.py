@@ -270,7 +270,7 @@ _ROWS = [
     ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
-        "two levels of codes, VampPrior, gates: H+Vamp (Gated)",
+        "variational autoencoder with a VampPrior, two levels of codes and gates: H+Vamp (Gated)",
         "choices",
         floor=1.46,
         fast={
@@ -282,7 +282,13 @@ _ROWS = [
             "n_annealing_epochs": 0,
             "max_iter": 25,
         },
-        small={**_NEURAL, "hidden_layer_sizes": (16,), "n_pseudo_inputs": 5},
+        small={
+            **_NEURAL,
+            "hidden_layer_sizes": (16,),
+            "hierarchical": True,
+            "n_pseudo_inputs": 5,
+            "gated": True,
+        },
         variants={
             "normal": {
                 "hidden_layer_sizes": (16, 12),
