@@ -274,7 +274,8 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     to say.
 
     The pseudo-inputs are dense: each update encodes all of them, which costs ``n_pseudo_inputs``
-    times items times the first hidden layer, twice with gates: at 1000 several times what the users of the batch cost.
+    times items times the first hidden layer, twice that with gates: a thousand cost several times
+    what the users of the batch do.
 
     With two levels ``transform`` gives both codes side by side, :math:`z_1` first.
 
