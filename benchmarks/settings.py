@@ -144,9 +144,30 @@ ROWS = {
         {"linear_power": [0.7, 1, 1.4], "order": [1, 2, 3]},
     ),
     # The networks: on the users that early stopping holds out.
-    "MultVAE": Row("MultVAE"),
-    "MultDAE": Row("MultDAE"),
-    "RecVAE": Row("RecVAE"),
+    "MultVAE": Row(
+        "MultVAE",
+        {
+            "ml-1m": {
+                "hidden_layer_sizes": (),
+                "beta": 0.05,
+                "n_annealing_updates": 1000,
+                "batch_size": 100,
+                "n_iter_no_change": 8,
+            },
+            "ml-latest-small": {
+                "hidden_layer_sizes": (),
+                "beta": 0.1,
+                "n_annealing_updates": 500,
+                "batch_size": 50,
+            },
+        },
+    ),
+    "MultDAE": Row(
+        "MultDAE", {"ml-1m": {"batch_size": 500}, "ml-latest-small": {"batch_size": 50}}
+    ),
+    "RecVAE": Row(
+        "RecVAE", {"ml-1m": {"n_iter_no_change": 6}, "ml-latest-small": {"n_iter_no_change": 8}}
+    ),
     # On MovieLens 1M one layer of 400 units, neither gates nor a second level of codes, has 0.001
     # more on the validation users of the first split.
     "EnhancedVAE": Row(
