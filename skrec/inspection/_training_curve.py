@@ -99,8 +99,8 @@ class TrainingCurveDisplay:
             )
         if curve == "score" and not hasattr(model, "validation_scores_"):
             raise ValueError(
-                f"curve='score' needs validation_scores_, which {owner} does not have: fit it with "
-                "early_stopping=True, if it takes that, or show curve='loss'."
+                f"curve='score' needs validation_scores_, which {owner} does not have: fit it "
+                "with early_stopping=True, if it takes that, or show curve='loss'."
             )
         if curve is None:
             curve = "score" if hasattr(model, "validation_scores_") else "loss"

@@ -85,7 +85,9 @@ def test_models_inside_others(vae, X):
     display = TrainingCurveDisplay.from_estimator(regressor)
     assert_array_equal(display.values, regressor.estimator_.loss_curve_)
     assert display.name == "SVDpp"
-    mlp = MLPRegressor(hidden_layer_sizes=(2,), max_iter=20, early_stopping=True, tol=1, random_state=0)
+    mlp = MLPRegressor(
+        hidden_layer_sizes=(2,), max_iter=20, early_stopping=True, tol=1, random_state=0
+    )
     display = TrainingCurveDisplay.from_estimator(mlp.fit(X, X[:, 0]))
     assert display.ax_.get_ylabel() == "Validation score"
 

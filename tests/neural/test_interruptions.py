@@ -14,9 +14,7 @@ from skrec.model_selection import compare_recommenders
 from skrec.neural._weights import as_arrays
 from skrec.solvers._sweeps import repeat_sweeps
 
-ROWS = [
-    row for row in MODELS.values() if "callbacks" in inspect.signature(row.load()).parameters
-]
+ROWS = [row for row in MODELS.values() if "callbacks" in inspect.signature(row.load()).parameters]
 
 
 @pytest.fixture(scope="module")

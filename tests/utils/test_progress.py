@@ -12,7 +12,7 @@ from skrec._model_table import MODELS
 from skrec.utils._progress import progress_bar
 
 ROWS = [row for row in MODELS.values() if "verbose" in inspect.signature(row.load()).parameters]
-X = (np.random.default_rng(0).random((60, 12)) < 0.4) * 1.0
+X = (np.random.default_rng(0).random((40, 8)) < 0.4) * 1.0
 ENDED = r"(\d+)/\1 \[\d\d:\d\d<00:00"  # all of all, nothing left
 
 
@@ -26,7 +26,9 @@ def test_the_time_left_is_that_of_the_rest_at_the_present_pace(monkeypatch):
         facts = bar.format_dict
         assert (facts["n"], facts["elapsed"]) == (8, 23)
         left = re.search(r"<(\d\d):(\d\d)", str(bar)).groups()
-        assert 24 <= 60 * int(left[0]) + int(left[1]) <= 30  # 12 times 2 s, a slow start weighed less
+        assert (
+            24 <= 60 * int(left[0]) + int(left[1]) <= 30
+        )  # 12 times 2 s, a slow start weighed less
         bar.finish()
         assert re.search(ENDED, str(bar))
 
