@@ -294,6 +294,24 @@ _ROWS = [
         search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
+        "VAEAC",
+        "autoencoders._vaeac",
+        "variational autoencoder that is trained to find hidden items, as it is asked to",
+        "choices",
+        floor=1.0,
+        fast={**_FAST_RANKER, "batch_size": 50, "max_iter": 25},
+        small=_NEURAL,
+        variants={
+            "layers": {
+                "hidden_layer_sizes": (16, 12),
+                "dropout": 0.3,
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+        },
+        search={"beta": [0.1, 0.2, 0.5], "dropout": [0.2, 0.5, 0.7]},
+    ),
+    ModelRow(
         "ELSA",
         "autoencoders._elsa",
         "linear autoencoder of low rank, weights as EASE's for catalogues of any size",
