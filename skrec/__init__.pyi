@@ -16,7 +16,7 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import ELSA, VAEAC, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import ELSA, VAEAC, AutoRec, EnhancedVAE, MultDAE, MultVAE, NeuralEASE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
@@ -62,6 +62,7 @@ __all__ = [
     "ItemKNN",
     "MultDAE",
     "MultVAE",
+    "NeuralEASE",
     "NonNegativePMF",
     "Popularity",
     "RP3beta",

@@ -312,6 +312,24 @@ _ROWS = [
         search={"beta": [0.1, 0.2, 0.5], "dropout": [0.2, 0.5, 0.7]},
     ),
     ModelRow(
+        "NeuralEASE",
+        "autoencoders._neural_ease",
+        "item weights as EASE's, trained to find hidden items by a focal loss",
+        "choices",
+        floor=1.0,
+        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
+        small={
+            "learning_rate": 0.05,
+            "max_iter": 40,
+            "early_stopping": False,
+            "random_state": 0,
+        },
+        variants={
+            "squared": {"loss": "squared", "l2": 0.01, "dropout": 0.0, "early_stopping": True}
+        },
+        search={"dropout": [0.3, 0.5], "alpha": [0.25, 0.5], "gamma": [1, 2, 3]},
+    ),
+    ModelRow(
         "ELSA",
         "autoencoders._elsa",
         "linear autoencoder of low rank, weights as EASE's for catalogues of any size",

@@ -3,7 +3,8 @@ from ._elsa import ELSA
 from ._enhanced_vae import EnhancedVAE
 from ._mult_dae import MultDAE
 from ._mult_vae import MultVAE
+from ._neural_ease import NeuralEASE
 from ._rec_vae import RecVAE
 from ._vaeac import VAEAC
 
-__all__ = ["ELSA", "VAEAC", "AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "RecVAE"]
+__all__ = ["ELSA", "VAEAC", "AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "NeuralEASE", "RecVAE"]

@@ -45,7 +45,7 @@ LAYER_CONSTRAINTS = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
 }
 # Parameters of which smaller ones make training cheaper.
-SIZES = ("hidden_layer_sizes", "n_components", "batch_size")
+SIZES = ("hidden_layer_sizes", "decoder_layer_sizes", "n_components", "batch_size")
 
 _MODULES_LOCK = Lock()
 
@@ -118,6 +118,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     _trainer_class = Trainer
     _keep_start = False  # whether the initial weights are a model to fall back on
     _n_annealing_epochs = 0  # of which none counts as one without a better score
+    _cheaper_models = ""  # what to use where training is too dear
 
     def fit(self, X, y=None, *, reviews=None):
         """Learn from users.
@@ -276,7 +277,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         sizes = [name for name in SIZES if name in self.get_params(deep=False)]
         fixes = (
             f"smaller {', '.join(sizes)} need less, and so do fewer items "
-            "(Interactions.filter(min_users_per_item=...))"
+            f"(Interactions.filter(min_users_per_item=...)){self._cheaper_models}"
         )
         what = f"{type(self).__name__} on {shape[0]} users x {shape[1]} items"
         check_cost(cost, what, fixes, device)
