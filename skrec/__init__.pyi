@@ -16,7 +16,18 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import ELSA, VAEAC, AutoRec, EnhancedVAE, MultDAE, MultVAE, NeuralEASE, RecVAE
+from .autoencoders import (
+    ELSA,
+    FLVAE,
+    VAEAC,
+    VASP,
+    AutoRec,
+    EnhancedVAE,
+    MultDAE,
+    MultVAE,
+    NeuralEASE,
+    RecVAE,
+)
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
@@ -42,6 +53,7 @@ __all__ = [
     "BPR",
     "EASE",
     "ELSA",
+    "FLVAE",
     "IALS",
     "MDACF",
     "PMF",
@@ -49,6 +61,7 @@ __all__ = [
     "SLIM",
     "VAEAC",
     "VAEBMF",
+    "VASP",
     "AutoRec",
     "BaseRecommender",
     "BayesianPMF",

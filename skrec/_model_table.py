@@ -84,6 +84,8 @@ _NEURAL = {
 
 _FAST_RANKER = {"learning_rate": 0.003, "batch_size": 100, "early_stopping": False}
 
+_FAST_FOCAL = {"learning_rate": 0.003, "batch_size": 50, "max_iter": 12, "early_stopping": False}
+
 _ROWS = [
     ModelRow(
         "EASE",
@@ -328,6 +330,34 @@ _ROWS = [
             "squared": {"loss": "squared", "l2": 0.01, "dropout": 0.0, "early_stopping": True}
         },
         search={"dropout": [0.3, 0.5], "alpha": [0.25, 0.5], "gamma": [1, 2, 3]},
+    ),
+    ModelRow(
+        "FLVAE",
+        "autoencoders._flvae",
+        "deep variational autoencoder, trained to find hidden items by a focal loss",
+        "choices",
+        floor=1.0,
+        fast=_FAST_FOCAL,
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
+        variants={
+            "deep": {
+                "hidden_layer_sizes": (16, 16),
+                "decoder_layer_sizes": (12, 12),
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+        },
+        search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},
+    ),
+    ModelRow(
+        "VASP",
+        "autoencoders._vasp",
+        "FLVAE times item weights as NeuralEASE's",
+        "choices",
+        floor=1.0,
+        fast=_FAST_FOCAL,
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
+        search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},
     ),
     ModelRow(
         "ELSA",

@@ -16,7 +16,7 @@ from skrec.neural._estimator import (
     BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
-    check_hidden_layer_sizes,
+    check_equal_sizes,
 )
 from skrec.neural._layers import SkipLayers, SparseLinear, batch_linear, init_uniform, linear
 from skrec.neural._likelihood_autoencoder import LikelihoodAutoencoderMixin
@@ -294,15 +294,9 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         self.verbose = verbose
 
     def _module_options(self, data):
-        sizes = check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1)
-        if len(set(sizes)) > 1:
-            raise ValueError(
-                f"hidden_layer_sizes of RecVAE must be equal, as the layers' outputs are added, "
-                f"got {sizes}: use for example {(max(sizes),) * len(sizes)}."
-            )
         return {
             "n_components": self.n_components,
-            "hidden_layer_sizes": sizes,
+            "hidden_layer_sizes": check_equal_sizes(self.hidden_layer_sizes, self),
             "dropout": self.dropout,
             "gamma": self.gamma,
             "beta": self.beta,

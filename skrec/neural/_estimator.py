@@ -404,6 +404,17 @@ def check_hidden_layer_sizes(sizes, at_least=0, name="hidden_layer_sizes"):
     return [int(size) for size in sizes]
 
 
+def check_equal_sizes(sizes, estimator, name="hidden_layer_sizes"):
+    """Validate widths of layers whose outputs are added and return them as a list."""
+    sizes = check_hidden_layer_sizes(sizes, at_least=1, name=name)
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"{name} of {type(estimator).__name__} must be equal, as the layers' outputs are "
+            f"added, got {sizes}: use for example {(max(sizes),) * len(sizes)}."
+        )
+    return sizes
+
+
 def draw_seed(rng):
     return int(rng.randint(2**31 - 1))
 
