@@ -123,7 +123,7 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
     The paper's network has seven layers of 4096 units in the encoder, five in the decoder and a
     code of 2048. The defaults are for some thousand users on a CPU, where larger ones overfit.
 
-    A user without entries gets what the encoder makes of it, which is close to popularity.
+    A row without entries gets what the encoder makes of it: an order close to popularity.
 
     References
     ----------
@@ -135,11 +135,10 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
     >>> import numpy as np
     >>> from skrec import FLVAE
     >>> X = np.kron(np.eye(2), np.ones((40, 4)))
-    >>> model = FLVAE(
-    ...     8, hidden_layer_sizes=(16,), decoder_layer_sizes=(16,), learning_rate=0.01, random_state=0
-    ... ).fit(X)
-    >>> model.recommend([[1, 1, 1, 0, 0, 0, 0, 0]], k=1)
-    array([[3]])
+    >>> layers = {"hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)}
+    >>> model = FLVAE(8, **layers, learning_rate=0.01, random_state=0).fit(X)
+    >>> model.recommend([[1, 0, 1, 1, 0, 0, 0, 0]], k=1)
+    array([[1]])
     """
 
     _module_class = FLVAEModule

@@ -110,17 +110,16 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
 
     References
     ----------
-    .. [1] V. Vančura and P. Kordík, "Deep Variational Autoencoder with Shallow Parallel Path for
-       Top-N Recommendation (VASP)", ICANN 2021. :arxiv:`2102.05774`
+    .. [1] The paper of VASP, :arxiv:`2102.05774`, where it is named Neural EASE.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skrec import NeuralEASE
-    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> X = np.kron(np.eye(2), np.ones((20, 4)))
     >>> model = NeuralEASE(early_stopping=False, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
-    array([[4]])
+    >>> model.recommend([[0, 0, 0, 0, 1, 1, 0, 1]], k=1)
+    array([[6]])
     """
 
     _module_class = NeuralEASEModule
@@ -196,4 +195,6 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
         }
 
     def _contributions(self, row, explained):
-        return super()._contributions(row / max(np.linalg.norm(row.data), np.finfo(float).tiny), explained)
+        return super()._contributions(
+            row / max(np.linalg.norm(row.data), np.finfo(float).tiny), explained
+        )

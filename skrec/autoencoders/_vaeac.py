@@ -2,7 +2,6 @@
 
 from numbers import Integral, Real
 
-import torch
 from torch import nn
 
 from skrec.autoencoders._mult_vae import MultVAEModule, tanh_encoder
@@ -97,6 +96,33 @@ class VAEAC(LikelihoodAutoencoderMixin, BaseRecommender):
     n_annealing_updates : int, default=1000
         `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
         0 means that it holds from the start.
+
+    See Also
+    --------
+    MultVAE : A standard normal prior, and dropped entries that are still to be explained.
+    RecVAE : A prior that is a mixture with what the encoder has said before.
+
+    Notes
+    -----
+    This is the model of the paper for rows of choices: what is missing of an image is here what a
+    user has not chosen yet. Its connections from the prior network to the decoder are left out.
+
+    A row without entries gets what the prior network makes of it, as it does of rows that were
+    hidden as a whole in training.
+
+    References
+    ----------
+    .. [1] O. Ivanov, M. Figurnov and D. Vetrov, "Variational Autoencoder with Arbitrary
+       Conditioning", ICLR 2019. :arxiv:`1806.02382`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrec import VAEAC
+    >>> X = np.kron(np.eye(2), np.ones((40, 4)))
+    >>> model = VAEAC(8, learning_rate=0.01, random_state=0).fit(X)
+    >>> model.recommend([[1, 1, 0, 1, 0, 0, 0, 0]], k=1)
+    array([[2]])
     """
 
     _module_class = VAEACModule

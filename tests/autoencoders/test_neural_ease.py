@@ -76,8 +76,14 @@ def test_squares_without_dropout_are_ease_of_unit_rows_with_offsets(X):
     """The minimum, by ridge regression of each item on the others."""
     l2 = 0.05
     model = NeuralEASE(
-        loss="squared", dropout=0.0, l2=l2, learning_rate=0.02, batch_size=100,
-        max_iter=600, early_stopping=False, random_state=0,
+        loss="squared",
+        dropout=0.0,
+        l2=l2,
+        learning_rate=0.02,
+        batch_size=100,
+        max_iter=600,
+        early_stopping=False,
+        random_state=0,
     ).fit(X)
     inputs, wanted = unit(X), X.toarray().astype(np.float64)
     for item in range(12):

@@ -150,7 +150,9 @@ def test_training_starts_glorot_uniform_and_from_popularity(Model):
         weight = w[f"{name}.weight"]
         check_uniform(weight, np.sqrt(6 / sum(weight.shape)))
     counts = np.bincount(X.tocsr().indices, minlength=800)
-    np.testing.assert_allclose(w["output.bias"], np.log((counts + 0.5) / (60.5 - counts)), rtol=1e-5)
+    np.testing.assert_allclose(
+        w["output.bias"], np.log((counts + 0.5) / (60.5 - counts)), rtol=1e-5
+    )
     if Model is VASP:
         assert np.abs(w["shallow.weight"]).max() < 1e-10
 

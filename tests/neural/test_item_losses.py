@@ -82,9 +82,7 @@ def test_probabilities_of_a_product_of_sigmoids():
 @pytest.mark.parametrize("size", [50.0, 1e4, 1e30])
 def test_certain_answers_have_finite_losses_and_gradients(size):
     f = torch.tensor([[size, size, -size, -size]], requires_grad=True)
-    losses = focal_losses(
-        log_of_sigmoids(f), to_batch([[1, 0, 1, 0]]), alpha=0.25, gamma=2.0
-    )
+    losses = focal_losses(log_of_sigmoids(f), to_batch([[1, 0, 1, 0]]), alpha=0.25, gamma=2.0)
     (gradient,) = torch.autograd.grad(losses.sum(), f)
     assert torch.isfinite(losses).all()
     assert torch.isfinite(gradient).all()
