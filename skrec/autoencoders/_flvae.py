@@ -136,8 +136,8 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
     >>> from skrec import FLVAE
     >>> X = np.kron(np.eye(2), np.ones((40, 4)))
     >>> layers = {"hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)}
-    >>> model = FLVAE(8, **layers, learning_rate=0.01, random_state=0).fit(X)
-    >>> model.recommend([[1, 0, 1, 1, 0, 0, 0, 0]], k=1)
+    >>> model = FLVAE(8, **layers, learning_rate=0.02, early_stopping=False, random_state=0)
+    >>> model.fit(X).recommend([[1, 0, 1, 1, 0, 0, 0, 0]], k=1)
     array([[1]])
     """
 

@@ -3,9 +3,11 @@
 from functools import partial
 from numbers import Real
 
+import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
+from skrec.solvers._devices import to_tensor
 from skrec.utils._compat import Interval
 
 FOCAL_CONSTRAINTS = {
@@ -91,5 +93,6 @@ def log_of_sigmoids(*logits):
 
 def log_odds(X):
     """Logarithms of the odds that a user has an item, a float32 tensor of shape (n_items,)."""
-    counts = torch.bincount(torch.from_numpy(X.indices).long(), minlength=X.shape[1])
-    return torch.log((counts + 0.5) / (X.shape[0] - counts + 0.5))
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    odds = (counts + 0.5) / (X.shape[0] - counts + 0.5)
+    return to_tensor(np.log(odds).astype(np.float32), "cpu")
