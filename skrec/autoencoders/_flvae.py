@@ -98,16 +98,16 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of int, default=(600, 600)
+    hidden_layer_sizes : array-like of int, default=(200,)
         Widths of the encoder's hidden layers, which must be equal, as their outputs are added.
-    decoder_layer_sizes : array-like of int, default=(600,)
+    decoder_layer_sizes : array-like of int, default=(200,)
         Widths of the decoder's hidden layers, equal too.
     alpha : float, default=0.25
         Weight of the items to be found in the focal loss; that of the others is ``1 - alpha``.
     gamma : float, default=2.0
         Power in the focal loss: items that are predicted well already count for less, the larger
         it is. 0 is the cross-entropy.
-    beta : float, default=0.005
+    beta : float, default=0.02
         Weight of the KL divergence, a sum over the code. The authors take the mean, which is
         ``beta=1 / n_components``.
     dropout : float, default=0.5
@@ -156,15 +156,15 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
 
     def __init__(
         self,
-        n_components=200,
+        n_components=100,
         *,
-        hidden_layer_sizes=(600, 600),
-        decoder_layer_sizes=(600,),
+        hidden_layer_sizes=(200,),
+        decoder_layer_sizes=(200,),
         alpha=0.25,
         gamma=2.0,
-        beta=0.005,
+        beta=0.02,
         dropout=0.5,
-        learning_rate=0.001,
+        learning_rate=0.002,
         batch_size=100,
         max_iter=100,
         early_stopping=True,
