@@ -186,6 +186,10 @@ ROWS = {
             },
         },
     ),
+    "VAEAC": Row("VAEAC"),
+    "NeuralEASE": Row("NeuralEASE"),
+    "FLVAE": Row("FLVAE"),
+    "VASP": Row("VASP"),
     "IALS": Row(
         "IALS",
         {

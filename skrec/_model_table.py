@@ -84,6 +84,8 @@ _NEURAL = {
 
 _FAST_RANKER = {"learning_rate": 0.003, "batch_size": 100, "early_stopping": False}
 
+_FAST_FOCAL = {"learning_rate": 0.003, "batch_size": 50, "max_iter": 12, "early_stopping": False}
+
 _ROWS = [
     ModelRow(
         "EASE",
@@ -290,6 +292,70 @@ _ROWS = [
             "flat": {"hierarchical": False, "gated": False},
         },
         search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "VAEAC",
+        "autoencoders._vaeac",
+        "variational autoencoder that is trained to find hidden items, as it is asked to",
+        "choices",
+        floor=1.0,
+        fast={**_FAST_RANKER, "batch_size": 50, "max_iter": 25},
+        small=_NEURAL,
+        variants={
+            "layers": {
+                "hidden_layer_sizes": (16, 12),
+                "dropout": 0.3,
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+        },
+        search={"beta": [0.1, 0.2, 0.5], "dropout": [0.2, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "NeuralEASE",
+        "autoencoders._neural_ease",
+        "item weights as EASE's, trained to find hidden items by a focal loss",
+        "choices",
+        floor=1.0,
+        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
+        small={
+            "learning_rate": 0.05,
+            "max_iter": 40,
+            "early_stopping": False,
+            "random_state": 0,
+        },
+        variants={
+            "squared": {"loss": "squared", "l2": 0.01, "dropout": 0.0, "early_stopping": True}
+        },
+        search={"dropout": [0.3, 0.5], "alpha": [0.25, 0.5], "gamma": [1, 2, 3]},
+    ),
+    ModelRow(
+        "FLVAE",
+        "autoencoders._flvae",
+        "deep variational autoencoder, trained to find hidden items by a focal loss",
+        "choices",
+        floor=1.0,
+        fast=_FAST_FOCAL,
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
+        variants={
+            "deep": {
+                "hidden_layer_sizes": (16, 16),
+                "decoder_layer_sizes": (12, 12),
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+        },
+        search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},
+    ),
+    ModelRow(
+        "VASP",
+        "autoencoders._vasp",
+        "FLVAE times item weights as NeuralEASE's",
+        "choices",
+        floor=1.0,
+        fast=_FAST_FOCAL,
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
+        search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},
     ),
     ModelRow(
         "ELSA",
