@@ -90,6 +90,7 @@ def test_a_fit_that_fails_leaves_a_model_that_can_be_pickled(stand_in, tmp_path,
     with pytest.raises(ValueError, match="no more"):
         model.fit(X)
     pickle.dumps(clone(pickle.loads(pickle.dumps(model))))
+    model.callbacks[0].writer.close()
 
 
 def test_the_files_are_those_of_tensorboard(tmp_path, X):
