@@ -298,7 +298,7 @@ _ROWS = [
         "autoencoders._vaeac",
         "variational autoencoder that is trained to find hidden items, as it is asked to",
         "choices",
-        floor=1.0,
+        floor=1.61,
         fast={**_FAST_RANKER, "batch_size": 50, "max_iter": 25},
         small=_NEURAL,
         variants={
@@ -317,7 +317,7 @@ _ROWS = [
         "item weights as EASE's, trained to find hidden items by a focal loss",
         "choices",
         floor=1.0,
-        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
+        fast={"learning_rate": 0.02, "batch_size": 50, "max_iter": 15, "early_stopping": False},
         small={
             "learning_rate": 0.05,
             "max_iter": 40,
@@ -334,7 +334,7 @@ _ROWS = [
         "autoencoders._flvae",
         "deep variational autoencoder, trained to find hidden items by a focal loss",
         "choices",
-        floor=1.0,
+        floor=1.375,
         fast=_FAST_FOCAL,
         small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
         variants={
@@ -431,7 +431,7 @@ _ROWS = [
         "matrix factorisation by pairs: each choice before what was not chosen; or WARP",
         "choices",
         floor=1.605,
-        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
+        fast={"learning_rate": 0.02, "batch_size": 50, "max_iter": 15, "early_stopping": False},
         small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20, "dropout": 0.2},
         variants={
             "WARP": {"loss": "warp"},

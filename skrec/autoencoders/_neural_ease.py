@@ -10,7 +10,6 @@ from skrec.neural._estimator import BATCH_CONSTRAINTS, LAYER_CONSTRAINTS, TRAINI
 from skrec.neural._item_losses import (
     FOCAL_CONSTRAINTS,
     focal_losses,
-    log_odds,
     log_of_sigmoids,
     squared_losses,
 )
@@ -182,10 +181,10 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
         return {name: getattr(self, name) for name in names}
 
     def _init_module(self, module, data, generator):
+        # With offsets that start at popularity, weights learn less: NDCG@100 is 0.009 lower on a
+        # quarter of MovieLens 1M's users.
         nn.init.zeros_(module.output.weight)
         nn.init.zeros_(module.output.bias)
-        if self.loss == "focal":
-            module.output.bias.data.copy_(log_odds(data))
 
     def _trainer_options(self, data):
         # Adam adds weight_decay * B to the gradient; that of l2 * ||B||^2 is 2 * l2 * B.
