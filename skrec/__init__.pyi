@@ -16,7 +16,7 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import CDAE, ELSA, NBVAE, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
@@ -40,10 +40,12 @@ from .text import DeepLTRS
 
 __all__ = [
     "BPR",
+    "CDAE",
     "EASE",
     "ELSA",
     "IALS",
     "MDACF",
+    "NBVAE",
     "PMF",
     "SANSA",
     "SLIM",

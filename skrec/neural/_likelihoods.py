@@ -91,29 +91,42 @@ LIKELIHOODS = {
 
 class _OutputNLL(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, nll_, batch):
-        gradient = linear_outputs(hidden, weight, bias)
-        nll = nll_(gradient, batch)
-        ctx.save_for_backward(hidden, weight, gradient)  # so that checkpointing can drop it
+    def forward(ctx, nll_, batch, *layers):
+        hiddens, weights, biases = layers[0::3], layers[1::3], layers[2::3]
+        gradients = list(map(linear_outputs, hiddens, weights, biases))
+        nll = nll_(*gradients, batch)
+        # Saved so that checkpointing can drop them.
+        ctx.save_for_backward(*hiddens, *weights, *gradients)
         return nll
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_nll):
-        hidden, weight, gradient = ctx.saved_tensors
-        gradient.mul_(grad_nll[:, None])
-        return *linear_gradients(gradient, hidden, weight, ctx.needs_input_grad), None, None
+        n_layers = len(ctx.saved_tensors) // 3
+        hiddens, weights, gradients = (
+            ctx.saved_tensors[start : start + n_layers]
+            for start in range(0, 3 * n_layers, n_layers)
+        )
+        found = []
+        for hidden, weight, gradient in zip(hiddens, weights, gradients, strict=True):
+            gradient.mul_(grad_nll[:, None])
+            first = 2 + len(found)
+            needed = ctx.needs_input_grad[first : first + 3]
+            found += linear_gradients(gradient, hidden, weight, needed)
+        return None, None, *found
 
 
-def output_nll(hidden, layer, likelihood, batch):
-    """Negative log-likelihood of each row of `batch` under a linear output layer.
+def outputs_nll(hiddens, layers, nll_, batch):
+    """Negative log-likelihood of each row of `batch` under linear layers, each with its input.
 
     Parameters
     ----------
-    hidden : tensor of shape (n_rows, n_hidden)
-    layer : torch.nn.Linear
+    hiddens : sequence of tensor of shape (n_rows, n_hidden)
+    layers : sequence of torch.nn.Linear
         From hidden units to items; anything with its `weight` and `bias` will do.
-    likelihood : {"multinomial", "bernoulli", "gaussian"}
+    nll_ : callable
+        ``nll_(*outputs, batch)`` returns the `nll` and overwrites the outputs of the layers, of
+        shape (n_rows, n_items), by the gradients of it.
     batch : SparseBatch
 
     Returns
@@ -121,4 +134,26 @@ def output_nll(hidden, layer, likelihood, batch):
     nll : tensor of shape (n_rows,)
         It can be differentiated once.
     """
-    return _OutputNLL.apply(hidden, layer.weight, layer.bias, LIKELIHOODS[likelihood], batch)
+    parts = [
+        part
+        for hidden, layer in zip(hiddens, layers, strict=True)
+        for part in (hidden, layer.weight, layer.bias)
+    ]
+    return _OutputNLL.apply(nll_, batch, *parts)
+
+
+def output_nll(hidden, layer, likelihood, batch):
+    """The same of one layer, by the name of a likelihood.
+
+    Parameters
+    ----------
+    hidden : tensor of shape (n_rows, n_hidden)
+    layer : torch.nn.Linear
+    likelihood : {"multinomial", "bernoulli", "gaussian"}
+    batch : SparseBatch
+
+    Returns
+    -------
+    nll : tensor of shape (n_rows,)
+    """
+    return outputs_nll([hidden], [layer], LIKELIHOODS[likelihood], batch)

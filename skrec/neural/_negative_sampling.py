@@ -194,3 +194,21 @@ def sampled_cross_entropy(positive, negative):
     loss : tensor of shape (n_pairs,)
     """
     return -logsigmoid(positive) - logsigmoid(-negative).sum(dim=1)
+
+
+def sampled_squared_error(positive, negative):
+    r"""Half the squared error of each entry, a one, and of its negatives, zeros.
+
+    .. math:: \tfrac12 (1 - f^+)^2 + \tfrac12 \sum_k (f^-_k)^2
+
+    Parameters
+    ----------
+    positive : tensor of shape (n_pairs,)
+        Scores of the entries.
+    negative : tensor of shape (n_pairs, n_negatives)
+
+    Returns
+    -------
+    loss : tensor of shape (n_pairs,)
+    """
+    return ((1 - positive) ** 2 + (negative**2).sum(dim=1)) / 2
