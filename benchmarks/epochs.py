@@ -37,10 +37,10 @@ class Worker(NamedTuple):
 def skrec(name):
     def train(X, n_epochs, device):
         import torch
+        from settings import PAPER
         from skorch.callbacks import Callback
 
         import skrec
-        from settings import PAPER
 
         ends = []
 

@@ -8,34 +8,33 @@ from torch import nn
 
 from skrec.base import BaseRecommender, SimilarItemsMixin
 from skrec.base._factors import cosines
-from skrec.neural._estimator import BATCH_CONSTRAINTS, LAYER_CONSTRAINTS, TRAINING_CONSTRAINTS
+from skrec.neural._estimator import TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
 from skrec.neural._layers import linear, weighted_sums
 from skrec.neural._negative_sampling import (
     draw_negatives,
     sampled_cross_entropy,
+    sampled_outputs,
     sampled_squared_error,
 )
-from skrec.neural._observed import observed_products
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
 from skrec.neural._weights import fitted_weights
 from skrec.utils._compat import Interval, StrOptions
 from skrec.utils._validation import check_non_negative
 
-OPTIONS = (
-    "n_components",
-    "activation",
-    "tied",
-    "loss",
-    "n_negatives",
-    "user_power",
-    "input_power",
-    "dropout",
-)
 ACTIVATIONS = {"logistic": torch.sigmoid, "tanh": torch.tanh, "identity": nn.Identity()}
 # By name, with the score of a negative that costs nothing: where there is none to draw.
 LOSSES = {
     "log_loss": (sampled_cross_entropy, -torch.inf),
     "squared_error": (sampled_squared_error, 0.0),
+}
+OPTION_CONSTRAINTS = {
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "tied": ["boolean"],
+    "loss": [StrOptions(set(LOSSES))],
+    "n_negatives": [Interval(Integral, 1, None, closed="left")],
+    "user_power": [Interval(Real, 0, None, closed="left")],
+    "input_power": [Interval(Real, 0, None, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
 }
 
 
@@ -67,7 +66,7 @@ class CDAEModule(nn.Module):
     ):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.loss, self.nothing = LOSSES[loss]
+        self.loss, self.missing = LOSSES[loss]
         self.n_negatives = n_negatives
         self.user_power = user_power
         self.input_power = input_power
@@ -77,12 +76,12 @@ class CDAEModule(nn.Module):
         self.output = linear(n_components, n_items)
 
     def init(self, generator):
-        """Draw the first weights; all biases start at 0."""
-        for table in (self.history, self.output.weight):
-            if table is not None:
-                nn.init.xavier_uniform_(table, generator=generator)
-        nn.init.zeros_(self.bias)
-        nn.init.zeros_(self.output.bias)
+        """Draw the first vectors; all biases start at 0."""
+        for weights in self.parameters():
+            if weights.ndim == 2:
+                nn.init.xavier_uniform_(weights, generator=generator)
+            else:
+                nn.init.zeros_(weights)
 
     def encode(self, batch):  # -> (n_rows, n_components)
         return self._code(self._inputs(batch))
@@ -93,17 +92,8 @@ class CDAEModule(nn.Module):
     def forward(self, batch, generator, progress):  # -> (n_rows,)
         code = self._code(self._inputs(batch).dropped_out(self.dropout, generator))
         negatives = draw_negatives(batch, self.n_negatives, generator)
-        chosen = torch.cat([batch.items[:, None], negatives.clamp(min=0)], dim=1)
-        pairs = replace(
-            batch,
-            items=chosen.view(-1),
-            offsets=batch.offsets * chosen.shape[1],
-            values=batch.values.new_empty(chosen.numel()),
-        )
-        scores = observed_products(code, self.output.weight, pairs)
-        scores = (scores + self.output.bias.index_select(0, pairs.items)).view(chosen.shape)
-        negative = scores[:, 1:].masked_fill(negatives < 0, self.nothing)
-        losses = batch.sum_rows(self.loss(scores[:, 0], negative))
+        positive, negative = sampled_outputs(code, self.output, batch, negatives, self.missing)
+        losses = batch.sum_rows(self.loss(positive, negative))
         return losses * self._powers(batch, self.user_power)
 
     def _inputs(self, batch):
@@ -121,7 +111,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
     r"""Collaborative denoising autoencoder, trained on drawn negatives (CDAE).
 
     A user's `n` items, a share of them dropped, are encoded as
-    :math:`z = h\big(n^{-a} \sum_i w_i + b\big)`, whatever their values, and all items are scored by
+    :math:`z = h\big(n^{-a} \sum_i w_i + b\big)`, whatever their values, and items are scored by
     :math:`f_j = z^\top v_j + c_j`. In training, each of the user's items, the dropped ones
     included, is told from negatives `k` drawn among the items that the user has not:
 
@@ -183,7 +173,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
     >>> import numpy as np
     >>> from skrec import CDAE
     >>> X = np.kron(np.eye(2), np.ones((30, 5)))
-    >>> model = CDAE(8, learning_rate=0.01, random_state=0).fit(X)
+    >>> model = CDAE(8, learning_rate=0.01, early_stopping=False, random_state=0).fit(X)
     >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
     array([[4]])
     """
@@ -192,15 +182,9 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
     item_embeddings_ = fitted_weights("output.weight", "Vectors of the output layer.")
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "tied": ["boolean"],
-        "loss": [StrOptions(set(LOSSES))],
-        "n_negatives": [Interval(Integral, 1, None, closed="left")],
+        **USER_BATCH_CONSTRAINTS,
+        **OPTION_CONSTRAINTS,
         "l2": [Interval(Real, 0, None, closed="left")],
-        "user_power": [Interval(Real, 0, None, closed="left")],
-        "input_power": [Interval(Real, 0, None, closed="left")],
-        "dropout": LAYER_CONSTRAINTS["dropout"],
     }
 
     def __init__(
@@ -216,7 +200,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
         input_power=0.5,
         dropout=0.5,
         learning_rate=0.003,
-        batch_size=100,
+        batch_size="auto",
         max_iter=100,
         early_stopping=True,
         validation_fraction=0.1,
@@ -249,7 +233,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
         self.verbose = verbose
 
     def _module_options(self, data):
-        return {name: getattr(self, name) for name in OPTIONS}
+        return {name: getattr(self, name) for name in ("n_components", *OPTION_CONSTRAINTS)}
 
     def _init_module(self, module, data, generator):
         module.init(generator)

@@ -1,106 +1,34 @@
 """NBVAE: a variational autoencoder of counts that vary more than a Poisson's."""
 
-import math
 from copy import deepcopy
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn.functional import softplus
 
 from skrec.autoencoders._mult_vae import MultVAEModule
 from skrec.base import BaseRecommender
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import init_glorot, linear
 from skrec.neural._likelihood_autoencoder import LARGEST_TOTAL, LikelihoodAutoencoderMixin
-from skrec.neural._likelihoods import outputs_nll
+from skrec.neural._likelihoods import (
+    LOG_R_RANGE,
+    any_count_nll_,
+    negative_binomial_nll_,
+    outputs_nll,
+)
 from skrec.utils._compat import Interval, StrOptions
 from skrec.utils._validation import check_interactions
 
-# Within these logarithms of gamma functions are right in single precision.
-LOG_R_RANGE = math.log(1e-6), math.log(1e4)
-LARGEST_EXPONENT = 60.0
+LARGEST_EXPONENT = 60.0  # of the odds that counts are drawn with
 TINY = torch.finfo(torch.float32).tiny
-
-
-def count_losses(y, r, logits):
-    r"""What counts have in negative log-likelihood beyond zeros, and its gradients.
-
-    .. math:: -\log \frac{\Gamma(y + r)}{\Gamma(r)\, y!} - y \log \sigma(h)
-
-    Parameters
-    ----------
-    y, r, logits : tensor of shape (n_entries,)
-
-    Returns
-    -------
-    losses, by_log_r, by_logits : tensor of shape (n_entries,)
-    """
-    ways = torch.lgamma(y + r) - torch.lgamma(r) - torch.lgamma(y + 1)
-    by_log_r = r * (torch.digamma(r) - torch.digamma(y + r))
-    return y * softplus(-logits) - ways, by_log_r, -y * torch.sigmoid(-logits)
-
-
-def zero_one_losses(y, r, logits):
-    r"""The same of ones, which say of a count only that it is not 0.
-
-    .. math:: -y \log(e^m - 1), \qquad m = r \log(1 + e^h)
-
-    Parameters
-    ----------
-    y, r, logits
-        As of :func:`count_losses`, `y` in [0, 1].
-
-    Returns
-    -------
-    losses, by_log_r, by_logits
-    """
-    m = (r * softplus(logits)).clamp(min=TINY)
-    probability = -torch.expm1(-m)
-    weight = -y / probability
-    return -y * (m + probability.log()), weight * m, weight * (r * torch.sigmoid(logits))
-
-
-def negative_binomial_nll_(log_r, logits, batch, entry_losses):
-    """Negative log-likelihood of rows, as those of :mod:`skrec.neural._likelihoods`.
-
-    That all counts are 0 has the negative logarithm ``r * softplus(logits)``, summed over the
-    items. To this comes what the stored entries have beyond.
-
-    Parameters
-    ----------
-    log_r, logits : tensor of shape (n_rows, n_items)
-        Overwritten by the gradients of `nll`.
-    batch : SparseBatch
-    entry_losses : callable
-        Of these entries.
-
-    Returns
-    -------
-    nll : tensor of shape (n_rows,)
-    """
-    flat = batch.flat
-    entry_r = log_r.view(-1)[flat].clamp_(*LOG_R_RANGE).exp_()
-    entry_logits = logits.view(-1)[flat]
-    losses, by_log_r, by_logits = entry_losses(batch.values, entry_r, entry_logits)
-    is_within = (log_r > LOG_R_RANGE[0]) & (log_r < LOG_R_RANGE[1])
-    r = log_r.clamp_(*LOG_R_RANGE).exp_()
-    no_entry = softplus(logits)
-    logits.sigmoid_().mul_(r).view(-1).index_add_(0, flat, by_logits)
-    nll = r.mul_(no_entry).sum(dim=1) + batch.sum_rows(losses)
-    r.view(-1).index_add_(0, flat, by_log_r)
-    r.mul_(is_within)
-    return nll
-
-
-ENTRY_LOSSES = {"negative_binomial": count_losses, "bernoulli": zero_one_losses}
+NLLS = {"negative_binomial": negative_binomial_nll_, "bernoulli": any_count_nll_}
 
 
 class NBVAEModule(MultVAEModule):
@@ -118,8 +46,6 @@ class NBVAEModule(MultVAEModule):
 
     def start_at(self, means):
         """Set the first biases to what gives these mean counts where the odds are even."""
-        import os
-        if os.environ.get("INIT","1")!="1": return
         log_r = torch.from_numpy(np.log(means).astype(np.float32))
         self.output.bias.data = log_r.clamp_(*LOG_R_RANGE)
 
@@ -138,7 +64,7 @@ class NBVAEModule(MultVAEModule):
         return outputs_nll(
             [self.hidden(code), self.odds_decoder(code)],
             [self.output, self.odds_output],
-            partial(negative_binomial_nll_, entry_losses=ENTRY_LOSSES[self.likelihood]),
+            NLLS[self.likelihood],
             batch,
         )
 
@@ -210,7 +136,7 @@ class NBVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "likelihood": [StrOptions({"auto", "negative_binomial", "bernoulli"})],
         "beta": [Interval(Real, 0, None, closed="left")],
@@ -223,11 +149,11 @@ class NBVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         *,
         hidden_layer_sizes=(),
         likelihood="auto",
-        beta=0.05,
+        beta=0.1,
         n_annealing_updates=1000,
         dropout=0.5,
         learning_rate=0.001,
-        batch_size=100,
+        batch_size="auto",
         max_iter=200,
         early_stopping=True,
         validation_fraction=0.1,
@@ -285,7 +211,7 @@ class NBVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         return X
 
     def _batch_cost(self, n_users, n_items):
-        return 13 * min(self.batch_size, n_users) * n_items, n_users
+        return 13 * min(self._n_batch_users(n_users), n_users) * n_items, n_users
 
     def _outputs(self, module, batch):
         return module.scores(module.encode(batch))

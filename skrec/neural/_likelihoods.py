@@ -5,8 +5,11 @@ negative log-likelihood, in place. So one users x items buffer per batch is kept
 likelihood needs a second for a moment), instead of the four or five of automatic differentiation.
 """
 
+import math
+
 import torch
 from torch import nn
+from torch.nn.functional import softplus
 
 from skrec.neural._batch_linear import linear_gradients, linear_outputs
 
@@ -80,6 +83,82 @@ def gaussian_nll_(outputs, batch):
     residual = outputs.view(-1)[flat] - batch.values
     outputs.zero_().view(-1).index_add_(0, flat, residual)
     return batch.sum_rows(residual**2) / 2
+
+
+def negative_binomial_nll_(log_r, logits, batch):
+    r"""Negative log-likelihood of negative binomial counts, independent of each other.
+
+    .. math::
+        -\sum_i \log \frac{\Gamma(x_i + r_i)}{\Gamma(r_i)\, x_i!}
+        + x_i \log \sigma(h_i) + r_i \log \sigma(-h_i)
+
+    Parameters
+    ----------
+    log_r : tensor of shape (n_rows, n_items)
+        Logarithms of `r`, which are kept to `LOG_R_RANGE`. Overwritten by the gradient.
+    logits : tensor of shape (n_rows, n_items)
+        The logits `h`. Overwritten by the gradient.
+    batch : SparseBatch
+        The rows to explain.
+
+    Returns
+    -------
+    nll : tensor of shape (n_rows,)
+    """
+    y, r, entry_logits = batch.values, *_at_entries(log_r, logits, batch)
+    ways = torch.lgamma(y + r) - torch.lgamma(r) - torch.lgamma(y + 1)
+    by_log_r = r * (torch.digamma(r) - torch.digamma(y + r))
+    by_logits = -y * torch.sigmoid(-entry_logits)
+    return _beyond_zeros_(
+        log_r, logits, batch, y * softplus(-entry_logits) - ways, by_log_r, by_logits
+    )
+
+
+def any_count_nll_(log_r, logits, batch):
+    r"""Negative log-likelihood of whether negative binomial counts are above 0.
+
+    .. math:: \sum_i m_i - x_i \log(e^{m_i} - 1), \qquad m_i = -r_i \log \sigma(-h_i)
+
+    Parameters
+    ----------
+    log_r, logits
+        As of :func:`negative_binomial_nll_`.
+    batch : SparseBatch
+        The rows to explain, entries in [0, 1].
+
+    Returns
+    -------
+    nll : tensor of shape (n_rows,)
+    """
+    r, entry_logits = _at_entries(log_r, logits, batch)
+    m = (r * softplus(entry_logits)).clamp(min=torch.finfo(r.dtype).tiny)
+    probability = -torch.expm1(-m)
+    losses = -batch.values * (m + probability.log())
+    slopes = -batch.values / probability
+    by_logits = slopes * (r * torch.sigmoid(entry_logits))
+    return _beyond_zeros_(log_r, logits, batch, losses, slopes * m, by_logits)
+
+
+# Within it, logarithms of gamma functions are right in single precision.
+LOG_R_RANGE = math.log(1e-6), math.log(1e4)
+
+
+def _at_entries(log_r, logits, batch):
+    flat = batch.flat
+    return log_r.view(-1)[flat].clamp_(*LOG_R_RANGE).exp_(), logits.view(-1)[flat]
+
+
+def _beyond_zeros_(log_r, logits, batch, losses, by_log_r, by_logits):
+    """That all counts are 0, ``r * softplus(logits)``, and what entries have beyond it."""
+    flat = batch.flat
+    is_within = (log_r > LOG_R_RANGE[0]) & (log_r < LOG_R_RANGE[1])
+    r = log_r.clamp_(*LOG_R_RANGE).exp_()
+    zeros = softplus(logits)
+    logits.sigmoid_().mul_(r).view(-1).index_add_(0, flat, by_logits)
+    nll = r.mul_(zeros).sum(dim=1) + batch.sum_rows(losses)
+    r.view(-1).index_add_(0, flat, by_log_r)
+    r.mul_(is_within)
+    return nll
 
 
 LIKELIHOODS = {

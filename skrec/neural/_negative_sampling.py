@@ -1,11 +1,12 @@
 """Training on a user's items against items that the user has not: pairs, draws and losses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
+from skrec.neural._observed import observed_products
 from skrec.solvers._devices import to_tensor
 
 # Draws of a negative before the items that a user has not are listed instead.
@@ -158,6 +159,38 @@ def draw_negatives(batch, n_negatives, generator, cumulative=None):
         drawn[left] = torch.where(is_entry, -1, items)
         left = left[is_entry]
     return drawn.reshape(-1, n_negatives)
+
+
+def sampled_outputs(hidden, layer, batch, negatives, missing):
+    """Outputs of a linear layer at the entries of a batch and their negatives, and at no others.
+
+    Parameters
+    ----------
+    hidden : tensor of shape (n_rows, n_hidden)
+    layer : torch.nn.Linear
+        From hidden units to items.
+    batch : SparseBatch
+    negatives : int64 tensor of shape (n_entries, n_negatives)
+        As of :func:`draw_negatives`.
+    missing : float
+        What stands for the output of a negative that there is none of.
+
+    Returns
+    -------
+    positive : tensor of shape (n_entries,)
+    negative : tensor of shape (n_entries, n_negatives)
+        They can be differentiated once.
+    """
+    chosen = torch.cat([batch.items[:, None], negatives.clamp(min=0)], dim=1)
+    pairs = replace(
+        batch,
+        items=chosen.view(-1),
+        offsets=batch.offsets * chosen.shape[1],
+        values=batch.values.new_empty(chosen.numel()),
+    )
+    products = observed_products(hidden, layer.weight, pairs)
+    outputs = (products + layer.bias.index_select(0, pairs.items)).view(chosen.shape)
+    return outputs[:, 0], outputs[:, 1:].masked_fill(negatives < 0, missing)
 
 
 def bpr_loss(positive, negative):
