@@ -172,10 +172,10 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import CDAE
-    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> X = np.kron(np.eye(3), np.ones((20, 4)))
     >>> model = CDAE(8, learning_rate=0.01, early_stopping=False, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
-    array([[4]])
+    >>> model.recommend([[0] * 8 + [1, 1, 1, 0]], k=1)
+    array([[11]])
     """
 
     _module_class = CDAEModule

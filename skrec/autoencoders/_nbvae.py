@@ -125,10 +125,10 @@ class NBVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import NBVAE
-    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> X = np.kron(np.eye(2), np.full((40, 3), 2))
     >>> model = NBVAE(8, learning_rate=0.01, early_stopping=False, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
-    array([[4]])
+    >>> model.likelihood_, model.recommend([[2, 1, 0, 0, 0, 0]], k=1)
+    ('negative_binomial', array([[2]]))
     """
 
     _module_class = NBVAEModule
