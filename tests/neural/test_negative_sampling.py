@@ -12,6 +12,8 @@ from skrec.neural._negative_sampling import (
     bpr_loss,
     draw_negatives,
     sampled_cross_entropy,
+    sampled_outputs,
+    sampled_squared_error,
 )
 
 CPU = torch.device("cpu")
@@ -109,11 +111,14 @@ def test_losses_are_their_formulas():
     positive = 3 * torch.randn(6, dtype=torch.float64, generator=generator)
     negative = 3 * torch.randn(6, 4, dtype=torch.float64, generator=generator)
     bpr, entropy = bpr_loss(positive, negative), sampled_cross_entropy(positive, negative)
+    squares = sampled_squared_error(positive, negative)
     for row in range(6):
         p, ns = float(positive[row]), negative[row].tolist()
         assert float(bpr[row]) == pytest.approx(sum(np.log(1 + np.exp(n - p)) for n in ns))
         expected = np.log(1 + np.exp(-p)) + sum(np.log(1 + np.exp(n)) for n in ns)
         assert float(entropy[row]) == pytest.approx(expected)
+        expected = ((1 - p) ** 2 + sum(n**2 for n in ns)) / 2
+        assert float(squares[row]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("loss", [bpr_loss, sampled_cross_entropy])
@@ -153,3 +158,25 @@ def test_a_row_of_all_items_has_no_negatives(X):
     batch = RowStore(X, CPU).cut([1])
     drawn = draw_negatives(batch, 3, torch.Generator().manual_seed(0))
     assert (drawn == -1).all()
+
+
+def test_outputs_at_entries_and_negatives_are_those_of_the_layer(X):
+    batch, generator = RowStore(X, CPU).cut(), torch.Generator().manual_seed(0)
+    negatives = draw_negatives(batch, 3, generator)
+    layer, hidden = torch.nn.utils.skip_init(torch.nn.Linear, 4, 10), torch.empty(12, 4)
+    parts = [hidden, layer.weight, layer.bias]
+    for part in parts:
+        torch.nn.init.normal_(part, generator=generator).requires_grad_()
+    positive, negative = sampled_outputs(hidden, layer, batch, negatives, missing=-7.0)
+    dense = layer(hidden)
+    expected = dense[batch.rows[:, None], negatives.clamp(min=0)]
+    expected = torch.where(negatives < 0, -7.0, expected)
+    assert (negatives < 0).any()
+    torch.testing.assert_close(positive, dense[batch.rows, batch.items])
+    torch.testing.assert_close(negative, expected)
+    found = torch.autograd.grad(positive.sum() + negative.square().sum(), parts)
+    wanted = torch.autograd.grad(
+        dense[batch.rows, batch.items].sum() + expected.square().sum(), parts
+    )
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
