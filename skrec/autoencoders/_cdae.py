@@ -24,7 +24,7 @@ from skrec.utils._validation import check_non_negative
 ACTIVATIONS = {"logistic": torch.sigmoid, "tanh": torch.tanh, "identity": nn.Identity()}
 # By name, with the score of a negative that costs nothing: where there is none to draw.
 LOSSES = {
-    "log_loss": (sampled_cross_entropy, -torch.inf),
+    "cross_entropy": (sampled_cross_entropy, -torch.inf),
     "squared_error": (sampled_squared_error, 0.0),
 }
 OPTION_CONSTRAINTS = {
@@ -46,7 +46,7 @@ class CDAEModule(nn.Module):
     n_items, n_components : int
     activation : {"tanh", "logistic", "identity"}
     tied : bool
-    loss : {"log_loss", "squared_error"}
+    loss : {"cross_entropy", "squared_error"}
     n_negatives : int
     user_power, input_power, dropout : float
     """
@@ -116,7 +116,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
     included, is told from negatives `k` drawn among the items that the user has not:
 
     .. math::
-        \text{log loss: } -\log \sigma(f_j) - \sum_k \log \sigma(-f_k), \qquad
+        \text{cross entropy: } -\log \sigma(f_j) - \sum_k \log \sigma(-f_k), \qquad
         \text{squared error: } \tfrac12 (1 - f_j)^2 + \tfrac12 \sum_k f_k^2
 
     The paper adds a vector of the user to the code, which says nothing of new users: there is none
@@ -130,7 +130,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
         The function :math:`h` of the hidden units.
     tied : bool
         Whether the items have one vector each, :math:`v_i = w_i`.
-    loss : {"log_loss", "squared_error"}
+    loss : {"cross_entropy", "squared_error"}
         What is summed over a user's items.
     n_negatives : int
         Items drawn for each item of a user, anew at each pass, all as likely.
@@ -193,12 +193,12 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
         *,
         activation="tanh",
         tied=False,
-        loss="log_loss",
+        loss="cross_entropy",
         n_negatives=5,
-        l2=1e-5,
+        l2=1e-6,
         user_power=1.0,
         input_power=0.5,
-        dropout=0.5,
+        dropout=0.3,
         learning_rate=0.003,
         batch_size="auto",
         max_iter=100,

@@ -21,7 +21,7 @@ SMALL = {"early_stopping": False, "max_iter": 5, "random_state": 0}
 OPTIONS = {
     "activation": "tanh",
     "tied": False,
-    "loss": "log_loss",
+    "loss": "cross_entropy",
     "n_negatives": 3,
     "user_power": 0.0,
     "input_power": 0.5,
@@ -93,7 +93,7 @@ def test_the_objective_is_that_of_the_formula(options):
         f = naive_scores(weights, row, activation, options["input_power"])
         for entry in entries:
             others = [j for j in negatives[entry] if j >= 0]
-            if options["loss"] == "log_loss":
+            if options["loss"] == "cross_entropy":
                 terms = [np.log1p(np.exp(-f[X.indices[entry]]))]
                 terms += [np.log1p(np.exp(f[j])) for j in others]
             else:
@@ -133,7 +133,7 @@ def half_full(n_users=40, n_items=8):
 def test_negatives_stand_for_all_items_that_a_user_has_not():
     """In expectation, each as often as one is drawn: here once."""
     X = half_full()
-    for loss in ("log_loss", "squared_error"):
+    for loss in ("cross_entropy", "squared_error"):
         module = CDAEModule(8, 3, **{**OPTIONS, "loss": loss, "n_negatives": 1})
         module.init(torch.Generator().manual_seed(0))
         batch, generator = RowStore(X, CPU).cut(), torch.Generator().manual_seed(1)
@@ -141,7 +141,7 @@ def test_negatives_stand_for_all_items_that_a_user_has_not():
             f = module.output(module.encode(batch)).double().numpy()
             draws = [module(batch, generator, Progress(0, 1)).numpy() for _ in range(300)]
         x = X.toarray()
-        costs = np.logaddexp(0, f) - x * f if loss == "log_loss" else (x - f) ** 2 / 2
+        costs = np.logaddexp(0, f) - x * f if loss == "cross_entropy" else (x - f) ** 2 / 2
         check_means(draws, costs.sum(axis=1))
 
 
