@@ -256,7 +256,7 @@ _ROWS = [
         "autoencoders._cdae",
         "denoising autoencoder that tells a user's items from drawn ones",
         "choices",
-        floor=1.4,
+        floor=1.53,
         fast={"learning_rate": 0.01, "max_iter": 20, "early_stopping": False},
         small={**_NEURAL, "batch_size": 50},
         variants={
@@ -276,7 +276,7 @@ _ROWS = [
         "autoencoders._nbvae",
         "variational autoencoder with a negative binomial likelihood, of counts or of ones",
         "choices",
-        floor=1.4,
+        floor=1.59,
         fast={"learning_rate": 0.003, "max_iter": 30, "early_stopping": False},
         small={**_NEURAL, "hidden_layer_sizes": (16,)},
         variants={
