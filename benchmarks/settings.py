@@ -165,6 +165,8 @@ ROWS = {
     "MultDAE": Row(
         "MultDAE", {"ml-1m": {"batch_size": 500}, "ml-latest-small": {"batch_size": 50}}
     ),
+    "CDAE": Row("CDAE"),
+    "NBVAE": Row("NBVAE"),
     "RecVAE": Row(
         "RecVAE", {"ml-1m": {"n_iter_no_change": 6}, "ml-latest-small": {"n_iter_no_change": 8}}
     ),
@@ -258,6 +260,7 @@ PUBLISHED = {
     "ELSA": (0.426, "Vančura et al., RecSys 2022, :doi:`10.1145/3523227.3551482`, own split"),
     "MultDAE": (0.419, "Liang et al., WWW 2018, :doi:`10.1145/3178876.3186150`"),
     "MultVAE": (0.426, "Liang et al., WWW 2018, :doi:`10.1145/3178876.3186150`"),
+    "CDAE": (0.418, "Liang et al., WWW 2018, :doi:`10.1145/3178876.3186150`"),
     "RecVAE": (0.442, "Shenbin et al., WSDM 2020, :doi:`10.1145/3336191.3371831`"),
     "EnhancedVAE": (0.445, "Kim and Suh, RecSys 2019, :doi:`10.1145/3298689.3347015`"),
     "IALS": (0.425, "Rendle et al., RecSys 2022, :arxiv:`2110.14037`"),

@@ -17,8 +17,10 @@ from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import (
+    CDAE,
     ELSA,
     FLVAE,
+    NBVAE,
     VAEAC,
     VASP,
     AutoRec,
@@ -51,11 +53,13 @@ from .text import DeepLTRS
 
 __all__ = [
     "BPR",
+    "CDAE",
     "EASE",
     "ELSA",
     "FLVAE",
     "IALS",
     "MDACF",
+    "NBVAE",
     "PMF",
     "SANSA",
     "SLIM",

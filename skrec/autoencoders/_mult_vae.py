@@ -82,8 +82,10 @@ class MultVAEModule(nn.Module):
             self.first(batch.normalized().dropped_out(self.dropout, generator))
         ).chunk(2, dim=1)
         code = draw_gaussian(mean, log_var, generator)
-        nll = output_nll(self.hidden(code), self.output, self.likelihood, batch)
-        return nll + self.beta_at(progress) * standard_normal_kl(mean, log_var)
+        return self.nll(code, batch) + self.beta_at(progress) * standard_normal_kl(mean, log_var)
+
+    def nll(self, code, batch):  # -> (n_rows,)
+        return output_nll(self.hidden(code), self.output, self.likelihood, batch)
 
 
 def tanh_encoder(n_items, sizes):
