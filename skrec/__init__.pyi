@@ -16,7 +16,7 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RaCT, RecVAE
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
@@ -64,6 +64,7 @@ __all__ = [
     "NonNegativePMF",
     "Popularity",
     "RP3beta",
+    "RaCT",
     "RatingKNN",
     "RatingRegressor",
     "RecVAE",

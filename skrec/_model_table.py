@@ -268,6 +268,27 @@ _ROWS = [
         search={"gamma": [0.002, 0.005, 0.01], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
+        "RaCT",
+        "autoencoders._ract",
+        "Mult-VAE trained under a critic that foresees NDCG: ranking-critical training",
+        "choices",
+        floor=1.5,
+        fast={
+            **_FAST_RANKER,
+            "max_iter": 20,
+            "n_critic_epochs": 3,
+            "n_joint_epochs": 5,
+        },
+        small={
+            **_NEURAL,
+            "hidden_layer_sizes": (16,),
+            "n_critic_epochs": 1,
+            "n_joint_epochs": 2,
+        },
+        variants={"stopping": {"batch_size": 7, "early_stopping": True}},
+        search={"actor_learning_rate": [0.0001, 0.0003, 0.001], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
         "two levels of codes, VampPrior, gates: H+Vamp (Gated)",

@@ -3,6 +3,7 @@ from ._elsa import ELSA
 from ._enhanced_vae import EnhancedVAE
 from ._mult_dae import MultDAE
 from ._mult_vae import MultVAE
+from ._ract import RaCT
 from ._rec_vae import RecVAE
 
-__all__ = ["ELSA", "AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "RecVAE"]
+__all__ = ["ELSA", "AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "RaCT", "RecVAE"]

@@ -116,6 +116,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     """
 
     _trainer_class = Trainer
+    _validation_class = Validation
     _keep_start = False  # whether the initial weights are a model to fall back on
     _n_annealing_epochs = 0  # of which none counts as one without a better score
 
@@ -147,14 +148,19 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     def _continues_training(self):
         return self.warm_start and hasattr(self, "n_iter_")
 
+    @property
+    def _max_epochs(self):
+        """Epochs of a fit at most."""
+        return self.max_iter
+
     def _fit(self, X, reviews=None):
-        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context = self._init_callback_context(max_subtasks=self._max_epochs)
         if context is not None:
             context.call_on_fit_task_begin(estimator=self, X=X)
         self._train(
             X,
             reviews,
-            n_epochs=self.max_iter,
+            n_epochs=self._max_epochs,
             early_stopping=self.early_stopping,
             resume=self._continues_training(),
             keep_optimizer=self.warm_start,
@@ -249,7 +255,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         def score(module):
             return placement.from_first(lambda: self._validation_score(module, data, held_out))
 
-        return Validation(score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start)
+        return self._validation_class(
+            score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start
+        )
 
     def _make_trainer(self, module, data, seeds, placement, **options):
         noise = torch.Generator(placement.device).manual_seed(seeds.noise + placement.process)

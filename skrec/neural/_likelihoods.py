@@ -113,7 +113,8 @@ def output_nll(hidden, layer, likelihood, batch):
     hidden : tensor of shape (n_rows, n_hidden)
     layer : torch.nn.Linear
         From hidden units to items; anything with its `weight` and `bias` will do.
-    likelihood : {"multinomial", "bernoulli", "gaussian"}
+    likelihood : {"multinomial", "bernoulli", "gaussian"} or callable
+        A function as those of :data:`LIKELIHOODS`, or the name of one.
     batch : SparseBatch
 
     Returns
@@ -121,4 +122,5 @@ def output_nll(hidden, layer, likelihood, batch):
     nll : tensor of shape (n_rows,)
         It can be differentiated once.
     """
-    return _OutputNLL.apply(hidden, layer.weight, layer.bias, LIKELIHOODS[likelihood], batch)
+    nll_ = likelihood if callable(likelihood) else LIKELIHOODS[likelihood]
+    return _OutputNLL.apply(hidden, layer.weight, layer.bias, nll_, batch)
