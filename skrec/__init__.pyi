@@ -16,7 +16,16 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RaCT, RecVAE
+from .autoencoders import (
+    ELSA,
+    AdversarialVAE,
+    AutoRec,
+    EnhancedVAE,
+    MultDAE,
+    MultVAE,
+    RaCT,
+    RecVAE,
+)
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
@@ -48,6 +57,7 @@ __all__ = [
     "SANSA",
     "SLIM",
     "VAEBMF",
+    "AdversarialVAE",
     "AutoRec",
     "BaseRecommender",
     "BayesianPMF",

@@ -289,6 +289,20 @@ _ROWS = [
         search={"actor_learning_rate": [0.0001, 0.0003, 0.001], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
+        "AdversarialVAE",
+        "autoencoders._adversarial_vae",
+        "denoising autoencoder with codes drawn towards a normal distribution: after aWAE",
+        "choices",
+        floor=1.5,
+        fast={**_FAST_RANKER, "max_iter": 40},
+        small=_NEURAL,
+        variants={
+            "adversarial": {"divergence": "adversarial", "hidden_layer_sizes": (12,)},
+            "bernoulli": {"likelihood": "bernoulli", "unobserved_weight": 0.5},
+        },
+        search={"beta": [0.0, 1.0, 10.0], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
         "two levels of codes, VampPrior, gates: H+Vamp (Gated)",

@@ -1,3 +1,4 @@
+from ._adversarial_vae import AdversarialVAE
 from ._auto_rec import AutoRec
 from ._elsa import ELSA
 from ._enhanced_vae import EnhancedVAE
@@ -6,4 +7,13 @@ from ._mult_vae import MultVAE
 from ._ract import RaCT
 from ._rec_vae import RecVAE
 
-__all__ = ["ELSA", "AutoRec", "EnhancedVAE", "MultDAE", "MultVAE", "RaCT", "RecVAE"]
+__all__ = [
+    "ELSA",
+    "AdversarialVAE",
+    "AutoRec",
+    "EnhancedVAE",
+    "MultDAE",
+    "MultVAE",
+    "RaCT",
+    "RecVAE",
+]

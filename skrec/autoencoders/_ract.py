@@ -12,12 +12,12 @@ from skrec.autoencoders._mult_vae import MultVAEModule
 from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
-from skrec.neural._layers import init_glorot, linear
+from skrec.neural._layers import frozen, init_glorot, linear
 from skrec.neural._likelihood_autoencoder import LikelihoodAutoencoderMixin
 from skrec.neural._likelihoods import multinomial_nll_, output_nll
 from skrec.neural._trainer import StopTraining, Trainer, Validation
@@ -27,7 +27,6 @@ from skrec.utils._compat import Interval
 
 N_RANKED = 100
 CRITIC_LAYERS = (100, 100, 10)
-NLL = 2  # which of the critic's features it is
 
 
 class Critic(nn.Module):
@@ -102,16 +101,12 @@ class RaCTModule(MultVAEModule):
             return super().forward(batch, generator, progress)
         with torch.set_grad_enabled(self.phase == "joint"):
             features, targets = self.judge(batch, generator)
-        known = features.detach().requires_grad_()
-        expected = self.critic(known)
-        can_be_ranked = known[:, 1] > 0
-        errors = torch.where(can_be_ranked, (expected - targets) ** 2, 0)
+        can_be_ranked = features[:, 1] > 0
+        errors = (self.critic(features.detach()) - targets) ** 2
         self.squared_errors.append(errors[can_be_ranked].detach())
-        if self.phase == "critic":
-            return errors
-        slopes = torch.autograd.grad(expected.sum(), known, retain_graph=True)[0][:, NLL]
-        gains = expected.detach() + slopes * (features[:, NLL] - known.detach()[:, NLL])
-        return errors - torch.where(can_be_ranked, gains, 0)
+        if self.phase == "joint":
+            errors = errors - frozen(self.critic, features)
+        return torch.where(can_be_ranked, errors, 0)
 
     @torch.no_grad()
     def learn_features(self, batches, generator):
@@ -271,7 +266,7 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Parameters
     ----------
-    beta : float, default=0.05
+    beta : float, default=0.1
         Weight of the KL divergence in the first phase, at the end of the annealing.
     n_annealing_updates : int, default=1000
         `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
@@ -340,7 +335,7 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "beta": [Interval(Real, 0, None, closed="left")],
         "n_annealing_updates": [Interval(Integral, 0, None, closed="left")],
@@ -356,13 +351,13 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         n_components=200,
         *,
         hidden_layer_sizes=(),
-        beta=0.05,
+        beta=0.1,
         n_annealing_updates=1000,
         dropout=0.5,
         learning_rate=0.001,
         critic_learning_rate=0.001,
         actor_learning_rate=0.0005,
-        batch_size=100,
+        batch_size="auto",
         max_iter=200,
         n_critic_epochs=10,
         n_joint_epochs=50,
