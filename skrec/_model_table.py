@@ -275,17 +275,26 @@ _ROWS = [
         floor=1.5,
         fast={
             **_FAST_RANKER,
-            "max_iter": 20,
-            "n_critic_epochs": 3,
-            "n_joint_epochs": 5,
+            "n_actor_epochs": 20,
+            "n_critic_epochs": 4,
+            "max_iter": 32,
         },
         small={
             **_NEURAL,
             "hidden_layer_sizes": (16,),
-            "n_critic_epochs": 1,
-            "n_joint_epochs": 2,
+            "n_actor_epochs": 20,
+            "n_critic_epochs": 4,
         },
-        variants={"stopping": {"batch_size": 7, "early_stopping": True}},
+        variants={
+            "critic": {
+                "hidden_layer_sizes": (),
+                "n_actor_epochs": 1,
+                "n_critic_epochs": 1,
+                "actor_learning_rate": 0.01,
+                "batch_size": 7,
+                "early_stopping": True,
+            }
+        },
         search={"actor_learning_rate": [0.0001, 0.0003, 0.001], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(

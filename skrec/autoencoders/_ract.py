@@ -177,28 +177,28 @@ class RaCTTrainer(Trainer):
 
     Parameters
     ----------
-    n_epochs : dict of str to int
-        Epochs at most by phase.
+    n_actor_epochs, n_critic_epochs : int
+        Epochs at most of the first two phases. The third has those that are left.
     actor_learning_rate : float
-        The actor's step size in the last phase.
+        The actor's step size in the third phase.
     **kwargs
         Parameters of Trainer.
     """
 
-    def __init__(self, *args, n_epochs, actor_learning_rate, **kwargs):
+    def __init__(self, *args, n_actor_epochs, n_critic_epochs, actor_learning_rate, **kwargs):
         super().__init__(*args, **kwargs)
-        self.n_epochs = n_epochs
+        self.n_actor_epochs = n_actor_epochs
+        self.n_critic_epochs = n_critic_epochs
         self.actor_learning_rate = actor_learning_rate
 
     def fit_loop(self, X, y=None, epochs=None, **kwargs):
         """Make the epochs of each phase, of all together no more than `max_epochs`."""
-        left = self.max_epochs
-        has_critic = bool(self.module.critic.scale.all())
-        phases = {"joint": left} if has_critic else self.n_epochs
+        phases = {"joint": self.max_epochs}
+        if not self.module.critic.scale.all():
+            phases = {"actor": self.n_actor_epochs, "critic": self.n_critic_epochs, **phases}
         for phase, n_epochs in phases.items():
-            n_epochs = min(n_epochs, left)
-            left -= n_epochs
-            if n_epochs:
+            n_epochs = min(n_epochs, self.max_epochs - len(self.history))
+            if n_epochs > 0:
                 self._begin(phase, X)
                 try:
                     super().fit_loop(X, y, n_epochs, **kwargs)
@@ -225,7 +225,7 @@ class RaCTTrainer(Trainer):
                 self._validation.begin(self)
             self.module.learn_features(store.batches(self.batch_size), self.generator)
         if phase == "joint":
-            actor = self.optimizer_.param_groups[-1]
+            actor = self.optimizer_.param_groups[0]
             actor["lr"] = self.actor_learning_rate
             if self.module.phase == "critic":
                 if self._validation is not None:
@@ -237,7 +237,7 @@ class RaCTTrainer(Trainer):
     @property
     def step_sizes(self):
         """Parameters that set the size of the steps in this phase, and their values."""
-        critic, actor = (group["lr"] for group in self.optimizer_.param_groups)
+        actor, critic = (group["lr"] for group in self.optimizer_.param_groups)
         return {
             "actor": {"learning_rate": actor},
             "critic": {"critic_learning_rate": critic},
@@ -278,17 +278,17 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         Step size of Adam in the first phase.
     critic_learning_rate : float, default=0.001
         Step size of Adam for the critic.
-    actor_learning_rate : float, default=0.0005
+    actor_learning_rate : float, default=0.0001
         Step size of Adam for the actor in the third phase.
-    max_iter : int, default=200
+    n_actor_epochs : int, default=200
         Epochs at most of the first phase.
-    n_critic_epochs : int, default=10
-        Epochs of the second phase, the critic's alone.
-    n_joint_epochs : int, default=50
-        Epochs at most of the third phase.
+    n_critic_epochs : int, default=15
+        Epochs of the second phase.
+    max_iter : int, default=300
+        Epochs at most of all phases: the third has those that the others leave.
     n_iter_no_change : int, default=20
-        Epochs without a better score after which the first and the third phase end. The second
-        starts from the best weights of the first.
+        Epochs without a better score after which the first phase ends, and the third. None: never
+        before their time. The second starts from the best weights of the first.
 
     Attributes
     ----------
@@ -305,6 +305,9 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Notes
     -----
+    Where early stopping does not end the first phase before, `max_iter` must exceed
+    `n_actor_epochs` for there to be a critic, and the sum of both phases' for it to matter.
+
     The features of the critic are scaled to mean 0 and deviation 1 by statistics that are taken at
     the end of the first phase and then stay. Rows of which nothing was dropped teach neither.
 
@@ -342,8 +345,8 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         "dropout": [Interval(Real, 0, 1, closed="neither")],
         "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "actor_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "n_actor_epochs": [Interval(Integral, 1, None, closed="left")],
         "n_critic_epochs": [Interval(Integral, 1, None, closed="left")],
-        "n_joint_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -356,11 +359,11 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         dropout=0.5,
         learning_rate=0.001,
         critic_learning_rate=0.001,
-        actor_learning_rate=0.0005,
+        actor_learning_rate=0.0001,
         batch_size="auto",
-        max_iter=200,
-        n_critic_epochs=10,
-        n_joint_epochs=50,
+        n_actor_epochs=200,
+        n_critic_epochs=15,
+        max_iter=300,
         early_stopping=True,
         validation_fraction=0.1,
         n_iter_no_change=20,
@@ -379,9 +382,9 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         self.critic_learning_rate = critic_learning_rate
         self.actor_learning_rate = actor_learning_rate
         self.batch_size = batch_size
-        self.max_iter = max_iter
+        self.n_actor_epochs = n_actor_epochs
         self.n_critic_epochs = n_critic_epochs
-        self.n_joint_epochs = n_joint_epochs
+        self.max_iter = max_iter
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -407,7 +410,10 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         """
         check_is_fitted(self)
         if not self._has_critic:
-            raise AttributeError("There is no critic yet: only fit trains it, not partial_fit.")
+            raise AttributeError(
+                "There is no critic yet: fit trains one after the actor, if max_iter leaves it "
+                "epochs."
+            )
         return self._part(Critic, "critic.")
 
     @property
@@ -433,22 +439,17 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
     def _init_module(self, module, data, generator):
         init_glorot(module, generator)
 
-    @property
-    def _max_epochs(self):
-        if self._continues_training() and self._has_critic:
-            return self.n_joint_epochs
-        return self.max_iter + self.n_critic_epochs + self.n_joint_epochs
-
     def _trainer_options(self, data):
         return {
             **super()._trainer_options(data),
-            "n_epochs": {
-                "actor": self.max_iter,
-                "critic": self.n_critic_epochs,
-                "joint": self.n_joint_epochs,
-            },
+            "n_actor_epochs": self.n_actor_epochs,
+            "n_critic_epochs": self.n_critic_epochs,
             "actor_learning_rate": self.actor_learning_rate,
-            "optimizer__param_groups": [("critic.*", {"lr": self.critic_learning_rate})],
+            # The actor's comes first, as the only one of other models.
+            "optimizer__param_groups": [
+                ("[!c]*", {}),
+                ("critic.*", {"lr": self.critic_learning_rate}),
+            ],
         }
 
     def _take_over(self, trainer, validation, snapshot):

@@ -150,19 +150,14 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     def _continues_training(self):
         return self.warm_start and hasattr(self, "n_iter_")
 
-    @property
-    def _max_epochs(self):
-        """Epochs of a fit at most."""
-        return self.max_iter
-
     def _fit(self, X, reviews=None):
-        context = self._init_callback_context(max_subtasks=self._max_epochs)
+        context = self._init_callback_context(max_subtasks=self.max_iter)
         if context is not None:
             context.call_on_fit_task_begin(estimator=self, X=X)
         self._train(
             X,
             reviews,
-            n_epochs=self._max_epochs,
+            n_epochs=self.max_iter,
             early_stopping=self.early_stopping,
             resume=self._continues_training(),
             keep_optimizer=self.warm_start,
