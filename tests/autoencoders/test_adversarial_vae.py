@@ -89,13 +89,13 @@ def test_the_discrepancy_is_that_of_all_pairs():
 
 def test_the_discrepancy_is_without_bias():
     rng = torch.Generator().manual_seed(0)
-    draws = torch.randn(2, 2000, 10, 4, generator=rng, dtype=torch.float64)
+    draws = torch.randn(2, 500, 10, 4, generator=rng, dtype=torch.float64)
     same = np.array(
         [inverse_multiquadratic_mmd(*pair).item() for pair in zip(*draws, strict=True)]
     )
     error = same.std() / np.sqrt(len(same))
     assert abs(same.mean()) < 4 * error
-    assert error < 0.01
+    assert error < 0.02
     far = [
         inverse_multiquadratic_mmd(a + 1, b).item() for a, b in zip(*draws[:, :50], strict=True)
     ]
@@ -183,18 +183,23 @@ def test_the_encoder_deceives_and_the_discriminator_is_not_deceived(X):
 
 
 @pytest.mark.parametrize("divergence", ["mmd", "adversarial"])
-def test_codes_become_draws_of_the_prior(divergence):
-    rng = np.random.default_rng(0)
-    taste = np.repeat(np.eye(4), 6, axis=1)[rng.integers(0, 4, 300)]
-    X = sparse.csr_array((rng.random(taste.shape) < 0.1 + 0.5 * taste) * 1.0)
-    apart = []
-    for beta in (0.0, 200.0):
-        options = {**SMALL, "kl_weight": 0, "l1": 0, "max_iter": 30, "batch_size": 100}
-        model = AdversarialVAE(4, divergence=divergence, beta=beta, **options).fit(X)
-        codes = torch.from_numpy(model.transform(X))
-        draws = torch.randn(codes.shape, generator=torch.Generator().manual_seed(0))
-        apart.append(inverse_multiquadratic_mmd(codes, draws).item())
-    assert apart[1] < 0.5 * apart[0]
+def test_codes_come_near_the_prior(X, divergence):
+    batch = RowStore(X, torch.device("cpu")).cut()
+    distances = []
+    for beta in (0.0, 300.0):
+        module = module_of(divergence=divergence, beta=beta, dropout=0.0)
+        torch.nn.init.constant_(module.first.bias, 2.0)  # far from it
+        optimizer = torch.optim.Adam(module.parameters(), lr=0.03)
+        generator = torch.Generator().manual_seed(2)
+        for _ in range(100):
+            optimizer.zero_grad()
+            module(batch, generator, Progress(0, 1)).mean().backward()
+            optimizer.step()
+        with torch.no_grad():
+            codes = module.encode(batch)
+        draws = torch.randn(codes.shape, generator=generator)
+        distances.append(inverse_multiquadratic_mmd(codes, draws).item())
+    assert distances[1] < 0.3 * distances[0]
 
 
 def test_the_penalty_shortens_codes(X):

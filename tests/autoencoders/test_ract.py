@@ -1,6 +1,7 @@
 """RaCT: what its critic is told and asked, what the actor learns of it, and its three phases."""
 
 import pickle
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_objectives_of_the_critic_and_of_both(X):
     expected = hidden @ weights["layers.6.weight"].T + weights["layers.6.bias"]
     expected = 1 / (1 + np.exp(-expected[:, 0]))
     errors = (expected - targets.numpy()) ** 2
-    can_be_ranked = features[:, 1].numpy() > 0
+    can_be_ranked = features[:, 1].detach().numpy() > 0
     assert not can_be_ranked.all()  # such rows teach nothing
     for phase, objective in (("critic", errors), ("joint", errors - expected)):
         found = module_of(phase)(batch_of(X), noise(), Progress(0, 1)).detach()
@@ -135,16 +136,15 @@ def test_the_actor_learns_of_the_likelihood_alone_and_the_critic_of_its_error_al
     # The actor's is that of the likelihood, by the slopes of the critic in finite differences.
     actor = module_of()
     features, _ = actor.judge(batch_of(X), noise())
-    step = torch.tensor([0.0, 0.0, 0.01])
+    critic, step = deepcopy(actor.critic).double(), torch.tensor([0.0, 0.0, 1e-6])
     with torch.no_grad():
-        slopes = (actor.critic(features + step) - actor.critic(features - step)) / 0.02
+        slopes = (critic(features + step.double()) - critic(features - step.double())) / 2e-6
         slopes *= features[:, 1] > 0
     (-slopes * features[:, 2]).sum().backward()
     for name, weight in actor.named_parameters():
         if not name.startswith("critic"):
             found = dict(module.named_parameters())[name].grad
-            largest = weight.grad.abs().max().item()
-            torch.testing.assert_close(found, weight.grad, rtol=0.02, atol=0.01 * largest)
+            torch.testing.assert_close(found, weight.grad, rtol=1e-3, atol=1e-5)
 
 
 def test_a_critic_that_is_the_likelihood_trains_mult_vae_without_a_prior(X):
@@ -152,7 +152,7 @@ def test_a_critic_that_is_the_likelihood_trains_mult_vae_without_a_prior(X):
         def forward(self, features):
             return -features[:, 2]
 
-    batch = batch_of(X[np.diff(X.indptr) > 3])  # of the others nothing may be dropped
+    batch = batch_of(sparse.csr_array(np.ones((20, 12), np.float32)))  # something is dropped
     ract = module_of()
     ract.critic = Likelihood()
     vae = MultVAEModule(12, 3, [7], likelihood="multinomial", **{**NETWORK, "beta": 0.0})
@@ -298,7 +298,7 @@ def test_a_diverging_phase_names_its_step_size(X, parameter, epoch):
 
 def test_the_critic_learns_to_foresee_and_the_actor_gains():
     rng = np.random.default_rng(0)
-    taste = np.repeat(np.eye(4), 15, axis=1)[rng.integers(0, 4, 200)]
+    taste = np.repeat(np.eye(4), 15, axis=1)[rng.integers(0, 4, 100)]
     X = sparse.csr_array((rng.random(taste.shape) < 0.02 + 0.4 * taste) * 1.0)
     options = {**SMALL, "n_actor_epochs": 6, "n_critic_epochs": 10, "max_iter": 26}
     model = RaCT(**options, actor_learning_rate=0.003).fit(X)
