@@ -76,25 +76,18 @@ class RaCTModule(MultVAEModule):
         targets : tensor of shape (n_rows,)
             NDCG@100 of the ranking against the entries dropped.
         """
-        unit = batch.normalized()
-        draws = torch.rand(
-            len(unit.items),
-            generator=generator,
-            dtype=unit.values.dtype,
-            device=unit.items.device,
-        )
-        is_kept = draws >= self.dropout
-        kept = replace(unit, values=unit.values / (1 - self.dropout)).select(is_kept)
-        code = draw_gaussian(*self.encoder(self.first(kept)).chunk(2, dim=1), generator)
+        kept, dropped = batch.normalized().split(self.dropout, generator)
+        scaled = replace(kept, values=kept.values / (1 - self.dropout))
+        code = draw_gaussian(*self.encoder(self.first(scaled)).chunk(2, dim=1), generator)
         targets = []
 
         def rank_and_explain_(logits, batch):
-            targets.append(ndcg_of_dropped(logits, batch, is_kept, N_RANKED))
+            targets.append(ndcg_of_dropped(logits, kept, dropped, N_RANKED))
             return multinomial_nll_(logits, batch)
 
         nll = output_nll(self.hidden(code), self.output, rank_and_explain_, batch)
-        counts = kept.offsets.diff(), batch.offsets.diff() - kept.offsets.diff()
-        return torch.stack([*(count.to(nll.dtype) for count in counts), nll], dim=1), targets[0]
+        counts = [part.offsets.diff().to(nll.dtype) for part in (kept, dropped)]
+        return torch.stack([*counts, nll], dim=1), targets[0]
 
     def forward(self, batch, generator, progress):  # -> (n_rows,)
         if self.phase == "actor":
@@ -117,36 +110,33 @@ class RaCTModule(MultVAEModule):
         self.critic.scale.copy_(torch.where(deviations > 0, deviations, 1))
 
 
-def ndcg_of_dropped(scores, batch, is_kept, k):
-    """NDCG of each row's ranking against those of its entries that are not kept.
+def ndcg_of_dropped(scores, kept, dropped, k):
+    """NDCG of each row's ranking of what was not kept, against what was dropped.
 
     Parameters
     ----------
     scores : tensor of shape (n_rows, n_items)
         As it was, when this returns.
-    batch : SparseBatch
-    is_kept : bool tensor of shape (n_entries,)
-        Entries that are not ranked.
+    kept, dropped : SparseBatch
+        The entries of the same rows in two parts.
     k : int
         Cut-off.
 
     Returns
     -------
     ndcg : tensor of shape (n_rows,)
-        0 where all entries are kept.
+        0 where nothing was dropped.
     """
-    flat, flat_scores = batch.flat, scores.view(-1)
-    kept, dropped = flat[is_kept], flat[~is_kept]
-    before = flat_scores[kept]
-    flat_scores[kept] = -torch.inf
-    best = scores.topk(min(k, batch.n_items)).indices
-    flat_scores[kept] = before
+    flat = scores.view(-1)
+    before = flat[kept.flat]
+    flat[kept.flat] = -torch.inf
+    best = scores.topk(min(k, dropped.n_items)).indices
+    flat[kept.flat] = before
     is_hit = torch.zeros_like(scores, dtype=torch.bool)
-    is_hit.view(-1)[dropped] = True
+    is_hit.view(-1)[dropped.flat] = True
     ranks = torch.arange(best.shape[1], dtype=scores.dtype, device=scores.device)
     discounts = 1 / torch.log2(ranks + 2)
-    n_dropped = batch.sum_rows((~is_kept).to(scores.dtype)).long()
-    ideal = discounts.cumsum(0)[n_dropped.clamp(1, best.shape[1]) - 1]
+    ideal = discounts.cumsum(0)[dropped.offsets.diff().clamp(1, best.shape[1]) - 1]
     return (is_hit.gather(1, best) * discounts).sum(dim=1) / ideal
 
 
@@ -205,6 +195,7 @@ class RaCTTrainer(Trainer):
                 except StopTraining:
                     if self._validation is None or not self._validation.is_over_:
                         raise
+                self._end(phase)
         return self
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -228,11 +219,13 @@ class RaCTTrainer(Trainer):
             actor = self.optimizer_.param_groups[0]
             actor["lr"] = self.actor_learning_rate
             if self.module.phase == "critic":
-                if self._validation is not None:
-                    self._validation.keep_critic(self)
                 for weight in actor["params"]:  # other gradients, of another size
                     self.optimizer_.state.pop(weight, None)
         self.module.phase = phase
+
+    def _end(self, phase):
+        if phase == "critic" and self._validation is not None:
+            self._validation.keep_critic(self)
 
     @property
     def step_sizes(self):
