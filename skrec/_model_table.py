@@ -272,12 +272,13 @@ _ROWS = [
         "autoencoders._ract",
         "Mult-VAE trained under a critic that foresees NDCG: ranking-critical training",
         "choices",
-        floor=1.5,
+        floor=1.62,
         fast={
-            **_FAST_RANKER,
-            "n_actor_epochs": 20,
+            "learning_rate": 0.005,
+            "early_stopping": False,
+            "n_actor_epochs": 25,
             "n_critic_epochs": 4,
-            "max_iter": 32,
+            "max_iter": 40,
         },
         small={
             **_NEURAL,
@@ -302,7 +303,7 @@ _ROWS = [
         "autoencoders._adversarial_vae",
         "denoising autoencoder with codes drawn towards a normal distribution: after aWAE",
         "choices",
-        floor=1.5,
+        floor=1.615,
         fast={**_FAST_RANKER, "max_iter": 40},
         small=_NEURAL,
         variants={
