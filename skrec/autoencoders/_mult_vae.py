@@ -129,10 +129,10 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
     Notes
     -----
     The defaults hold from some hundred users to some thousand: see ``benchmarks/defaults.py``.
-    Without a hidden layer, encoder and decoder are linear. Those of the paper, for data of the size
-    of MovieLens 20M, are ``hidden_layer_sizes=(600,)``, ``beta=0.2``,
-    ``n_annealing_updates=200_000`` and ``batch_size=500``. Its annealing is a slope: with fewer
-    users, `beta` stays far below its limit.
+    Without a hidden layer, encoder and decoder are linear. The paper's, for data of the size of
+    MovieLens 20M, are ``hidden_layer_sizes=(600,)``, ``beta=0.2``, ``n_annealing_updates=200_000``
+    and ``batch_size=500``. Its annealing is a slope: with fewer users, `beta` stays far below its
+    limit.
 
     An update costs the stored entries times the first hidden layer, and users times items times
     the last one; the multinomial likelihood holds one users x items buffer of a batch.

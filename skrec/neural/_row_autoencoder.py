@@ -15,7 +15,8 @@ from skrec.utils._validation import check_interactions
 
 # Users of whom one knows how an item stands with most.
 SOME_USERS = 1000
-# A batch of "auto": what is best with some hundred users, with some thousand, and in the papers.
+# A batch of "auto": 50 is best with some hundred users, 100 with some thousand, 500 in the papers.
+# Sizes between are multiples of the first, which suit the products' kernels.
 SMALLEST_BATCH, LARGEST_BATCH, N_BATCHES = 50, 500, 50
 
 
@@ -35,8 +36,8 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
     n_components : int
         Length of the code.
     batch_size : int or "auto"
-        Users of an update. "auto": a fiftieth of those that are trained on, at least 50 and at
-        most 500, so that an epoch makes enough updates with any number of users.
+        Users of an update. "auto": a fiftieth of those that are trained on, in round fifties and
+        at most 500, so that an epoch makes enough updates with any number of users.
     early_stopping : bool
         Whether to hold users out, measure NDCG@100 on them after each epoch (minus RMSE where
         ratings are predicted), and keep the weights of the best epoch.
@@ -166,7 +167,8 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         """Users of an update, of so many that are trained on."""
         if self.batch_size != "auto":
             return self.batch_size
-        return min(max(n_users // N_BATCHES, SMALLEST_BATCH), LARGEST_BATCH)
+        n_smallest = round(n_users / N_BATCHES / SMALLEST_BATCH)
+        return min(max(n_smallest, 1) * SMALLEST_BATCH, LARGEST_BATCH)
 
     def _trainer_options(self, data):
         return {
