@@ -162,7 +162,6 @@ ROWS = {
             },
         },
     ),
-<<<<<<< HEAD
     # The actor's settings are those of MultVAE's row; what follows was chosen beside them.
     "RaCT": Row(
         "RaCT",
@@ -171,12 +170,9 @@ ROWS = {
         },
     ),
     "AdversarialVAE": Row("AdversarialVAE"),
-    "MultDAE": Row("MultDAE", {"ml-latest-small": {"batch_size": 50}}),
-=======
     "MultDAE": Row(
         "MultDAE", {"ml-1m": {"batch_size": 500}, "ml-latest-small": {"batch_size": 50}}
     ),
->>>>>>> main
     "RecVAE": Row(
         "RecVAE", {"ml-1m": {"n_iter_no_change": 6}, "ml-latest-small": {"n_iter_no_change": 8}}
     ),
