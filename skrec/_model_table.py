@@ -303,6 +303,51 @@ _ROWS = [
         search={"gamma": [0.002, 0.005, 0.01], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
+        "RaCT",
+        "autoencoders._ract",
+        "Mult-VAE trained under a critic that foresees NDCG: ranking-critical training",
+        "choices",
+        floor=1.62,
+        fast={
+            "learning_rate": 0.005,
+            "early_stopping": False,
+            "n_actor_epochs": 25,
+            "n_critic_epochs": 4,
+            "max_iter": 40,
+        },
+        small={
+            **_NEURAL,
+            "hidden_layer_sizes": (16,),
+            "n_actor_epochs": 20,
+            "n_critic_epochs": 4,
+        },
+        variants={
+            "critic": {
+                "hidden_layer_sizes": (),
+                "n_actor_epochs": 1,
+                "n_critic_epochs": 1,
+                "actor_learning_rate": 0.01,
+                "batch_size": 7,
+                "early_stopping": True,
+            }
+        },
+        search={"actor_learning_rate": [0.0001, 0.0003, 0.001], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "AdversarialVAE",
+        "autoencoders._adversarial_vae",
+        "denoising autoencoder with codes drawn towards a normal distribution: after aWAE",
+        "choices",
+        floor=1.615,
+        fast={**_FAST_RANKER, "max_iter": 40},
+        small=_NEURAL,
+        variants={
+            "adversarial": {"divergence": "adversarial", "hidden_layer_sizes": (12,)},
+            "bernoulli": {"likelihood": "bernoulli", "unobserved_weight": 0.5},
+        },
+        search={"beta": [0.0, 1.0, 10.0], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
         "variational autoencoder with a VampPrior, two levels of codes and gates: H+Vamp (Gated)",
