@@ -16,7 +16,7 @@ from epochs import WORKERS
 from measure import machine, timed
 from report import render_autoencoders
 from scipy import sparse
-from settings import tuned
+from settings import PAPER, tuned
 
 import skrec
 from skrec._model_table import MODELS as TABLE
@@ -27,7 +27,12 @@ MODELS = [
 PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "torch", "skorch"]
 
 # What --settings changes of the models' defaults.
-SETTINGS = {"default": {}, "tuned": tuned("ml-1m"), "small": tuned("ml-latest-small")}
+SETTINGS = {
+    "default": {},
+    "paper": PAPER,
+    "tuned": tuned("ml-1m"),
+    "small": tuned("ml-latest-small"),
+}
 
 
 def measure_epochs(X, models, device, pythons, repeats, n_epochs):
@@ -71,7 +76,7 @@ def measure_quality(name, models, settings, device, pythons):
         test = parts.test_fold_in, parts.test_held_out
         data = Data(rows, None, test)
         answers = measure_models(data, others, pythons, 1)
-        if "MultVAE" in models and settings == "default":
+        if "MultVAE" in models and settings == "paper":
             answers["plain dense loop"] = fit_and_score_plain(parts, device)
         for model in models:
             overrides = SETTINGS[settings].get(model, {})

@@ -40,6 +40,7 @@ def skrec(name):
         from skorch.callbacks import Callback
 
         import skrec
+        from settings import PAPER
 
         ends = []
 
@@ -55,6 +56,7 @@ def skrec(name):
             callbacks=[Clock()],
             device=device,
             random_state=0,
+            **PAPER.get(name, {}),
         )
         model.fit(X)
         return np.diff(ends)

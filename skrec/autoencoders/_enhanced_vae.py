@@ -14,9 +14,9 @@ from skrec.neural._divergences import (
     vamp_log_density,
 )
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import Gate, SparseLinear, batch_linear, init_he_normal, linear
@@ -298,7 +298,7 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "bernoulli"})],
         "hierarchical": ["boolean"],

@@ -21,7 +21,7 @@ from skrec.neural._weights import (
 )
 from skrec.solvers._devices import place, resolve_device
 from skrec.solvers._torch_state import torch_state
-from skrec.utils._compat import CallbackSupportMixin, Interval
+from skrec.utils._compat import CallbackSupportMixin, Interval, StrOptions
 from skrec.utils._docstrings import complete_verbs
 from skrec.utils._progress import progress_bar
 from skrec.utils._warnings import warn
@@ -40,6 +40,8 @@ TRAINING_CONSTRAINTS = {
     "verbose": ["verbose"],
 }
 BATCH_CONSTRAINTS = {"batch_size": [Interval(Integral, 1, None, closed="left")]}
+# Where an update is made of users, see RowAutoencoderMixin.
+USER_BATCH_CONSTRAINTS = {"batch_size": [*BATCH_CONSTRAINTS["batch_size"], StrOptions({"auto"})]}
 LAYER_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like"],
     "dropout": [Interval(Real, 0, 1, closed="left")],
