@@ -34,7 +34,7 @@ from .factorization import (
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
-from .networks import VAEBMF, DeepLatentFactor
+from .networks import NGCF, VAEBMF, DeepLatentFactor, LightGCN
 from .reviews import Reviews
 from .text import DeepLTRS
 
@@ -44,6 +44,7 @@ __all__ = [
     "ELSA",
     "IALS",
     "MDACF",
+    "NGCF",
     "PMF",
     "SANSA",
     "SLIM",
@@ -59,6 +60,7 @@ __all__ = [
     "GraphFilter",
     "Interactions",
     "ItemKNN",
+    "LightGCN",
     "MultDAE",
     "MultVAE",
     "NonNegativePMF",

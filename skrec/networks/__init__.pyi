@@ -1,4 +1,6 @@
 from ._deep_latent_factor import DeepLatentFactor
+from ._light_gcn import LightGCN
+from ._ngcf import NGCF
 from ._vae_bmf import VAEBMF
 
-__all__ = ["VAEBMF", "DeepLatentFactor"]
+__all__ = ["NGCF", "VAEBMF", "DeepLatentFactor", "LightGCN"]
