@@ -1,11 +1,12 @@
 """LightGCN: vectors of items, averaged over the graph of users and items."""
 
-import torch
 from torch import nn
 
 from skrec.base import BaseRecommender
 from skrec.neural._graph import GraphNetwork
 from skrec.neural._graph_estimator import GRAPH_CONSTRAINTS, GraphRecommenderMixin
+
+START = 0.1  # standard deviation of the first vectors
 
 
 class LightGCNModule(GraphNetwork):
@@ -36,11 +37,58 @@ class LightGCNModule(GraphNetwork):
         return sums * counts.clamp(min=1).rsqrt()
 
 
-START = 0.1
-
-
 class LightGCN(GraphRecommenderMixin, BaseRecommender):
-    """LightGCN."""
+    r"""Vectors of items, averaged over the graph of users and items (LightGCN).
+
+    With the numbers of entries of rows and columns in :math:`D_U` and :math:`D_I`, the choices
+    are normalised to :math:`R = D_U^{-1/2} X D_I^{-1/2}`. A layer of the network is the one
+    before, multiplied by :math:`R` (users) or :math:`R^\top` (items), and a node is the mean of
+    its layers. The first is :math:`E` for items, which is all that is learned, and zero for
+    users. So a user of `n` items, known or new, with the row :math:`x` is scored by
+
+    .. math::
+        \frac{1}{(L + 1)^2} \, \frac{x D_I^{-1/2}}{\sqrt{n}} H_{\lceil L/2 \rceil - 1} E
+        \, \big(H_{\lfloor L/2 \rfloor} E\big)^\top, \qquad
+        H_k = I + P + \dots + P^k, \quad P = R^\top R
+
+    with :math:`L` layers: for three, both are :math:`I + P`.
+
+    See Also
+    --------
+    NGCF : A network in each layer.
+    GraphFilter : The same graph, in closed form.
+    BPR : Vectors of items without a graph.
+
+    Notes
+    -----
+    The paper's users have vectors of their own, which say nothing of new ones. Here they are
+    zero, which leaves a linear model of the row, of rank `n_components`. Hidden entries are
+    left out of the row, and of its `n`. They remain in :math:`P`, which counts all training users,
+    whether they are in the batch or not.
+
+    With ``loss="squared_error"`` the entries of :math:`X` and :math:`x` are what the mean and the
+    offsets of item and user leave of the ratings, and the scores are added to these. The offsets
+    of items are those of :class:`~skrec.BiasBaseline`, and a user's is the mean of what they
+    leave, shrunk as there.
+
+    An update takes two passes over all edges for each two layers, forward and backward, whatever
+    the size of the batch. Nothing items x items is made. A user without entries has the score 0
+    everywhere. ``similar_items`` are those of the largest cosines of `item_embeddings_`.
+
+    References
+    ----------
+    .. [1] X. He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for
+       Recommendation", SIGIR 2020. :doi:`10.1145/3397271.3401063`, :arxiv:`2002.02126`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrec import LightGCN
+    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> model = LightGCN(8, max_iter=30, early_stopping=False, random_state=0).fit(X)
+    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
+    array([[4]])
+    """
 
     _module_class = LightGCNModule
     _parameter_constraints: dict = GRAPH_CONSTRAINTS

@@ -9,9 +9,13 @@ from skrec.neural._graph import GraphNetwork
 from skrec.neural._graph_estimator import GRAPH_CONSTRAINTS, GraphRecommenderMixin
 from skrec.neural._layers import batch_linear, init_glorot
 
+SLOPE = 0.2  # of negative values
+# Scores are sums of cosines, of which a softmax over many items makes little.
+SHARPNESS = 10.0
+
 
 class Layer(nn.Module):
-    """What a node makes of the mean of its neighbours and itself.
+    """What a node becomes with the mean of itself and its neighbours.
 
     Parameters
     ----------
@@ -25,14 +29,13 @@ class Layer(nn.Module):
 
     def forward(self, node, sums, counts):  # -> (n_nodes, n_components)
         means = (sums + node) / (counts + 1)
-        return leaky_relu(self.means(means), SLOPE) + leaky_relu(self.products(node * means), SLOPE)
-
-
-SLOPE = 0.2
-SCALE = 10
+        linear, products = self.means(means), self.products(node * means)
+        return leaky_relu(linear, SLOPE) + leaky_relu(products, SLOPE)
 
 
 class NGCFModule(GraphNetwork):
+    """Layers of nodes, side by side and of unit length, but for the first."""
+
     def __init__(self, n_items, n_components, n_layers, **options):
         super().__init__(n_items, n_components, n_layers, **options)
         self.layers = nn.ModuleList(Layer(n_components) for _ in range(n_layers))
@@ -41,29 +44,79 @@ class NGCFModule(GraphNetwork):
         init_glorot(self, generator)
 
     def propagate(self):  # -> 2 x (n_items, n_layers * n_components)
-        graph, nodes = self.graph, [self.output.weight]
-        user, from_users = None, torch.zeros_like(nodes[0])
+        graph, items = self.graph, [self.output.weight]
+        users = items[0].new_zeros(len(graph.user_counts), items[0].shape[1])
         for number, layer in enumerate(self.layers, 1):
-            if number < self.n_layers:
-                sums = graph.of_users(nodes[-1])
-                user = torch.zeros_like(sums) if user is None else user
-                next_user = layer(user, sums, graph.user_counts)
-            nodes.append(layer(nodes[-1], from_users, graph.item_counts))
-            if number < self.n_layers:
-                user, from_users = next_user, graph.of_items(next_user)
-        # The first layer of users is zero, and adds nothing to a product.
-        return torch.cat(nodes[:-1], dim=1), torch.cat([normalize(n) for n in nodes[1:]], dim=1) * SCALE
+            sums = graph.of_items(users) if number > 1 else torch.zeros_like(items[0])
+            if number < self.n_layers:  # no item reads the users of the last one
+                users = layer(users, graph.of_users(items[-1]), graph.user_counts)
+            items.append(layer(items[-1], sums, graph.item_counts))
+        scored = _side_by_side(items)
+        return torch.cat(items[:-1], dim=1), scored * (SHARPNESS if self.loss == "softmax" else 1)
 
     def users(self, sums, counts):  # -> (n_rows, n_layers * n_components)
         parts = sums.chunk(self.n_layers, dim=1)
         nodes = [torch.zeros_like(parts[0])]
         for layer, part in zip(self.layers, parts, strict=True):
             nodes.append(layer(nodes[-1], part, counts))
-        return torch.cat([normalize(node) for node in nodes[1:]], dim=1)
+        return _side_by_side(nodes)
+
+
+def _side_by_side(nodes):
+    """Unit vectors of all layers but the first, in which users are zero."""
+    return torch.cat([normalize(node) for node in nodes[1:]], dim=1)
 
 
 class NGCF(GraphRecommenderMixin, BaseRecommender):
-    """NGCF."""
+    r"""Vectors of items, passed on over the graph through a network in each layer (NGCF).
+
+    A node, user or item, is passed on with the mean :math:`m` of itself and its neighbours:
+
+    .. math::
+        e' = \phi(W_1 m + b_1) + \phi(W_2 (e \odot m) + b_2), \qquad
+        m = \frac{1}{n + 1} \Big(e + \sum_{k=1}^n e_k\Big),
+
+    where :math:`\phi` is the leaky ReLU, with a slope of 0.2. The first layer of items is learned, that
+    of users is zero. A score is the product of all layers of a user and of an item, each of
+    unit length: a sum of cosines.
+
+    See Also
+    --------
+    LightGCN : The same without networks, which is quicker to train.
+
+    Notes
+    -----
+    As in the authors' code, the mean includes the node itself, each layer is scaled to unit
+    length and there are two leaky ReLUs; the paper's formulas have other normalisations and one.
+    Without its message dropout, which gained nothing here. Cosines count ten times where
+    ``loss="softmax"``.
+
+    The paper's users have vectors of their own in the first layer, which say nothing of new ones.
+    Here that layer is zero, and drops out of the scores. A user, known or new, passes
+    through the layers on the row alone, over items as the graph of training has made them. Hidden
+    entries are left out of the row that predicts them; they stay edges of the graph that items
+    are computed with, in which training users are nodes, whether they are in the batch or not.
+
+    With ``loss="squared_error"`` edges weigh what the mean and the offsets of item and user leave
+    of a rating, and scores are added to these, as in :class:`~skrec.LightGCN`.
+
+    An update passes all users and items through the layers, forward and backward, whatever the
+    size of the batch. ``similar_items`` are those of the largest cosines of `item_embeddings_`.
+
+    References
+    ----------
+    .. [1] X. Wang, X. He, M. Wang, F. Feng and T.-S. Chua, "Neural Graph Collaborative
+       Filtering", SIGIR 2019. :doi:`10.1145/3331184.3331267`, :arxiv:`1905.08108`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrec import NGCF
+    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> model = NGCF(8, max_iter=30, early_stopping=False, random_state=0).fit(X)
+    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
+    array([[4]])
+    """
 
     _module_class = NGCFModule
     _parameter_constraints: dict = GRAPH_CONSTRAINTS

@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from skrec.base._factors import cosines
@@ -22,7 +21,7 @@ GRAPH_CONSTRAINTS = {
     **TRAINING_CONSTRAINTS,
     **USER_BATCH_CONSTRAINTS,
     **RATING_CONSTRAINTS,
-    "n_layers": [Interval(Integral, 1, None, closed="left")],
+    "n_layers": [Interval(Integral, 1, 10, closed="both")],
     "loss": [StrOptions({"softmax", "bpr", "squared_error"})],
     "n_negatives": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="neither")],
@@ -32,26 +31,27 @@ GRAPH_CONSTRAINTS = {
 
 @complete_verbs
 class GraphRecommenderMixin(RatingOrRankingMixin, SimilarItemsMixin):
-    """A network on the graph of users and items, in which users have no weights of their own.
+    """A network on the graph of users and items, in which no user has weights.
 
-    The module is a :class:`~skrec.neural._graph.GraphNetwork`.
+    Its module is a :class:`~skrec.neural._graph.GraphNetwork`. The graph is that of the users who
+    were trained on: those of ``partial_fit`` are added to it.
 
     Parameters
     ----------
     n_components : int
         Length of the items' vectors in the first layer.
     n_layers : int
-        How often vectors are passed on along the edges.
+        How often vectors are passed on along the edges, at most 10.
     loss : {"softmax", "bpr", "squared_error"}
-        "softmax": hidden choices are draws from the softmax of the scores of all items. "bpr",
-        the paper's: each ranks before items that are drawn for it. "squared_error": the entries
-        are ratings, which the model then predicts.
+        "softmax": choices are draws of items, with the softmax of the scores as probabilities.
+        "bpr", as in the paper: each ranks before items that are drawn for it. "squared_error":
+        the entries are ratings, which the model then predicts.
     n_negatives : int
-        Items drawn for each hidden choice, of those that the user has not chosen. Of no use but
-        with ``loss="bpr"``.
+        Items drawn for each choice, of those that the user has not chosen. Of no use without
+        ``loss="bpr"``.
     dropout : float
-        Share of each row that is hidden at each pass, at random, and is to be predicted from the
-        others. So no choice is read where it is predicted.
+        Share of each row that is hidden, at random at each pass, and to be predicted from the
+        rest: no entry is read where it is predicted.
     l2 : float
         Penalty on half the squared length of a hidden entry's vector in the first layer, in
         units of the loss of an entry.
@@ -59,7 +59,7 @@ class GraphRecommenderMixin(RatingOrRankingMixin, SimilarItemsMixin):
     Attributes
     ----------
     item_embeddings_ : ndarray of shape (n_items, n_embedding)
-        Vectors that items are scored by, after propagation over the graph of the training users.
+        What users are multiplied by, after propagation over the graph, float32.
     """
 
     _edges = _no_update = None
@@ -71,6 +71,12 @@ class GraphRecommenderMixin(RatingOrRankingMixin, SimilarItemsMixin):
     def _module_options(self, data):
         names = ("n_components", "n_layers", "loss", "n_negatives", "dropout", "l2")
         return {name: getattr(self, name) for name in names}
+
+    def _batch_cost(self, n_users, n_items):
+        n_nodes = (n_users + n_items) * self.n_components * self.n_layers
+        n_scores = self._n_batch_users(n_users) * n_items if self.loss == "softmax" else 0
+        # Nodes, what they are made of, and the gradients of both.
+        return 4 * (4 * n_nodes + n_scores), n_users if n_scores else 0
 
     def _refill(self, module, data):
         edges = self._edges_with(data)

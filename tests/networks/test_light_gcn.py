@@ -37,9 +37,7 @@ def brute_force(X, vectors, n_layers):
 def test_scores_are_those_of_propagation_over_the_graph(X, n_layers):
     model = LightGCN(3, n_layers=n_layers, learning_rate=0.1, **SMALL).fit(X)
     vectors = model._weights["output.weight"].astype(float)
-    assert_allclose(
-        model.predict(X), brute_force(X, vectors, n_layers), rtol=1e-4, atol=1e-6
-    )
+    assert_allclose(model.predict(X), brute_force(X, vectors, n_layers), rtol=1e-4, atol=1e-6)
 
 
 def test_new_rows_are_scored_by_the_graph_of_training(X):

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
-from initial_weights import check_uniform
 from numpy.testing import assert_allclose
 
 from skrec import NGCF
@@ -39,11 +37,23 @@ def node_by_node(X, weights, n_layers):
     for number in range(n_layers):
         u, v = users[-1], items[-1]
         next_users = [
-            layer(weights, number, u[i], sum((v[j] for j in np.flatnonzero(row)), np.zeros(3)), row.sum())
+            layer(
+                weights,
+                number,
+                u[i],
+                sum((v[j] for j in np.flatnonzero(row)), np.zeros(3)),
+                row.sum(),
+            )
             for i, row in enumerate(X)
         ]
         next_items = [
-            layer(weights, number, v[j], sum((u[i] for i in np.flatnonzero(column)), np.zeros(3)), column.sum())
+            layer(
+                weights,
+                number,
+                v[j],
+                sum((u[i] for i in np.flatnonzero(column)), np.zeros(3)),
+                column.sum(),
+            )
             for j, column in enumerate(X.T)
         ]
         users.append(np.array(next_users))
