@@ -34,7 +34,7 @@ class Layer(nn.Module):
 
 
 class NGCFModule(GraphNetwork):
-    """Layers of nodes, side by side and of unit length, but for the first."""
+    """The layers of each node, side by side."""
 
     def __init__(self, n_items, n_components, n_layers, **options):
         super().__init__(n_items, n_components, n_layers, **options)
@@ -51,7 +51,7 @@ class NGCFModule(GraphNetwork):
             if number < self.n_layers:  # no item reads the users of the last one
                 users = layer(users, graph.of_users(items[-1]), graph.user_counts)
             items.append(layer(items[-1], sums, graph.item_counts))
-        scored = _side_by_side(items)
+        scored = self._side_by_side(items)
         return torch.cat(items[:-1], dim=1), scored * (SHARPNESS if self.loss == "softmax" else 1)
 
     def users(self, sums, counts):  # -> (n_rows, n_layers * n_components)
@@ -59,12 +59,13 @@ class NGCFModule(GraphNetwork):
         nodes = [torch.zeros_like(parts[0])]
         for layer, part in zip(self.layers, parts, strict=True):
             nodes.append(layer(nodes[-1], part, counts))
-        return _side_by_side(nodes)
+        return self._side_by_side(nodes)
 
-
-def _side_by_side(nodes):
-    """Unit vectors of all layers but the first, in which users are zero."""
-    return torch.cat([normalize(node) for node in nodes[1:]], dim=1)
+    def _side_by_side(self, nodes):
+        """All layers but the first, in which users are zero, of unit length where items rank."""
+        if self.loss != "squared_error":
+            nodes = [normalize(node) for node in nodes]
+        return torch.cat(nodes[1:], dim=1)
 
 
 class NGCF(GraphRecommenderMixin, BaseRecommender):
@@ -76,8 +77,8 @@ class NGCF(GraphRecommenderMixin, BaseRecommender):
         e' = \phi(W_1 m + b_1) + \phi(W_2 (e \odot m) + b_2), \qquad
         m = \frac{1}{n + 1} \Big(e + \sum_{k=1}^n e_k\Big),
 
-    where :math:`\phi` is the leaky ReLU, with a slope of 0.2. The first layer of items is learned, that
-    of users is zero. A score is the product of all layers of a user and of an item, each of
+    where :math:`\phi` is the leaky ReLU, with a slope of 0.2. The first layer of items is learned,
+    that of users is zero. A score is the product of all layers of a user and of an item, each of
     unit length: a sum of cosines.
 
     See Also
@@ -98,7 +99,8 @@ class NGCF(GraphRecommenderMixin, BaseRecommender):
     are computed with, in which training users are nodes, whether they are in the batch or not.
 
     With ``loss="squared_error"`` edges weigh what the mean and the offsets of item and user leave
-    of a rating, and scores are added to these, as in :class:`~skrec.LightGCN`.
+    of a rating, and scores are added to these, as in :class:`~skrec.LightGCN`. Layers keep their
+    lengths then, so that training starts from the offsets.
 
     An update passes all users and items through the layers, forward and backward, whatever the
     size of the batch. ``similar_items`` are those of the largest cosines of `item_embeddings_`.

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
+from initial_weights import check_uniform
 from numpy.testing import assert_allclose
 
-from skrec import NGCF
+from skrec import NGCF, BiasBaseline
 
 SMALL = {"early_stopping": False, "max_iter": 2, "random_state": 0}
 
@@ -71,3 +73,38 @@ def test_scores_are_those_of_layers_node_by_node(X, n_layers):
     users, items = node_by_node(X, model._weights, n_layers)
     expected = sum(unit(u) @ unit(v).T for u, v in zip(users[1:], items[1:], strict=True))
     assert_allclose(model.predict(X), expected * 10, rtol=1e-4, atol=1e-5)
+
+
+def test_new_rows_pass_through_the_layers_of_training(X):
+    model = NGCF(3, n_layers=2, **SMALL).fit(X)
+    _, items = node_by_node(X, model._weights, 2)
+    x = np.array([1.0, 0, 1, 1, 0, 0, 0, 0])
+    user, vectors = np.zeros(3), []
+    for number in range(2):
+        user = layer(model._weights, number, user, x @ items[number], 3)
+        vectors.append(unit(user[None]))
+    expected = 10 * sum(u @ unit(v).T for u, v in zip(vectors, items[1:], strict=True))
+    assert_allclose(model.predict(x[None]), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "scale"), [("softmax", 10), ("bpr", 1)])
+def test_scores_are_sums_of_cosines(X, loss, scale):
+    model = NGCF(4, n_layers=3, loss=loss, **SMALL).fit(X)
+    assert_allclose(np.linalg.norm(model.item_embeddings_, axis=1), scale * np.sqrt(3), rtol=1e-5)
+    assert_allclose(np.linalg.norm(model.transform(X), axis=1), np.sqrt(3), rtol=1e-5)
+    assert model.transform(X).shape == (14, 12)
+
+
+def test_ratings_start_from_the_offsets(X):
+    rated = X * np.random.default_rng(1).integers(1, 6, X.shape)
+    model = NGCF(4, loss="squared_error", **{**SMALL, "learning_rate": 1e-9}).fit(rated)
+    expected = BiasBaseline(l2_user=15, l2_item=10).fit(rated).predict(rated)
+    assert_allclose(model.predict(rated), expected, atol=0.05)
+
+
+def test_weights_start_glorot_uniform():
+    model = NGCF(60, n_layers=2)
+    module = model._module_class(400, **model._module_options(None))
+    model._init_module(module, None, torch.Generator().manual_seed(0))
+    check_uniform(module.output.weight.detach(), np.sqrt(6 / 460))
+    check_uniform(module.layers[1].products.weight.detach(), np.sqrt(6 / 120))
