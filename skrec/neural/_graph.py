@@ -161,8 +161,7 @@ class GraphNetwork(nn.Module):
         chosen = torch.cat([hidden.items[:, None], negatives.clamp(min=0)], dim=1)
         users = codes.index_select(0, hidden.rows)
         scores = torch.einsum("nd,nkd->nk", users, pick(items, chosen))
-        missing = torch.where(negatives < 0, -torch.inf, 0.0)
-        return bpr_loss(scores[:, 0], scores[:, 1:] + missing)
+        return bpr_loss(scores[:, 0], scores[:, 1:].masked_fill(negatives < 0, -torch.inf))
 
     def _read(self, history, batch):
         """Vectors of rows, and their offsets where ratings are predicted."""
