@@ -82,12 +82,10 @@ class LightGCN(GraphRecommenderMixin, BaseRecommender):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from skrec import LightGCN
-    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
-    >>> model = LightGCN(8, max_iter=30, early_stopping=False, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
-    array([[4]])
+    >>> X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 1, 0, 0]]
+    >>> LightGCN(8, early_stopping=False, random_state=0).fit(X).recommend([[0, 0, 0, 1]], k=1)
+    array([[2]])
     """
 
     _module_class = LightGCNModule

@@ -114,10 +114,10 @@ class NGCF(GraphRecommenderMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import NGCF
-    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> X = np.kron(np.eye(3), np.ones((20, 3)))
     >>> model = NGCF(8, max_iter=30, early_stopping=False, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
-    array([[4]])
+    >>> model.recommend([[0, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
+    array([[0]])
     """
 
     _module_class = NGCFModule
