@@ -200,6 +200,8 @@ ROWS = {
         },
     ),
     "BPR": Row("BPR", {"ml-1m": {"loss": "warp", "n_negatives": 20, "batch_size": 64}}),
+    "LightGCN": Row("LightGCN"),
+    "NGCF": Row("NGCF"),
     "EASE, relaxed + GraphFilter": Row(
         "VotingRecommender",
         {"ml-1m": {"estimators": [("ease", "EASE, relaxed"), ("graph", "GraphFilter")]}},

@@ -100,7 +100,7 @@ class LightGCN(GraphRecommenderMixin, BaseRecommender):
         n_negatives=8,
         dropout=0.5,
         l2=0.0,
-        learning_rate=0.1,
+        learning_rate=0.05,
         batch_size="auto",
         max_iter=100,
         early_stopping=True,
