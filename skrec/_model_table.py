@@ -471,8 +471,8 @@ _ROWS = [
         "networks._light_gcn",
         "vectors of items, averaged over the graph of users and items",
         "choices",
-        floor=1.5,
-        fast={"max_iter": 15, "early_stopping": False},
+        floor=1.51,
+        fast={"max_iter": 20, "early_stopping": False},
         small={**_NEURAL, "learning_rate": 0.1, "batch_size": 20},
         variants={
             "BPR": {"loss": "bpr", "n_layers": 2, "l2": 1e-4},
@@ -485,9 +485,9 @@ _ROWS = [
         "networks._ngcf",
         "vectors of items, passed on over the graph of users and items through networks",
         "choices",
-        floor=1.4,
-        fast={"max_iter": 8, "early_stopping": False},
-        small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20, "n_layers": 2},
+        floor=1.29,
+        fast={"max_iter": 25, "early_stopping": False},
+        small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20},
         variants={
             "BPR": {"loss": "bpr", "n_layers": 3, "l2": 1e-4},
             "ratings": {"loss": "squared_error"},
