@@ -471,8 +471,8 @@ _ROWS = [
         "networks._light_gcn",
         "vectors of items, averaged over the graph of users and items",
         "choices",
-        floor=1.51,
-        fast={"max_iter": 20, "early_stopping": False},
+        floor=1.57,
+        fast={"max_iter": 28, "early_stopping": False},
         small={**_NEURAL, "learning_rate": 0.1, "batch_size": 20},
         variants={
             "BPR": {"loss": "bpr", "n_layers": 2, "l2": 1e-4},
