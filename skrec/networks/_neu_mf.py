@@ -67,10 +67,10 @@ class NeuMFModule(PooledNetwork):
 
     def interact(self, users, items):
         n = self.n_products
-        scores = (users[..., :n] * items[..., :n]).sum(dim=-1)
+        scores = torch.matmul(items[..., :n], users[:, :n, None])[..., 0]
         if not self.has_tower:
             return scores
-        hidden = users[..., n:] + items[..., n:]
+        hidden = users[:, None, n:] + items[..., n:]
         for layer in self.tower:
             hidden = layer(torch.relu_(hidden))
         return scores + hidden[..., 0]
@@ -152,6 +152,7 @@ class NeuMF(RatingOrRankingMixin, BaseRecommender):
 
     def _init_module(self, module, data, generator):
         module.init(generator)
+        self._start_offsets(module, data)
 
     def _trainer_options(self, data):
         # The trainer takes the mean over users, and Adam adds weight_decay * W to the gradient.

@@ -31,7 +31,9 @@ class PooledNetwork(nn.Module):
 
     - ``user_side(vectors)`` and ``item_side()``: what of the network can be computed for a user
       or an item alone, tensors of shape (n_users, ...) and (n_items, ...),
-    - ``interact(users, items)``: scores of pairs from these, whose leading axes broadcast.
+    - ``interact(users, items)``: from the sides of n users and of k items for each, or for all if
+      the first axis has length 1, tensors of shape (n, ...) and (n or 1, k, ...), their scores,
+      one of shape (n, k).
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ class PooledNetwork(nn.Module):
                 max(1, N_PAIRS // n_columns)
             ):
                 scores[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = self.interact(
-                    users[rows][:, None], right
+                    users[rows], right
                 )
         scores += self.output.bias
         return scores if offsets is None else scores.add_(offsets[:, None])
@@ -82,7 +84,7 @@ class PooledNetwork(nn.Module):
         vectors, offsets = self._pool(batch)
         users, right = self.user_side(vectors), self.item_side()
         parts = [
-            self.interact(users[row], right[item])
+            self.interact(users[row], right[item][:, None])[:, 0]
             for row, item in zip(rows.split(N_PAIRS), items.split(N_PAIRS), strict=True)
         ]
         scores = torch.cat(parts) + self.output.bias[items]
@@ -95,12 +97,12 @@ class PooledNetwork(nn.Module):
         vectors, offsets = self._pool(batch, kept, of_others=True)
         users, items = self.user_side(vectors), self.item_side()
         if self.loss == "squared_error":
-            rated = self.interact(users, pick(items, batch.items)) + offsets
+            rated = self.interact(users, pick(items, batch.items)[:, None])[:, 0] + offsets
             errors = rated + self._offsets_of(batch.items) - batch.values
             return batch.sum_rows(errors**2)
         negatives = draw_negatives(batch, self.n_negatives, generator)
         chosen = torch.cat([batch.items[:, None], negatives.clamp(min=0)], dim=1)
-        scores = self.interact(users[:, None], pick(items, chosen))
+        scores = self.interact(users, pick(items, chosen))
         scores = scores + self._offsets_of(chosen)
         missing = torch.where(negatives < 0, -torch.inf, 0.0)
         losses = RANKING_LOSSES[self.loss](scores[:, 0], scores[:, 1:] + missing)
