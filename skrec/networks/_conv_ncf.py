@@ -41,10 +41,24 @@ class ConvNCFModule(PooledNetwork):
         self.score = linear(n_channels, 1, bias=False)
 
     def init(self, generator):
+        """Draw the weights, but let the network start as the inner product of the vectors.
+
+        Two channels carry its positive and its negative part down the diagonal, and ignore the
+        others. Without this, vectors have to be trained by another model before.
+        """
         init_glorot(self, generator)
         self.init_vectors(START, generator)
-        nn.init.normal_(self.filters, generator=generator)
+        nn.init.xavier_uniform_(self.filters.view(4, -1), generator=generator)
         nn.init.zeros_(self.bias)
+        signs = torch.tensor([1.0, -1.0])
+        with torch.no_grad():
+            self.filters[..., :2] = torch.eye(2)[..., None] * signs
+            for convolution in self.convolutions:
+                weights = convolution.weight.view(-1, 4, self.n_channels)[:2]
+                weights.zero_()
+                weights[:, ::3, :2] = signs[:, None, None] * signs
+                nn.init.zeros_(convolution.bias)
+            self.score.weight[0, :2] = signs
 
     def user_side(self, vectors):  # -> (n_users, 2, n_rows * n_channels)
         filtered = torch.einsum("nai,ijc->njac", vectors.unflatten(1, (-1, 2)), self.filters)
