@@ -34,7 +34,7 @@ from .factorization import (
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
-from .networks import VAEBMF, DeepLatentFactor
+from .networks import VAEBMF, ConvNCF, DeepLatentFactor, NeuMF
 from .reviews import Reviews
 from .text import DeepLTRS
 
@@ -53,6 +53,7 @@ __all__ = [
     "BayesianPMF",
     "BiasBaseline",
     "CoClustering",
+    "ConvNCF",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
@@ -61,6 +62,7 @@ __all__ = [
     "ItemKNN",
     "MultDAE",
     "MultVAE",
+    "NeuMF",
     "NonNegativePMF",
     "Popularity",
     "RP3beta",
