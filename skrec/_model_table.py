@@ -524,7 +524,7 @@ _ROWS = [
         },
         variants={
             "GMF": {"parts": "gmf", "loss": "bpr", "n_negatives": 2, "early_stopping": True},
-            "MLP": {"parts": "mlp", "dropout": 0.0},
+            "MLP": {"parts": "mlp", "learning_rate": 0.01},
             "ratings": {"loss": "squared_error", "dropout": 0.0, "l2": 0.1},
         },
         search={"n_components": [32, 64, 128], "dropout": [0.1, 0.3, 0.5]},

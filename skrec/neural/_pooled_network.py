@@ -116,8 +116,8 @@ class PooledNetwork(nn.Module):
         chosen = torch.cat([batch.items[:, None], negatives.clamp(min=0)], dim=1)
         scores = self.interact(users, pick(items, chosen))
         scores = scores + self._offsets_of(chosen)
-        missing = torch.where(negatives < 0, -torch.inf, 0.0)
-        losses = RANKING_LOSSES[self.loss](scores[:, 0], scores[:, 1:] + missing)
+        others = scores[:, 1:].masked_fill(negatives < 0, -torch.inf)
+        losses = RANKING_LOSSES[self.loss](scores[:, 0], others)
         # A user counts with the root of the number of entries.
         weights = batch.offsets.diff().clamp(min=1).to(losses.dtype).rsqrt()
         return batch.sum_rows(losses) * weights
