@@ -132,9 +132,9 @@ class NeuMF(PooledNetworkMixin, BaseRecommender):
 
     def __init__(
         self,
-        n_components=32,
+        n_components=64,
         *,
-        hidden_layer_sizes=(64, 32, 16),
+        hidden_layer_sizes=(32, 16),
         parts="both",
         loss="cross_entropy",
         n_negatives=4,
