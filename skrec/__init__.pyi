@@ -34,7 +34,7 @@ from .factorization import (
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
-from .networks import NGCF, VAEBMF, DeepLatentFactor, LightGCN
+from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
 from .text import DeepLTRS
 
@@ -54,6 +54,7 @@ __all__ = [
     "BayesianPMF",
     "BiasBaseline",
     "CoClustering",
+    "ConvNCF",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
@@ -63,6 +64,7 @@ __all__ = [
     "LightGCN",
     "MultDAE",
     "MultVAE",
+    "NeuMF",
     "NonNegativePMF",
     "Popularity",
     "RP3beta",

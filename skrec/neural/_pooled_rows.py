@@ -1,128 +1,12 @@
-"""Users pooled from the vectors of their items, and networks over a user and an item.
+"""Sums over the rows of users, each entry left out of the sum that it is predicted from.
 
-In training an entry is left out of what its user is pooled from when it is to be predicted, as it
-is when a new item is. That is exact, and no other user's rows are read for it.
+That is exact, and no other user's row is read for it.
 """
 
 import torch
-from torch import nn
 
 from skrec.neural._batches import SparseBatch
-from skrec.neural._layers import linear, weighted_sums
-from skrec.neural._negative_sampling import bpr_loss, draw_negatives, sampled_cross_entropy
-
-# Penalty on the offset of a user, as of BiasBaseline.
-L2_USER = 15.0
-# Pairs that are scored at a time: their hidden layers stay in the cache.
-N_PAIRS = 2**13
-
-RANKING_LOSSES = {"bpr": bpr_loss, "cross_entropy": sampled_cross_entropy}
-
-
-class PooledNetwork(nn.Module):
-    r"""Scores of pairs by a network over an item's vector and one pooled from the user's items.
-
-    A user of the items :math:`J` is :math:`p = |J|^{-1/2} \sum_{j \in J} h_j`. Where ratings are
-    predicted, it is :math:`|J|^{-1/2} \sum_j (h_j + e_j g_j)`, with :math:`e_j` what the offsets
-    of the item and of the user leave of the rating. The user's own is the sum of what the item's
-    leave, over their number plus a constant.
-
-    A subclass writes
-
-    - ``user_side(vectors)`` and ``item_side()``: what of the network can be computed for a user
-      or an item alone, tensors of shape (n_users, ...) and (n_items, ...),
-    - ``interact(users, items)``: scores of pairs from these, whose leading axes broadcast.
-
-    Parameters
-    ----------
-    n_items, n_components : int
-    loss : {"cross_entropy", "bpr", "squared_error"}
-    n_negatives : int
-    dropout : float
-        Share of the entries that users are not pooled from, in training.
-    """
-
-    def __init__(self, n_items, n_components, *, loss, n_negatives, dropout):
-        super().__init__()
-        self.loss = loss
-        self.n_negatives = n_negatives
-        self.dropout = dropout
-        self.history = nn.Parameter(torch.empty(n_items, n_components))
-        rated = torch.empty(n_items, n_components) if loss == "squared_error" else None
-        self.register_parameter("rated", None if rated is None else nn.Parameter(rated))
-        self.output = linear(n_components, n_items)
-
-    def init_vectors(self, std, generator):
-        """Draw the vectors of items from a normal; all start with the same offset."""
-        for vectors in (self.history, self.rated, self.output.weight):
-            if vectors is not None:
-                nn.init.normal_(vectors, std=std, generator=generator)
-        nn.init.zeros_(self.output.bias)
-
-    def encode(self, batch):  # -> (n_rows, n_components)
-        return self._pool(batch)[0]
-
-    def scores(self, batch):  # -> (n_rows, n_items)
-        vectors, offsets = self._pool(batch)
-        users, items = self.user_side(vectors), self.item_side()
-        scores = vectors.new_empty(len(vectors), len(items))
-        n_columns = min(len(items), N_PAIRS)
-        for columns in torch.arange(len(items), device=scores.device).split(n_columns):
-            right = items[columns][None]
-            for rows in torch.arange(len(users), device=scores.device).split(
-                max(1, N_PAIRS // n_columns)
-            ):
-                scores[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = self.interact(
-                    users[rows][:, None], right
-                )
-        scores += self.output.bias
-        return scores if offsets is None else scores.add_(offsets[:, None])
-
-    def pair_scores(self, batch, rows, items):  # -> (n_pairs,)
-        vectors, offsets = self._pool(batch)
-        users, right = self.user_side(vectors), self.item_side()
-        parts = [
-            self.interact(users[row], right[item])
-            for row, item in zip(rows.split(N_PAIRS), items.split(N_PAIRS), strict=True)
-        ]
-        scores = torch.cat(parts) + self.output.bias[items]
-        return scores if offsets is None else scores + offsets[rows]
-
-    def forward(self, batch, generator, progress):  # -> (n_rows,)
-        kept = torch.ones_like(batch.values)
-        if self.dropout:
-            kept *= torch.empty_like(kept).uniform_(generator=generator) >= self.dropout
-        vectors, offsets = self._pool(batch, kept, of_others=True)
-        users, items = self.user_side(vectors), self.item_side()
-        if self.loss == "squared_error":
-            rated = self.interact(users, pick(items, batch.items)) + offsets
-            errors = rated + self._offsets_of(batch.items) - batch.values
-            return batch.sum_rows(errors**2)
-        negatives = draw_negatives(batch, self.n_negatives, generator)
-        chosen = torch.cat([batch.items[:, None], negatives.clamp(min=0)], dim=1)
-        scores = self.interact(users[:, None], pick(items, chosen))
-        scores = scores + self._offsets_of(chosen)
-        missing = torch.where(negatives < 0, -torch.inf, 0.0)
-        losses = RANKING_LOSSES[self.loss](scores[:, 0], scores[:, 1:] + missing)
-        # A user counts with the root of the number of entries.
-        weights = batch.offsets.diff().clamp(min=1).to(losses.dtype).rsqrt()
-        return batch.sum_rows(losses) * weights
-
-    def _offsets_of(self, items):
-        return pick(self.output.bias[:, None], items)[..., 0]
-
-    def _pool(self, batch, kept=None, of_others=False):
-        """Vectors and offsets of rows, or for each entry those of the others of its row."""
-        kept = torch.ones_like(batch.values) if kept is None else kept
-        counts = sums(kept, batch, of_others)
-        vectors = vector_sums(self.history, batch, kept, of_others)
-        offsets = None
-        if self.rated is not None:
-            left = kept * (batch.values - self.output.bias.detach()[batch.items])
-            offsets = sums(left, batch, of_others) / (counts + L2_USER)
-            vectors = vectors + vector_sums(self.rated, batch, left, of_others)
-            vectors = vectors - offsets[:, None] * vector_sums(self.rated, batch, kept, of_others)
-        return vectors * counts.clamp(min=1).rsqrt()[:, None], offsets
+from skrec.neural._layers import weighted_sums
 
 
 def sums(values, batch, of_others=False):
@@ -143,7 +27,7 @@ def sums(values, batch, of_others=False):
 
 
 def vector_sums(table, batch, weights, of_others=False):
-    """Weighted sum of the vectors of each row's items, or for each entry of the others' of its row.
+    """Weighted sum of the vectors of a row's items, or for each entry of those of the others.
 
     Parameters
     ----------

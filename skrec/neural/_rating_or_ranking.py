@@ -7,11 +7,14 @@ from skrec.base._ratings import RatingMixin
 from skrec.metrics import rmse
 from skrec.neural._batches import RowStore, check_float32
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
-from skrec.solvers._offsets import centered
+from skrec.solvers._offsets import centered, fit_offsets
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._docstrings import complete_verbs
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._validation import check_non_negative
+
+# Penalties on the offsets of users and items, as of BiasBaseline.
+L2_USER, L2_ITEM = 15.0, 10.0
 
 
 @complete_verbs
@@ -100,6 +103,12 @@ class RatingOrRankingMixin(RatingMixin, RowAutoencoderMixin):
     def _training_data(self, X, reviews):
         X = super()._training_data(X, reviews)
         return self._centered(X) if self.loss == "squared_error" else X
+
+    def _start_offsets(self, module, data):
+        """Let the items' offsets begin as those that fit the ratings best."""
+        if self.loss == "squared_error":
+            _, offsets = fit_offsets(data, L2_USER, L2_ITEM)
+            module.output.bias.data.copy_(torch.from_numpy(offsets))
 
     def _inputs(self, X):
         return self._centered(X) if self._predicts_ratings else X
