@@ -35,15 +35,15 @@ SETTINGS = {
 }
 
 
-def measure_epochs(X, models, device, pythons, repeats, n_epochs):
+def measure_epochs(X, names, device, pythons, repeats, n_epochs):
     """Train each worker in a fresh process; every round has them all, so that noise meets all."""
     found, where = {}, {}
-    for name, worker in WORKERS.items():
-        if worker.counterpart in models:
-            found[name] = {"counterpart": f"skrec {worker.counterpart}"}
-            where[name] = find_python(pythons, worker.module)
-            if where[name] is None:
-                found[name]["skipped"] = "not installed"
+    for name in names:
+        worker = WORKERS[name]
+        found[name] = {"counterpart": f"skrec {worker.counterpart}"}
+        where[name] = find_python(pythons, worker.module)
+        if where[name] is None:
+            found[name]["skipped"] = "not installed"
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         sparse.save_npz(folder / "train.npz", sparse.csr_matrix(X), compressed=False)
@@ -218,7 +218,8 @@ def main(name, models, repeats, n_epochs, quality, settings, device, out, peer_p
         "quality": {},
     }
     if repeats:
-        result["epochs"] = measure_epochs(data.train, models, device, pythons, repeats, n_epochs)
+        names = [name for name, worker in WORKERS.items() if worker.counterpart in models]
+        result["epochs"] = measure_epochs(data.train, names, device, pythons, repeats, n_epochs)
     if quality:
         result["quality"] = measure_quality(name, models, settings, device, pythons)
     report = render_autoencoders(result)

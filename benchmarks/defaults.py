@@ -18,7 +18,7 @@ from skrec._model_table import MODELS
 from skrec.metrics import ndcg
 
 RESULTS = Path(__file__).parent / "results"
-SPLITS = {"ml-1m": 3, "ml-latest-small": 5, "fine-foods": 5, "musical-instruments": 5}
+SPLITS = {"ml-1m": 3, "ml-latest-small": 5, "fine-foods": 3, "musical-instruments": 3}
 BASELINES = ["Popularity", "EASE"]
 NEURAL = [
     row.name

@@ -99,9 +99,7 @@ def counts(model, X):
     widths = [*model.hidden_layer_sizes, 2 * codes]
     first, last = widths[0], widths[0] if model.hidden_layer_sizes else codes
     between = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
-    between += sum(
-        a * b for a, b in zip([codes, *widths[-2::-1]], widths[-2::-1], strict=False)
-    )
+    between += sum(a * b for a, b in zip([codes, *widths[-2::-1]], widths[-2::-1], strict=False))
     table, outputs, scores = n_items * first, n_items * last, n_users * n_items
     return {  # multiplications and additions; bytes
         "rows of a batch": (0, 20 * n_entries),

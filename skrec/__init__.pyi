@@ -16,7 +16,18 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import (
+    ELSA,
+    FLVAE,
+    VAEAC,
+    VASP,
+    AutoRec,
+    EnhancedVAE,
+    MultDAE,
+    MultVAE,
+    NeuralEASE,
+    RecVAE,
+)
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
@@ -42,13 +53,16 @@ __all__ = [
     "BPR",
     "EASE",
     "ELSA",
+    "FLVAE",
     "IALS",
     "MDACF",
     "NGCF",
     "PMF",
     "SANSA",
     "SLIM",
+    "VAEAC",
     "VAEBMF",
+    "VASP",
     "AutoRec",
     "BaseRecommender",
     "BayesianPMF",
@@ -65,6 +79,7 @@ __all__ = [
     "MultDAE",
     "MultVAE",
     "NeuMF",
+    "NeuralEASE",
     "NonNegativePMF",
     "Popularity",
     "RP3beta",

@@ -49,9 +49,7 @@ class MultVAEModule(nn.Module):
         self.dropout = dropout
         self.beta = beta
         self.n_annealing_updates = n_annealing_updates
-        first, *others = [*hidden_layer_sizes, 2 * n_components]
-        self.first = SparseLinear(n_items, first)
-        self.encoder = _tanh_layers(first, others)
+        self.first, self.encoder = tanh_encoder(n_items, [*hidden_layer_sizes, 2 * n_components])
         sizes = [n_components, *reversed(hidden_layer_sizes)]
         self.decoder = nn.Sequential(
             *(
@@ -86,6 +84,12 @@ class MultVAEModule(nn.Module):
         code = draw_gaussian(mean, log_var, generator)
         nll = output_nll(self.hidden(code), self.output, self.likelihood, batch)
         return nll + self.beta_at(progress) * standard_normal_kl(mean, log_var)
+
+
+def tanh_encoder(n_items, sizes):
+    """A layer that reads rows, and those behind it."""
+    first, *others = sizes
+    return SparseLinear(n_items, first), _tanh_layers(first, others)
 
 
 def _tanh_layers(n_inputs, sizes):
@@ -129,10 +133,10 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
     Notes
     -----
     The defaults hold from some hundred users to some thousand: see ``benchmarks/defaults.py``.
-    Without a hidden layer, encoder and decoder are linear. Those of the paper, for data of the size
-    of MovieLens 20M, are ``hidden_layer_sizes=(600,)``, ``beta=0.2``,
-    ``n_annealing_updates=200_000`` and ``batch_size=500``. Its annealing is a slope: with fewer
-    users, `beta` stays far below its limit.
+    Without a hidden layer, encoder and decoder are linear. The paper's, for data of the size of
+    MovieLens 20M, are ``hidden_layer_sizes=(600,)``, ``beta=0.2``, ``n_annealing_updates=200_000``
+    and ``batch_size=500``. Its annealing is a slope: with fewer users, `beta` stays far below its
+    limit.
 
     An update costs the stored entries times the first hidden layer, and users times items times
     the last one; the multinomial likelihood holds one users x items buffer of a batch.

@@ -23,6 +23,26 @@ def standard_normal_kl(mean, log_var):
     return (log_var.exp() + mean**2 - 1 - log_var).sum(dim=-1) / 2
 
 
+def gaussian_kl(mean, log_var, other_mean, other_log_var):
+    r"""Kullback-Leibler divergence of a Gaussian from another, summed over coordinates.
+
+    .. math::
+        \tfrac12 \sum_d \log \frac{\sigma_d'^2}{\sigma_d^2}
+        + \frac{\sigma_d^2 + (\mu_d - \mu'_d)^2}{\sigma_d'^2} - 1
+
+    Parameters
+    ----------
+    mean, log_var, other_mean, other_log_var : tensor of shape (n_rows, n_components)
+
+    Returns
+    -------
+    kl : tensor of shape (n_rows,)
+    """
+    ratio = log_var - other_log_var
+    distance = (mean - other_mean) ** 2 * torch.exp(-other_log_var)
+    return (ratio.exp() + distance - 1 - ratio).sum(dim=-1) / 2
+
+
 def gaussian_log_density(z, mean, log_var):
     """Log density of each coordinate under a Gaussian.
 

@@ -91,8 +91,10 @@ LIKELIHOODS = {
 
 class _OutputNLL(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, nll_, batch):
+    def forward(ctx, hidden, weight, bias, nll_, batch, excluded):
         gradient = linear_outputs(hidden, weight, bias)
+        if excluded is not None:
+            exclude_(gradient, excluded)
         nll = nll_(gradient, batch)
         ctx.save_for_backward(hidden, weight, gradient)  # so that checkpointing can drop it
         return nll
@@ -102,10 +104,18 @@ class _OutputNLL(torch.autograd.Function):
     def backward(ctx, grad_nll):
         hidden, weight, gradient = ctx.saved_tensors
         gradient.mul_(grad_nll[:, None])
-        return *linear_gradients(gradient, hidden, weight, ctx.needs_input_grad), None, None
+        return *linear_gradients(gradient, hidden, weight, ctx.needs_input_grad), None, None, None
 
 
-def output_nll(hidden, layer, likelihood, batch):
+def exclude_(logits, batch):
+    """Make the items that rows of a batch have as good as impossible for them.
+
+    Not infinitely so: a row may have all of them.
+    """
+    logits.view(-1)[batch.flat] = torch.finfo(logits.dtype).min / 2
+
+
+def output_nll(hidden, layer, likelihood, batch, excluded=None):
     """Negative log-likelihood of each row of `batch` under a linear output layer.
 
     Parameters
@@ -115,10 +125,13 @@ def output_nll(hidden, layer, likelihood, batch):
         From hidden units to items; anything with its `weight` and `bias` will do.
     likelihood : {"multinomial", "bernoulli", "gaussian"}
     batch : SparseBatch
+    excluded : SparseBatch, default=None
+        Items that each row cannot have, with a multinomial likelihood.
 
     Returns
     -------
     nll : tensor of shape (n_rows,)
         It can be differentiated once.
     """
-    return _OutputNLL.apply(hidden, layer.weight, layer.bias, LIKELIHOODS[likelihood], batch)
+    nll_ = LIKELIHOODS[likelihood]
+    return _OutputNLL.apply(hidden, layer.weight, layer.bias, nll_, batch, excluded)
