@@ -208,6 +208,10 @@ ROWS = {
         },
     ),
     "BPR": Row("BPR", {"ml-1m": {"loss": "warp", "n_negatives": 20, "batch_size": 64}}),
+    "LightGCN": Row("LightGCN"),
+    "NGCF": Row("NGCF"),
+    "NeuMF": Row("NeuMF", {"ml-1m": {"max_iter": 20, "early_stopping": False}}),
+    "ConvNCF": Row("ConvNCF", {"ml-1m": {"max_iter": 8, "early_stopping": False}}),
     "EASE, relaxed + GraphFilter": Row(
         "VotingRecommender",
         {"ml-1m": {"estimators": [("ease", "EASE, relaxed"), ("graph", "GraphFilter")]}},
