@@ -23,11 +23,13 @@ from .autoencoders import (
     NBVAE,
     VAEAC,
     VASP,
+    AdversarialVAE,
     AutoRec,
     EnhancedVAE,
     MultDAE,
     MultVAE,
     NeuralEASE,
+    RaCT,
     RecVAE,
 )
 from .base import BaseRecommender
@@ -47,7 +49,7 @@ from .factorization import (
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
-from .networks import VAEBMF, DeepLatentFactor
+from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
 from .text import DeepLTRS
 
@@ -60,29 +62,35 @@ __all__ = [
     "IALS",
     "MDACF",
     "NBVAE",
+    "NGCF",
     "PMF",
     "SANSA",
     "SLIM",
     "VAEAC",
     "VAEBMF",
     "VASP",
+    "AdversarialVAE",
     "AutoRec",
     "BaseRecommender",
     "BayesianPMF",
     "BiasBaseline",
     "CoClustering",
+    "ConvNCF",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
     "GraphFilter",
     "Interactions",
     "ItemKNN",
+    "LightGCN",
     "MultDAE",
     "MultVAE",
+    "NeuMF",
     "NeuralEASE",
     "NonNegativePMF",
     "Popularity",
     "RP3beta",
+    "RaCT",
     "RatingKNN",
     "RatingRegressor",
     "RecVAE",

@@ -1,3 +1,4 @@
+from ._adversarial_vae import AdversarialVAE
 from ._auto_rec import AutoRec
 from ._cdae import CDAE
 from ._elsa import ELSA
@@ -7,6 +8,7 @@ from ._mult_dae import MultDAE
 from ._mult_vae import MultVAE
 from ._nbvae import NBVAE
 from ._neural_ease import NeuralEASE
+from ._ract import RaCT
 from ._rec_vae import RecVAE
 from ._vaeac import VAEAC
 from ._vasp import VASP
@@ -18,10 +20,12 @@ __all__ = [
     "NBVAE",
     "VAEAC",
     "VASP",
+    "AdversarialVAE",
     "AutoRec",
     "EnhancedVAE",
     "MultDAE",
     "MultVAE",
     "NeuralEASE",
+    "RaCT",
     "RecVAE",
 ]
