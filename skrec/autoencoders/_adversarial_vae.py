@@ -165,10 +165,10 @@ class AdversarialVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import AdversarialVAE
-    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> X = np.kron(np.eye(2), np.ones((30, 6)))
     >>> model = AdversarialVAE(8, learning_rate=0.01, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
-    array([[4]])
+    >>> model.recommend([[0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 1]], k=1)
+    array([[9]])
     """
 
     _module_class = AdversarialVAEModule

@@ -171,12 +171,10 @@ class RaCTTrainer(Trainer):
         Epochs at most of the first two phases. The third has those that are left.
     actor_learning_rate : float
         The actor's step size in the third phase.
-    **kwargs
-        Parameters of Trainer.
     """
 
-    def __init__(self, *args, n_actor_epochs, n_critic_epochs, actor_learning_rate, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args, n_actor_epochs, n_critic_epochs, actor_learning_rate, **options):
+        super().__init__(*args, **options)
         self.n_actor_epochs = n_actor_epochs
         self.n_critic_epochs = n_critic_epochs
         self.actor_learning_rate = actor_learning_rate
@@ -261,9 +259,6 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
     ----------
     beta : float, default=0.1
         Weight of the KL divergence in the first phase, at the end of the annealing.
-    n_annealing_updates : int, default=1000
-        `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
-        0 means that it holds from the start.
     dropout : float, default=0.5
         Probability of dropping an entry from the encoder's input, above 0: the entries dropped
         are what the critic's rankings are measured by.
@@ -319,10 +314,10 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import RaCT
-    >>> X = np.kron(np.eye(2), np.ones((40, 4)))
+    >>> X = np.kron(np.eye(2), np.ones((40, 5)))
     >>> model = RaCT(8, hidden_layer_sizes=(16,), learning_rate=0.01, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 0, 0, 0, 0, 0]], k=1)
-    array([[3]])
+    >>> model.recommend([[0, 0, 0, 0, 0, 0, 1, 1, 1, 1]], k=1)
+    array([[5]])
     """
 
     _module_class = RaCTModule
