@@ -89,9 +89,8 @@ class AdversarialVAEModule(MultDAEModule):
         return objective + self.beta * to_deceive.squeeze(1) + to_tell.squeeze(1)
 
     def _code(self, batch):
-        layers = [nn.Tanh(), *self.encoder][
-            :-1
-        ]  # each ends in tanh, the last one's left to `hidden`
+        # Each layer ends in tanh: that of the last is the first step of `hidden`.
+        layers = [nn.Tanh(), *self.encoder][:-1]
         return nn.Sequential(*layers)(self.first(batch))
 
 
