@@ -70,7 +70,6 @@ def skrec(name, **changes):
 
     def train(X, n_epochs, device):
         import torch
-        from settings import PAPER
         from skorch.callbacks import Callback
 
         import skrec

@@ -84,6 +84,8 @@ _NEURAL = {
 
 _FAST_RANKER = {"learning_rate": 0.003, "batch_size": 100, "early_stopping": False}
 
+_FAST_FOCAL = {"learning_rate": 0.003, "batch_size": 50, "max_iter": 12, "early_stopping": False}
+
 _ROWS = [
     ModelRow(
         "EASE",
@@ -301,6 +303,51 @@ _ROWS = [
         search={"gamma": [0.002, 0.005, 0.01], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
+        "RaCT",
+        "autoencoders._ract",
+        "Mult-VAE trained under a critic that foresees NDCG: ranking-critical training",
+        "choices",
+        floor=1.62,
+        fast={
+            "learning_rate": 0.005,
+            "early_stopping": False,
+            "n_actor_epochs": 25,
+            "n_critic_epochs": 4,
+            "max_iter": 40,
+        },
+        small={
+            **_NEURAL,
+            "hidden_layer_sizes": (16,),
+            "n_actor_epochs": 20,
+            "n_critic_epochs": 4,
+        },
+        variants={
+            "critic": {
+                "hidden_layer_sizes": (),
+                "n_actor_epochs": 1,
+                "n_critic_epochs": 1,
+                "actor_learning_rate": 0.01,
+                "batch_size": 7,
+                "early_stopping": True,
+            }
+        },
+        search={"actor_learning_rate": [0.0001, 0.0003, 0.001], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "AdversarialVAE",
+        "autoencoders._adversarial_vae",
+        "denoising autoencoder with codes drawn towards a normal distribution: after aWAE",
+        "choices",
+        floor=1.615,
+        fast={**_FAST_RANKER, "max_iter": 40},
+        small=_NEURAL,
+        variants={
+            "adversarial": {"divergence": "adversarial", "hidden_layer_sizes": (12,)},
+            "bernoulli": {"likelihood": "bernoulli", "unobserved_weight": 0.5},
+        },
+        search={"beta": [0.0, 1.0, 10.0], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
         "variational autoencoder with a VampPrior, two levels of codes and gates: H+Vamp (Gated)",
@@ -323,6 +370,70 @@ _ROWS = [
             "flat": {"hierarchical": False, "gated": False},
         },
         search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "VAEAC",
+        "autoencoders._vaeac",
+        "variational autoencoder that is trained to find hidden items, as it is asked to",
+        "choices",
+        floor=1.61,
+        fast={**_FAST_RANKER, "batch_size": 50, "max_iter": 25},
+        small=_NEURAL,
+        variants={
+            "layers": {
+                "hidden_layer_sizes": (16, 12),
+                "dropout": 0.3,
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+        },
+        search={"beta": [0.1, 0.2, 0.5], "dropout": [0.2, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "NeuralEASE",
+        "autoencoders._neural_ease",
+        "item weights as EASE's, trained to find hidden items by a focal loss",
+        "choices",
+        floor=1.0,
+        fast={"learning_rate": 0.02, "batch_size": 50, "max_iter": 15, "early_stopping": False},
+        small={
+            "learning_rate": 0.05,
+            "max_iter": 40,
+            "early_stopping": False,
+            "random_state": 0,
+        },
+        variants={
+            "squared": {"loss": "squared", "l2": 0.01, "dropout": 0.0, "early_stopping": True}
+        },
+        search={"dropout": [0.3, 0.5], "alpha": [0.25, 0.5], "gamma": [1, 2, 3]},
+    ),
+    ModelRow(
+        "FLVAE",
+        "autoencoders._flvae",
+        "deep variational autoencoder, trained to find hidden items by a focal loss",
+        "choices",
+        floor=1.375,
+        fast=_FAST_FOCAL,
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
+        variants={
+            "deep": {
+                "hidden_layer_sizes": (16, 16),
+                "decoder_layer_sizes": (12, 12),
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+        },
+        search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},
+    ),
+    ModelRow(
+        "VASP",
+        "autoencoders._vasp",
+        "FLVAE times item weights as NeuralEASE's",
+        "choices",
+        floor=1.0,
+        fast=_FAST_FOCAL,
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
+        search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},
     ),
     ModelRow(
         "ELSA",
@@ -398,7 +509,7 @@ _ROWS = [
         "matrix factorisation by pairs: each choice before what was not chosen; or WARP",
         "choices",
         floor=1.605,
-        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
+        fast={"learning_rate": 0.02, "batch_size": 50, "max_iter": 15, "early_stopping": False},
         small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20, "dropout": 0.2},
         variants={
             "WARP": {"loss": "warp"},
@@ -498,6 +609,34 @@ _ROWS = [
         search={"n_components": [16, 32, 64]},
     ),
     ModelRow(
+        "LightGCN",
+        "networks._light_gcn",
+        "vectors of items, averaged over the graph of users and items",
+        "choices",
+        floor=1.57,
+        fast={"max_iter": 28, "early_stopping": False},
+        small={**_NEURAL, "learning_rate": 0.1, "batch_size": 20},
+        variants={
+            "BPR": {"loss": "bpr", "n_layers": 2, "l2": 1e-4},
+            "ratings": {"loss": "squared_error"},
+        },
+        search={"n_components": [32, 64, 128], "n_layers": [1, 2, 3]},
+    ),
+    ModelRow(
+        "NGCF",
+        "networks._ngcf",
+        "vectors of items, passed on over the graph of users and items through networks",
+        "choices",
+        floor=1.29,
+        fast={"max_iter": 25, "early_stopping": False},
+        small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20},
+        variants={
+            "BPR": {"loss": "bpr", "n_layers": 3, "l2": 1e-4},
+            "ratings": {"loss": "squared_error"},
+        },
+        search={"n_components": [32, 64, 128], "n_layers": [1, 2, 3]},
+    ),
+    ModelRow(
         "VAEBMF",
         "networks._vae_bmf",
         "Bayesian matrix factorisation by two encoders that read each other's embeddings",
@@ -538,6 +677,47 @@ _ROWS = [
             },
         },
         search={"n_components": [8, 16, 32]},
+    ),
+    ModelRow(
+        "NeuMF",
+        "networks._neu_mf",
+        "products of vectors and a perceptron over them, of rankings or ratings (GMF, MLP)",
+        "choices",
+        floor=1.4,
+        fast={"learning_rate": 0.01, "max_iter": 10, "early_stopping": False},
+        small={
+            **_NEURAL,
+            "hidden_layer_sizes": (16, 8),
+            "learning_rate": 0.03,
+            "batch_size": 20,
+            "dropout": 0.2,
+        },
+        variants={
+            "GMF": {"parts": "gmf", "loss": "bpr", "n_negatives": 2, "early_stopping": True},
+            "MLP": {"parts": "mlp", "learning_rate": 0.01},
+            "ratings": {"loss": "squared_error", "dropout": 0.0, "l2": 0.1},
+        },
+        search={"n_components": [32, 64, 128], "dropout": [0.1, 0.3, 0.5]},
+    ),
+    ModelRow(
+        "ConvNCF",
+        "networks._conv_ncf",
+        "convolutions over the outer product of two vectors, of rankings or ratings",
+        "choices",
+        floor=1.4,
+        fast={"learning_rate": 0.01, "max_iter": 8, "early_stopping": False},
+        small={
+            **_NEURAL,
+            "n_channels": 4,
+            "learning_rate": 0.03,
+            "batch_size": 20,
+            "dropout": 0.2,
+        },
+        variants={
+            "negatives": {"loss": "cross_entropy", "n_negatives": 3, "early_stopping": True},
+            "ratings": {"loss": "squared_error", "dropout": 0.0, "l2": 0.1},
+        },
+        search={"n_components": [8, 16, 32], "n_channels": [4, 8, 16], "dropout": [0.1, 0.3]},
     ),
     ModelRow(
         "DeepLTRS",

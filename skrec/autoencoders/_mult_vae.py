@@ -49,9 +49,7 @@ class MultVAEModule(nn.Module):
         self.dropout = dropout
         self.beta = beta
         self.n_annealing_updates = n_annealing_updates
-        first, *others = [*hidden_layer_sizes, 2 * n_components]
-        self.first = SparseLinear(n_items, first)
-        self.encoder = _tanh_layers(first, others)
+        self.first, self.encoder = tanh_encoder(n_items, [*hidden_layer_sizes, 2 * n_components])
         sizes = [n_components, *reversed(hidden_layer_sizes)]
         self.decoder = nn.Sequential(
             *(
@@ -88,6 +86,12 @@ class MultVAEModule(nn.Module):
 
     def nll(self, code, batch):  # -> (n_rows,)
         return output_nll(self.hidden(code), self.output, self.likelihood, batch)
+
+
+def tanh_encoder(n_items, sizes):
+    """A layer that reads rows, and those behind it."""
+    first, *others = sizes
+    return SparseLinear(n_items, first), _tanh_layers(first, others)
 
 
 def _tanh_layers(n_inputs, sizes):

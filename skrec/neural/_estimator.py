@@ -48,7 +48,7 @@ LAYER_CONSTRAINTS = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
 }
 # Parameters of which smaller ones make training cheaper.
-SIZES = ("hidden_layer_sizes", "n_components", "batch_size")
+SIZES = ("hidden_layer_sizes", "decoder_layer_sizes", "n_components", "batch_size")
 
 _MODULES_LOCK = Lock()
 
@@ -120,8 +120,10 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     """
 
     _trainer_class = Trainer
+    _validation_class = Validation
     _keep_start = False  # whether the initial weights are a model to fall back on
     _n_annealing_epochs = 0  # of which none counts as one without a better score
+    _cheaper_models = ""  # what to use where training is too dear
 
     def fit(self, X, y=None, *, reviews=None):
         """Learn from users.
@@ -257,7 +259,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         def score(module):
             return placement.from_first(lambda: self._validation_score(module, data, held_out))
 
-        return Validation(score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start)
+        return self._validation_class(
+            score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start
+        )
 
     def _make_trainer(self, module, data, seeds, placement, **options):
         noise = torch.Generator(placement.device).manual_seed(seeds.noise + placement.process)
@@ -284,7 +288,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         sizes = [name for name in SIZES if name in self.get_params(deep=False)]
         fixes = (
             f"smaller {', '.join(sizes)} need less, and so do fewer items "
-            "(Interactions.filter(min_users_per_item=...))"
+            f"(Interactions.filter(min_users_per_item=...)){self._cheaper_models}"
         )
         what = f"{type(self).__name__} on {shape[0]} users x {shape[1]} items"
         check_cost(cost, what, fixes, device)
@@ -411,6 +415,17 @@ def check_hidden_layer_sizes(sizes, at_least=0, name="hidden_layer_sizes"):
                 f"{size!r} in {sizes}."
             )
     return [int(size) for size in sizes]
+
+
+def check_equal_sizes(sizes, estimator, name="hidden_layer_sizes"):
+    """Validate widths of layers whose outputs are added and return them as a list."""
+    sizes = check_hidden_layer_sizes(sizes, at_least=1, name=name)
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"{name} of {type(estimator).__name__} must be equal, as the layers' outputs are "
+            f"added, got {sizes}: use for example {(max(sizes),) * len(sizes)}."
+        )
+    return sizes
 
 
 def draw_seed(rng):

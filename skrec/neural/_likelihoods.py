@@ -40,10 +40,10 @@ def multinomial_nll_(logits, batch):
     return nll
 
 
-def bernoulli_nll_(logits, batch):
+def bernoulli_nll_(logits, batch, unobserved_weight=1):
     r"""Negative Bernoulli log-likelihood of all items of a row, entries in [0, 1].
 
-    .. math:: \sum_i \log(1 + e^{f_i}) - x_i f_i
+    .. math:: -\sum_i x_i \log \sigma(f_i) + w (1 - x_i) \log(1 - \sigma(f_i))
 
     Parameters
     ----------
@@ -51,15 +51,25 @@ def bernoulli_nll_(logits, batch):
         Overwritten by the gradient of `nll` with respect to the logits.
     batch : SparseBatch
         The rows to explain.
+    unobserved_weight : float, default=1
+        Weight :math:`w` of what is not there.
 
     Returns
     -------
     nll : tensor of shape (n_rows,)
     """
-    flat = batch.flat
+    flat, values = batch.flat, batch.values
     observed = logits.view(-1)[flat]
-    nll = nn.functional.softplus(logits).sum(dim=1) - batch.sum_rows(batch.values * observed)
-    logits.sigmoid_().view(-1).index_add_(0, flat, batch.values, alpha=-1)
+    nll = unobserved_weight * nn.functional.softplus(logits).sum(dim=1)
+    nll -= batch.sum_rows(values * observed)
+    gradient = logits.sigmoid_().view(-1)
+    slopes = -values
+    if unobserved_weight != 1:
+        rest = (1 - unobserved_weight) * values
+        nll += batch.sum_rows(rest * nn.functional.softplus(observed))
+        slopes = rest * gradient[flat] - values
+        gradient *= unobserved_weight
+    gradient.index_add_(0, flat, slopes)
     return nll
 
 
@@ -195,6 +205,14 @@ class _OutputNLL(torch.autograd.Function):
         return None, None, *found
 
 
+def exclude_(logits, batch):
+    """Make the items that rows of a batch have as good as impossible for them.
+
+    Not infinitely so: a row may have all of them.
+    """
+    logits.view(-1)[batch.flat] = torch.finfo(logits.dtype).min / 2
+
+
 def outputs_nll(hiddens, layers, nll_, batch):
     """Negative log-likelihood of each row of `batch` under linear layers, each with its input.
 
@@ -221,18 +239,28 @@ def outputs_nll(hiddens, layers, nll_, batch):
     return _OutputNLL.apply(nll_, batch, *parts)
 
 
-def output_nll(hidden, layer, likelihood, batch):
-    """The same of one layer, by the name of a likelihood.
+def output_nll(hidden, layer, likelihood, batch, excluded=None):
+    """The same of one layer.
 
     Parameters
     ----------
     hidden : tensor of shape (n_rows, n_hidden)
     layer : torch.nn.Linear
-    likelihood : {"multinomial", "bernoulli", "gaussian"}
+    likelihood : {"multinomial", "bernoulli", "gaussian"} or callable
+        A function as those of :data:`LIKELIHOODS`, or the name of one.
     batch : SparseBatch
+    excluded : SparseBatch, default=None
+        Items that each row cannot have, with a multinomial likelihood.
 
     Returns
     -------
     nll : tensor of shape (n_rows,)
     """
-    return outputs_nll([hidden], [layer], LIKELIHOODS[likelihood], batch)
+    nll_ = likelihood if callable(likelihood) else LIKELIHOODS[likelihood]
+
+    def nll_of_others_(logits, batch):
+        exclude_(logits, excluded)
+        return nll_(logits, batch)
+
+    chosen = nll_ if excluded is None else nll_of_others_
+    return outputs_nll([hidden], [layer], chosen, batch)

@@ -21,20 +21,17 @@ SMALLEST_BATCH, LARGEST_BATCH, N_BATCHES = 50, 500, 50
 
 
 @complete_verbs
-class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin):
-    """What an autoencoder of users' rows does around its module.
+class RowNetworkMixin(NeuralEstimatorMixin):
+    """What a network that reads users' rows and scores items does around its module.
 
     Beside what :class:`NeuralEstimatorMixin` asks for, the module offers
 
     - ``module(batch, generator, progress)``: the objective of each row, in training,
-    - ``encode(batch)``: the code of each row that predictions are made from,
-    - ``hidden(code)`` and the linear layer ``output``: from codes to items. An estimator whose
-      scores are others writes ``_outputs``.
+    - ``scores(batch)``: of all items, from rows,
+    - ``output``: the layer that has the items as its outputs.
 
     Parameters
     ----------
-    n_components : int
-        Length of the code.
     batch_size : int or "auto"
         Users of an update. "auto": a fiftieth of those that are trained on, in round fifties and
         at most 500, so that an epoch makes enough updates with any number of users.
@@ -120,34 +117,19 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         n_users = np.bincount(new.indices, minlength=new.shape[1])
         return np.interp(n_users, np.sort(counts), levels)
 
-    def transform(self, X):
-        """Embed users.
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_users, n_embedding)
-            The codes that predictions are made from, float32.
-        """
-        X = self._check_rows(X)
-        blocks = row_blocks(X.shape[0], 4 * (X.shape[1] + 8 * self._n_features_out))
-        module = self._scoring_module()
-        with torch_state():
-            codes = [module.encode(_batch(module, X[block])).cpu() for block in blocks]
-        return torch.cat(codes).numpy()
-
-    @property
-    def _n_features_out(self):
-        return self._options["n_components"]
-
     def _score_rows(self, X):
         return self._scores(self._scoring_module(), X)
 
     def _scores(self, module, X):
         with torch_state():
-            return self._outputs(module, _batch(module, X)).cpu().numpy()
+            return self._outputs(module, _batch(module, self._inputs(X))).cpu().numpy()
+
+    def _inputs(self, X):
+        """What the module reads of validated rows."""
+        return X
 
     def _outputs(self, module, batch):
-        return module.output(module.hidden(module.encode(batch)))
+        return module.scores(batch)
 
     def _check_training(self, X, reset):
         X = check_interactions(X, estimator=self, reset=reset)
@@ -181,6 +163,45 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
 
     def _validation_score(self, module, data, held_out):
         return held_out.ndcg(lambda rows: self._scores(module, rows))
+
+
+@complete_verbs
+class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowNetworkMixin):
+    """What an autoencoder of users' rows does around its module.
+
+    In place of ``scores``, the module offers
+
+    - ``encode(batch)``: the code of each row that predictions are made from,
+    - ``hidden(code)`` and the linear layer ``output``: from codes to items. An estimator whose
+      scores are others writes ``_outputs``.
+
+    Parameters
+    ----------
+    n_components : int
+        Length of the code.
+    """
+
+    def transform(self, X):
+        """Embed users.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_users, n_embedding)
+            The codes that predictions are made from, float32.
+        """
+        X = self._inputs(self._check_rows(X))
+        blocks = row_blocks(X.shape[0], 4 * (X.shape[1] + 8 * self._n_features_out))
+        module = self._scoring_module()
+        with torch_state():
+            codes = [module.encode(_batch(module, X[block])).cpu() for block in blocks]
+        return torch.cat(codes).numpy()
+
+    @property
+    def _n_features_out(self):
+        return self._options["n_components"]
+
+    def _outputs(self, module, batch):
+        return module.output(module.hidden(module.encode(batch)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

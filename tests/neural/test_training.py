@@ -596,6 +596,8 @@ def test_weights_of_a_wider_network_keep_what_stands_behind_the_items():
         put_into(wider, np.arange(1, 9).reshape(4, 2), 3)[:, 0], [1, 3, 5, 0, 0, 7]
     )
     np.testing.assert_array_equal(put_into(wider.T, np.ones((2, 4)), 4), [[1] * 4 + [0] * 2] * 2)
+    square = put_into(np.zeros((3, 3)), np.ones((2, 2)), 2)  # items both ways
+    np.testing.assert_array_equal(square, [[1, 1, 0], [1, 1, 0], [0, 0, 0]])
     same = np.ones(3)
     assert put_into(np.zeros(3), same, 2) is not same
     np.testing.assert_array_equal(put_into(np.zeros(3), same, 2), same)
