@@ -122,9 +122,6 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
     ----------
     beta : float, default=0.1
         Weight of the KL divergence, at the end of the annealing.
-    n_annealing_updates : int, default=1000
-        `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
-        0 means that it holds from the start.
 
     See Also
     --------

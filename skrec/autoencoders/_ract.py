@@ -261,9 +261,6 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
     ----------
     beta : float, default=0.1
         Weight of the KL divergence in the first phase, at the end of the annealing.
-    n_annealing_updates : int, default=1000
-        `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
-        0 means that it holds from the start.
     dropout : float, default=0.5
         Probability of dropping an entry from the encoder's input, above 0: the entries dropped
         are what the critic's rankings are measured by.

@@ -32,6 +32,9 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
         Widths of the encoder's hidden layers; the decoder has the same in reverse.
     dropout : float
         Probability of dropping an entry from an encoder's input.
+    n_annealing_updates : int
+        `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
+        0 means that it holds from the start.
 
     Attributes
     ----------
