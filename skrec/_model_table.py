@@ -225,8 +225,8 @@ _ROWS = [
         "autoencoders._mult_vae",
         "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
         "choices",
-        floor=1.49,
-        fast={"learning_rate": 0.005, "max_iter": 40, "early_stopping": False},
+        floor=1.63,
+        fast={"learning_rate": 0.003, "max_iter": 30, "early_stopping": False},
         small={**_NEURAL, "hidden_layer_sizes": (16,)},
         variants={
             "batches": {
@@ -237,7 +237,7 @@ _ROWS = [
             "bernoulli": {"hidden_layer_sizes": (), "likelihood": "bernoulli"},
             "gaussian": {"likelihood": "gaussian", "max_iter": 200},
         },
-        search={"beta": [0.1, 0.2, 0.5], "dropout": [0.3, 0.5, 0.7]},
+        search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
         "MultDAE",
@@ -272,19 +272,17 @@ _ROWS = [
     ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
-        "two levels of codes, VampPrior, gates: H+Vamp (Gated)",
+        "variational autoencoder with a VampPrior, two levels of codes and gates: H+Vamp (Gated)",
         "choices",
-        floor=1.46,
-        fast={
-            **_FAST_RANKER,
-            "n_components": 100,
-            "hidden_layer_sizes": (200,),
-            "n_pseudo_inputs": 50,
-            "beta": 0.1,
-            "n_annealing_epochs": 0,
-            "max_iter": 25,
+        floor=1.49,
+        fast={**_FAST_RANKER, "max_iter": 25},
+        small={
+            **_NEURAL,
+            "hidden_layer_sizes": (16,),
+            "hierarchical": True,
+            "n_pseudo_inputs": 5,
+            "gated": True,
         },
-        small={**_NEURAL, "hidden_layer_sizes": (16,), "n_pseudo_inputs": 5},
         variants={
             "normal": {
                 "hidden_layer_sizes": (16, 12),

@@ -13,9 +13,9 @@ from skrec.neural._divergences import (
     gaussian_log_density,
 )
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_equal_sizes,
 )
 from skrec.neural._layers import SkipLayers, SparseLinear, batch_linear, init_uniform, linear
@@ -173,7 +173,7 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of int, default=(600, 600, 600, 600, 600)
+    hidden_layer_sizes : array-like of int, default=(600, 600)
         Widths of the encoder's hidden layers, which must be equal, as their outputs are added.
     gamma : float, default=0.005
         Weight of the KL divergence for each unit of a row's total. Ignored if `beta` is given.
@@ -206,9 +206,9 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Notes
     -----
-    The defaults are those of the paper for MovieLens 20M. With some thousand users
-    ``hidden_layer_sizes=(600, 600)`` and ``batch_size=100`` do better, with some hundred
-    ``batch_size=50``.
+    The defaults are those of the paper for MovieLens 20M, but for two: there
+    ``hidden_layer_sizes=(600, 600, 600, 600, 600)`` and ``batch_size=500``. With a hundredth of
+    its users, two layers do better.
 
     The old posterior of every training user is kept in two users x components arrays during
     training, computed without noise, as in the authors' first version; their later one runs a copy
@@ -238,7 +238,7 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "gamma": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left"), None],
@@ -252,7 +252,7 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         self,
         n_components=200,
         *,
-        hidden_layer_sizes=(600, 600, 600, 600, 600),
+        hidden_layer_sizes=(600, 600),
         gamma=0.005,
         beta=None,
         prior_weights=(0.15, 0.75, 0.1),
@@ -261,7 +261,7 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         layer_norm_eps=0.1,
         dropout=0.5,
         learning_rate=0.0005,
-        batch_size=500,
+        batch_size="auto",
         max_iter=50,
         early_stopping=True,
         validation_fraction=0.1,

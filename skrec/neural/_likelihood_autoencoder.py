@@ -109,7 +109,8 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
 
     def _batch_cost(self, n_users, n_items):
         n_buffers = 2 if self.likelihood == "bernoulli" else 1
-        return 4 * n_buffers * min(self.batch_size, n_users) * n_items, self._n_passes * n_users
+        n_rows = min(self._n_batch_users(n_users), n_users)
+        return 4 * n_buffers * n_rows * n_items, self._n_passes * n_users
 
     @property
     def _n_passes(self):

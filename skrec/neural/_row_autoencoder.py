@@ -15,6 +15,9 @@ from skrec.utils._validation import check_interactions
 
 # Users of whom one knows how an item stands with most.
 SOME_USERS = 1000
+# A batch of "auto": 50 is best with some hundred users, 100 with some thousand, 500 in the papers.
+# Sizes between are multiples of the first, which suit the products' kernels.
+SMALLEST_BATCH, LARGEST_BATCH, N_BATCHES = 50, 500, 50
 
 
 @complete_verbs
@@ -29,8 +32,9 @@ class RowNetworkMixin(NeuralEstimatorMixin):
 
     Parameters
     ----------
-    batch_size : int
-        Users of an update.
+    batch_size : int or "auto"
+        Users of an update. "auto": a fiftieth of those that are trained on, in round fifties and
+        at most 500, so that an epoch makes enough updates with any number of users.
     early_stopping : bool
         Whether to hold users out, measure NDCG@100 on them after each epoch (minus RMSE where
         ratings are predicted), and keep the weights of the best epoch.
@@ -136,6 +140,19 @@ class RowNetworkMixin(NeuralEstimatorMixin):
 
     def _check_values(self, X):
         check_float32(X)
+
+    def _n_batch_users(self, n_users):
+        """Users of an update, of so many that are trained on."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        n_smallest = round(n_users / N_BATCHES / SMALLEST_BATCH)
+        return min(max(n_smallest, 1) * SMALLEST_BATCH, LARGEST_BATCH)
+
+    def _trainer_options(self, data):
+        return {
+            **super()._trainer_options(data),
+            "batch_size": self._n_batch_users(data.shape[0]),
+        }
 
     def _hold_out(self, X, seed):
         return hold_out_users(X, self.validation_fraction, seed)

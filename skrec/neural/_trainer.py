@@ -216,8 +216,8 @@ class Validation(Callback):
             net.module.load_state_dict(self.best_weights_)
 
     def _keep(self, net, score, epoch):
-        self.best_score_, self.best_epoch_ = score, epoch
-        self.best_weights_ = _copy_weights(net)
+        weights = _copy_weights(net)  # before the rest, as Ctrl-C may come meanwhile
+        self.best_score_, self.best_epoch_, self.best_weights_ = score, epoch, weights
 
 
 def _copy_weights(net):
@@ -259,8 +259,12 @@ class EndOfEpoch(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Close the task, and stop where a callback or the validation score says so."""
         record = net.history[-1]
-        shown = {"loss": record["train_loss"], "score": record.get("valid_score")}
-        self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items() if v is not None})
+        shown = {"loss": f"{record['train_loss']:.4g}"}
+        if self.validation is not None:
+            shown["score"] = f"{record['valid_score']:.4g}"
+            best, epoch = self.validation.best_score_, self.validation.best_epoch_
+            shown["best"] = f"{best:.4g} in epoch {epoch}"
+        self.bar.set_postfix(shown)
         self.bar.update()
         stop = self._close_task(net)
         if stop or (self.validation is not None and self.validation.is_over_):
