@@ -17,15 +17,19 @@ from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
 from .autoencoders import (
+    CDAE,
     ELSA,
     FLVAE,
+    NBVAE,
     VAEAC,
     VASP,
+    AdversarialVAE,
     AutoRec,
     EnhancedVAE,
     MultDAE,
     MultVAE,
     NeuralEASE,
+    RaCT,
     RecVAE,
 )
 from .base import BaseRecommender
@@ -45,40 +49,48 @@ from .factorization import (
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
-from .networks import VAEBMF, DeepLatentFactor
+from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
 from .text import DeepLTRS
 
 __all__ = [
     "BPR",
+    "CDAE",
     "EASE",
     "ELSA",
     "FLVAE",
     "IALS",
     "MDACF",
+    "NBVAE",
+    "NGCF",
     "PMF",
     "SANSA",
     "SLIM",
     "VAEAC",
     "VAEBMF",
     "VASP",
+    "AdversarialVAE",
     "AutoRec",
     "BaseRecommender",
     "BayesianPMF",
     "BiasBaseline",
     "CoClustering",
+    "ConvNCF",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
     "GraphFilter",
     "Interactions",
     "ItemKNN",
+    "LightGCN",
     "MultDAE",
     "MultVAE",
+    "NeuMF",
     "NeuralEASE",
     "NonNegativePMF",
     "Popularity",
     "RP3beta",
+    "RaCT",
     "RatingKNN",
     "RatingRegressor",
     "RecVAE",

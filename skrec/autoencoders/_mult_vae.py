@@ -82,8 +82,10 @@ class MultVAEModule(nn.Module):
             self.first(batch.normalized().dropped_out(self.dropout, generator))
         ).chunk(2, dim=1)
         code = draw_gaussian(mean, log_var, generator)
-        nll = output_nll(self.hidden(code), self.output, self.likelihood, batch)
-        return nll + self.beta_at(progress) * standard_normal_kl(mean, log_var)
+        return self.nll(code, batch) + self.beta_at(progress) * standard_normal_kl(mean, log_var)
+
+    def nll(self, code, batch):  # -> (n_rows,)
+        return output_nll(self.hidden(code), self.output, self.likelihood, batch)
 
 
 def tanh_encoder(n_items, sizes):
@@ -120,9 +122,6 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
     ----------
     beta : float, default=0.1
         Weight of the KL divergence, at the end of the annealing.
-    n_annealing_updates : int, default=1000
-        `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
-        0 means that it holds from the start.
 
     See Also
     --------

@@ -93,9 +93,6 @@ class VAEAC(LikelihoodAutoencoderMixin, BaseRecommender):
         entries is trained on; or none, then there is nothing to be found in it.
     beta : float, default=0.2
         Weight of the KL divergence, at the end of the annealing. 1 is the bound of the paper.
-    n_annealing_updates : int, default=1000
-        `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
-        0 means that it holds from the start.
 
     See Also
     --------

@@ -120,6 +120,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     """
 
     _trainer_class = Trainer
+    _validation_class = Validation
     _keep_start = False  # whether the initial weights are a model to fall back on
     _n_annealing_epochs = 0  # of which none counts as one without a better score
     _cheaper_models = ""  # what to use where training is too dear
@@ -258,7 +259,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         def score(module):
             return placement.from_first(lambda: self._validation_score(module, data, held_out))
 
-        return Validation(score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start)
+        return self._validation_class(
+            score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start
+        )
 
     def _make_trainer(self, module, data, seeds, placement, **options):
         noise = torch.Generator(placement.device).manual_seed(seeds.noise + placement.process)

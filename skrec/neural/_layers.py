@@ -142,6 +142,15 @@ def batch_linear(n_inputs, n_outputs):
     return skip_init(BatchLinear, n_inputs, n_outputs, device=_default_device())
 
 
+def frozen(module, inputs):
+    """Outputs of a module whose gradient reaches the inputs, but not the weights.
+
+    So what is trained against a critic does not train the critic.
+    """
+    weights = {name: weight.detach() for name, weight in module.named_parameters()}
+    return torch.func.functional_call(module, weights, inputs)
+
+
 def _default_device():
     # skip_init takes the CPU otherwise, where weights are only counted as well.
     return torch.empty(0).device

@@ -122,7 +122,11 @@ class RowNetworkMixin(NeuralEstimatorMixin):
 
     def _scores(self, module, X):
         with torch_state():
-            return self._outputs(module, _batch(module, X)).cpu().numpy()
+            return self._outputs(module, _batch(module, self._inputs(X))).cpu().numpy()
+
+    def _inputs(self, X):
+        """What the module reads of validated rows."""
+        return X
 
     def _outputs(self, module, batch):
         return module.scores(batch)
@@ -185,7 +189,7 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Row
         embeddings : ndarray of shape (n_users, n_embedding)
             The codes that predictions are made from, float32.
         """
-        X = self._check_rows(X)
+        X = self._inputs(self._check_rows(X))
         blocks = row_blocks(X.shape[0], 4 * (X.shape[1] + 8 * self._n_features_out))
         module = self._scoring_module()
         with torch_state():

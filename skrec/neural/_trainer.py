@@ -151,10 +151,16 @@ class Trainer(NeuralNet):
         """Raise an error that says where training stands, unless all numbers are finite."""
         if all(torch.isfinite(tensor).all() for tensor in tensors):
             return
+        sizes = " or ".join(f"{name} (it is {size})" for name, size in self.step_sizes.items())
         raise ValueError(
             f"The loss is not finite in epoch {len(self.history)}, so training has diverged: use "
-            f"a smaller learning_rate (it is {self.lr}), or entries of X of smaller magnitude."
+            f"a smaller {sizes}, or entries of X of smaller magnitude."
         )
+
+    @property
+    def step_sizes(self):
+        """Parameters that set the size of the steps, and their values."""
+        return {"learning_rate": self.lr}
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Check what the last update has left."""
