@@ -139,7 +139,7 @@ class ConvNCF(PooledNetworkMixin, BaseRecommender):
         loss="cross_entropy",
         n_negatives=3,
         dropout=0.5,
-        l2=0.0,
+        l2=None,
         learning_rate=0.01,
         batch_size=16,
         max_iter=50,
