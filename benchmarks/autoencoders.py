@@ -16,7 +16,7 @@ from epochs import WORKERS
 from measure import machine, timed
 from report import render_autoencoders
 from scipy import sparse
-from settings import tuned
+from settings import PAPER, tuned
 
 import skrec
 from skrec._model_table import MODELS as TABLE
@@ -27,18 +27,23 @@ MODELS = [
 PACKAGES = ["skrec", "numpy", "scipy", "scikit-learn", "torch", "skorch"]
 
 # What --settings changes of the models' defaults.
-SETTINGS = {"default": {}, "tuned": tuned("ml-1m"), "small": tuned("ml-latest-small")}
+SETTINGS = {
+    "default": {},
+    "paper": PAPER,
+    "tuned": tuned("ml-1m"),
+    "small": tuned("ml-latest-small"),
+}
 
 
-def measure_epochs(X, models, device, pythons, repeats, n_epochs):
+def measure_epochs(X, names, device, pythons, repeats, n_epochs):
     """Train each worker in a fresh process; every round has them all, so that noise meets all."""
     found, where = {}, {}
-    for name, worker in WORKERS.items():
-        if worker.counterpart in models:
-            found[name] = {"counterpart": f"skrec {worker.counterpart}"}
-            where[name] = find_python(pythons, worker.module)
-            if where[name] is None:
-                found[name]["skipped"] = "not installed"
+    for name in names:
+        worker = WORKERS[name]
+        found[name] = {"counterpart": f"skrec {worker.counterpart}"}
+        where[name] = find_python(pythons, worker.module)
+        if where[name] is None:
+            found[name]["skipped"] = "not installed"
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         sparse.save_npz(folder / "train.npz", sparse.csr_matrix(X), compressed=False)
@@ -71,7 +76,7 @@ def measure_quality(name, models, settings, device, pythons):
         test = parts.test_fold_in, parts.test_held_out
         data = Data(rows, None, test)
         answers = measure_models(data, others, pythons, 1)
-        if "MultVAE" in models and settings == "default":
+        if "MultVAE" in models and settings == "paper":
             answers["plain dense loop"] = fit_and_score_plain(parts, device)
         for model in models:
             overrides = SETTINGS[settings].get(model, {})
@@ -213,7 +218,8 @@ def main(name, models, repeats, n_epochs, quality, settings, device, out, peer_p
         "quality": {},
     }
     if repeats:
-        result["epochs"] = measure_epochs(data.train, models, device, pythons, repeats, n_epochs)
+        names = [name for name, worker in WORKERS.items() if worker.counterpart in models]
+        result["epochs"] = measure_epochs(data.train, names, device, pythons, repeats, n_epochs)
     if quality:
         result["quality"] = measure_quality(name, models, settings, device, pythons)
     report = render_autoencoders(result)

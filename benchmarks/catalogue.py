@@ -16,6 +16,7 @@ from data import popularity_skewed
 from measure import in_turns, machine, peak_process, timed
 from report import describe, table
 from scipy import sparse
+from settings import PAPER
 
 from skrec._model_table import MODELS as TABLE
 
@@ -43,7 +44,7 @@ MODELS = {
     "GraphFilter": {},
     "SANSA": {},
     "ELSA": {"batch_size": 1024, **EPOCH},
-    "MultVAE": EPOCH,
+    "MultVAE": {**PAPER["MultVAE"], **EPOCH},
     "EASE": {},
 }
 FIGURES = {

@@ -7,7 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from skrec.datasets import fetch_movielens, load_movielens_small
+from skrec.datasets import (
+    fetch_amazon_fine_foods,
+    fetch_amazon_reviews,
+    fetch_movielens,
+    load_movielens_small,
+)
 from skrec.model_selection import StrongGeneralizationSplit, fold_in_split
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -72,7 +77,12 @@ def liked_by_id(name):
 def ratings(name):
     if name == "ml-latest-small":
         return load_movielens_small()
-    return fetch_movielens("1m", data_home=DATA_HOME, download_if_missing=False)
+    stored = {"data_home": DATA_HOME, "download_if_missing": False}
+    if name == "fine-foods":
+        return fetch_amazon_fine_foods(text="summary", **stored)
+    if name == "musical-instruments":
+        return fetch_amazon_reviews("Musical_Instruments", **stored)
+    return fetch_movielens("1m", **stored)
 
 
 def partitions(name, n_splits):

@@ -19,6 +19,37 @@ from measure import peak_process, timed, versions
 from scipy import sparse
 
 HIDDEN, LATENT, BATCH = 600, 200, 500
+# Users of an update where users and items meet in pairs, a hundred times as many.
+FEW = 32
+_CODES = {"n_components": LATENT, "batch_size": BATCH}
+_LAYERS = {**_CODES, "hidden_layer_sizes": (HIDDEN,)}
+_GRAPH = {"n_components": 64, "n_layers": 3, "loss": "bpr", "n_negatives": 1, "batch_size": BATCH}
+# What skrec's models are made with, so that they and their peers have layers and batches alike.
+SIZES = {
+    "MultVAE": _LAYERS,
+    "MultDAE": _LAYERS,
+    "RecVAE": {**_CODES, "hidden_layer_sizes": 5 * (HIDDEN,)},
+    "EnhancedVAE": _LAYERS,
+    "NBVAE": _LAYERS,
+    "RaCT": {**_LAYERS, "n_actor_epochs": 1, "n_critic_epochs": 1},
+    "AdversarialVAE": _LAYERS,
+    "VAEAC": _LAYERS,
+    "FLVAE": {**_LAYERS, "decoder_layer_sizes": (HIDDEN,)},
+    "VASP": {**_LAYERS, "decoder_layer_sizes": (HIDDEN,)},
+    "NeuralEASE": {"batch_size": BATCH},
+    "CDAE": _CODES,
+    "ELSA": _CODES,
+    "LightGCN": _GRAPH,
+    "NGCF": _GRAPH,
+    "BPR": {"n_components": 64, "n_negatives": 1, "batch_size": FEW},
+    "NeuMF": {
+        "n_components": 32,
+        "hidden_layer_sizes": (64, 32, 16),
+        "n_negatives": 4,
+        "batch_size": FEW,
+    },
+    "ConvNCF": {"n_components": 16, "n_channels": 8, "n_negatives": 1, "batch_size": FEW},
+}
 
 
 class Worker(NamedTuple):
@@ -34,7 +65,9 @@ class Worker(NamedTuple):
     counterpart: str  # skrec's model that does the same
 
 
-def skrec(name):
+def skrec(name, **changes):
+    """One of skrec's models at its sizes; RaCT in its last phase, after an epoch of the others."""
+
     def train(X, n_epochs, device):
         import torch
         from skorch.callbacks import Callback
@@ -49,15 +82,17 @@ def skrec(name):
                     torch.cuda.synchronize()
                 ends.append(perf_counter())
 
+        n_before = 2 if name == "RaCT" else 0
         model = getattr(skrec, name)(
-            max_iter=n_epochs,
+            max_iter=n_before + n_epochs,
             early_stopping=False,
             callbacks=[Clock()],
             device=device,
             random_state=0,
+            **{**SIZES[name], **changes},
         )
         model.fit(X)
-        return np.diff(ends)
+        return np.diff(ends)[n_before:]
 
     return train
 
@@ -122,6 +157,40 @@ def recpack(name):
     return train
 
 
+# RecBole's names of the same sizes; it counts the pairs of an update, drawn negatives included.
+_RECBOLE_LAYERS = {"mlp_hidden_size": [HIDDEN], "latent_dimension": LATENT}
+RECBOLE_SIZES = {
+    # which counts mean and log variance together
+    "MultiVAE": {**_RECBOLE_LAYERS, "latent_dimension": 2 * LATENT},
+    "MultiDAE": _RECBOLE_LAYERS,
+    "RecVAE": {"hidden_dimension": HIDDEN, "latent_dimension": LATENT},
+    "RaCT": {**_RECBOLE_LAYERS, "latent_dimension": 2 * LATENT},
+    "CDAE": {"embedding_size": LATENT},
+    "LightGCN": {"embedding_size": 64, "n_layers": 3},
+    "NGCF": {"embedding_size": 64, "hidden_size_list": [64, 64, 64]},
+    "BPR": {"embedding_size": 64},
+    "NeuMF": {
+        "mf_embedding_size": 32,
+        "mlp_embedding_size": 32,
+        "mlp_hidden_size": [64, 32, 16],
+    },
+    "ConvNCF": {
+        "embedding_size": 16,
+        "cnn_channels": [1, 8, 8, 8, 8],
+        "cnn_kernels": [2, 2, 2, 2],
+        "cnn_strides": [2, 2, 2, 2],
+    },
+}
+# Users of an update, negatives of a choice, and whether these are pairs of their own.
+RECBOLE_PAIRS = {
+    "LightGCN": (BATCH, 1, 0),
+    "NGCF": (BATCH, 1, 0),
+    "BPR": (FEW, 1, 0),
+    "NeuMF": (FEW, 4, 1),
+    "ConvNCF": (FEW, 1, 0),
+}
+
+
 def recbole(name):
     def train(X, n_epochs, device):
         # The library writes its logs into the working directory.
@@ -135,26 +204,33 @@ def recbole(name):
         from recbole.utils import get_model, get_trainer
 
         write_atomic_files(X, Path("data/X"))
-        sizes = {"hidden_dimension": HIDDEN, "latent_dimension": LATENT}
-        if name == "MultiVAE":  # counts mean and log variance together
-            sizes = {"mlp_hidden_size": [HIDDEN], "latent_dimension": 2 * LATENT}
+        batch, negatives = BATCH, None
+        if name in RECBOLE_PAIRS:
+            n_users, n_negatives, are_pairs = RECBOLE_PAIRS[name]
+            batch = round(n_users * X.nnz / X.shape[0]) * (n_negatives + are_pairs)
+            negatives = {"distribution": "uniform", "sample_num": n_negatives}
         options = {
             "data_path": "data",
             "load_col": {"inter": ["user_id", "item_id"], "item": ["item_id"]},
             "eval_args": {"split": {"RS": [1, 0, 0]}, "order": "RO", "group_by": "user"},
             "epochs": n_epochs,
-            "train_batch_size": BATCH,
-            "train_neg_sample_args": None,
+            "train_batch_size": batch,
+            "train_neg_sample_args": negatives,
             "use_gpu": device == "cuda",
             "show_progress": False,
             "state": "ERROR",
-            **sizes,
+            "pre_model_path": "start.pth",
+            **RECBOLE_SIZES[name],
         }
         config = Config(model=name, dataset="X", config_dict=options)
         train_data, _, _ = data_preparation(config, create_dataset(config))
         torch.manual_seed(0)
         model = get_model(name)(config, train_data.dataset).to(config["device"])
         assert model.n_items == X.shape[1] + 1  # one of padding
+        if name == "RaCT":  # the last stage, which wants to start from what others have left
+            torch.save({"state_dict": model.state_dict()}, "start.pth")
+            config["train_stage"] = "finetune"
+            model = get_model(name)(config, train_data.dataset).to(config["device"])
         trainer = get_trainer(config["MODEL_TYPE"], name)(config, model)
         times = record_times(trainer, "_train_epoch", device)
         trainer.fit(train_data, saved=False, verbose=False)
@@ -194,18 +270,28 @@ def _ours(name):
     return Worker("skrec", "skrec", skrec(name), name)
 
 
+def _recbole(name, ours):
+    return Worker("recbole", "recbole", recbole(name), ours)
+
+
 WORKERS = {
     "skrec MultVAE": _ours("MultVAE"),
     "plain sparse loop": Worker("skrec", "torch", plain("sparse_loop"), "MultVAE"),
     "plain dense loop": Worker("torch", "torch", plain("dense_loop"), "MultVAE"),
-    "RecBole MultiVAE": Worker("recbole", "recbole", recbole("MultiVAE"), "MultVAE"),
+    "RecBole MultiVAE": _recbole("MultiVAE", "MultVAE"),
     "Cornac VAECF": Worker("cornac", "cornac", cornac, "MultVAE"),
     "RecPack MultVAE": Worker("recpack", "recpack", recpack("MultVAE"), "MultVAE"),
-    "skrec MultDAE": _ours("MultDAE"),
-    "skrec RecVAE": _ours("RecVAE"),
-    "RecBole RecVAE": Worker("recbole", "recbole", recbole("RecVAE"), "RecVAE"),
     "RecPack RecVAE": Worker("recpack", "recpack", recpack("RecVAE"), "RecVAE"),
-    "skrec EnhancedVAE": _ours("EnhancedVAE"),
+    "RecBole MultiDAE": _recbole("MultiDAE", "MultDAE"),
+    **{
+        f"RecBole {name}": _recbole(name, name)
+        for name in ("RecVAE", "RaCT", "CDAE", "LightGCN", "NGCF", "BPR", "NeuMF", "ConvNCF")
+    },
+    **{f"skrec {name}": _ours(name) for name in SIZES if name != "MultVAE"},
+    # To compare with those that take so few.
+    f"skrec MultVAE, {FEW} users": Worker(
+        "skrec", "skrec", skrec("MultVAE", batch_size=FEW), None
+    ),
 }
 
 

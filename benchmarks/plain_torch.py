@@ -1,4 +1,4 @@
-"""Mult-VAE as one would write it by hand, with the defaults of skrec's.
+"""Mult-VAE as one would write it by hand, with the settings of the paper.
 
 The sparse loop shares skrec's layer over sparse rows and its fused likelihood, so that all that
 differs is what skrec's trainer and batches add. The dense loop has nothing of skrec.

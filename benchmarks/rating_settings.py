@@ -132,6 +132,8 @@ ROWS = {
         published={"ml-100k": "0.9689 (0.7687)"},
         slow=True,
     ),
+    "LightGCN": Row("LightGCN", {"loss": "squared_error", "learning_rate": 0.01, "dropout": 0.2}),
+    "NGCF": Row("NGCF", {"loss": "squared_error", "learning_rate": 0.003, "dropout": 0.2}),
     "VAEBMF": Row("VAEBMF", published={"ml-1m-70-15-15": "0.852"}),
     "VAEBMF, attention": Row(
         "VAEBMF", {"attention": "rated"}, published={"ml-1m-70-15-15": "0.842"}

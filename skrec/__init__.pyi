@@ -16,7 +16,22 @@ from . import (
 from ._decisions import explain, recommend, similar_items
 from ._rating_regressor import RatingRegressor
 from ._update import update
-from .autoencoders import ELSA, AutoRec, EnhancedVAE, MultDAE, MultVAE, RecVAE
+from .autoencoders import (
+    CDAE,
+    ELSA,
+    FLVAE,
+    NBVAE,
+    VAEAC,
+    VASP,
+    AdversarialVAE,
+    AutoRec,
+    EnhancedVAE,
+    MultDAE,
+    MultVAE,
+    NeuralEASE,
+    RaCT,
+    RecVAE,
+)
 from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
@@ -34,20 +49,27 @@ from .factorization import (
 from .interactions import Interactions
 from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
-from .networks import VAEBMF, ConvNCF, DeepLatentFactor, NeuMF
+from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
 from .text import DeepLTRS
 
 __all__ = [
     "BPR",
+    "CDAE",
     "EASE",
     "ELSA",
+    "FLVAE",
     "IALS",
     "MDACF",
+    "NBVAE",
+    "NGCF",
     "PMF",
     "SANSA",
     "SLIM",
+    "VAEAC",
     "VAEBMF",
+    "VASP",
+    "AdversarialVAE",
     "AutoRec",
     "BaseRecommender",
     "BayesianPMF",
@@ -60,12 +82,15 @@ __all__ = [
     "GraphFilter",
     "Interactions",
     "ItemKNN",
+    "LightGCN",
     "MultDAE",
     "MultVAE",
     "NeuMF",
+    "NeuralEASE",
     "NonNegativePMF",
     "Popularity",
     "RP3beta",
+    "RaCT",
     "RatingKNN",
     "RatingRegressor",
     "RecVAE",

@@ -84,6 +84,8 @@ _NEURAL = {
 
 _FAST_RANKER = {"learning_rate": 0.003, "batch_size": 100, "early_stopping": False}
 
+_FAST_FOCAL = {"learning_rate": 0.003, "batch_size": 50, "max_iter": 12, "early_stopping": False}
+
 _ROWS = [
     ModelRow(
         "EASE",
@@ -223,8 +225,8 @@ _ROWS = [
         "autoencoders._mult_vae",
         "variational autoencoder with a multinomial (or Bernoulli, or Gaussian) likelihood",
         "choices",
-        floor=1.49,
-        fast={"learning_rate": 0.005, "max_iter": 40, "early_stopping": False},
+        floor=1.63,
+        fast={"learning_rate": 0.003, "max_iter": 30, "early_stopping": False},
         small={**_NEURAL, "hidden_layer_sizes": (16,)},
         variants={
             "batches": {
@@ -235,7 +237,7 @@ _ROWS = [
             "bernoulli": {"hidden_layer_sizes": (), "likelihood": "bernoulli"},
             "gaussian": {"likelihood": "gaussian", "max_iter": 200},
         },
-        search={"beta": [0.1, 0.2, 0.5], "dropout": [0.3, 0.5, 0.7]},
+        search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
         "MultDAE",
@@ -250,6 +252,39 @@ _ROWS = [
             "gaussian": {"likelihood": "gaussian", "max_iter": 200},
         },
         search={"l2": [0.0, 0.01, 0.1], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "CDAE",
+        "autoencoders._cdae",
+        "denoising autoencoder that tells a user's items from drawn ones",
+        "choices",
+        floor=1.53,
+        fast={"learning_rate": 0.01, "max_iter": 20, "early_stopping": False},
+        small={**_NEURAL, "batch_size": 50},
+        variants={
+            "squares": {
+                "activation": "identity",
+                "tied": True,
+                "loss": "squared_error",
+                "n_negatives": 2,
+                "dropout": 0.0,
+                "user_power": 0.0,
+            },
+        },
+        search={"n_negatives": [5, 20], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "NBVAE",
+        "autoencoders._nbvae",
+        "variational autoencoder with a negative binomial likelihood, of counts or of ones",
+        "choices",
+        floor=1.59,
+        fast={"learning_rate": 0.003, "max_iter": 30, "early_stopping": False},
+        small={**_NEURAL, "hidden_layer_sizes": (16,)},
+        variants={
+            "counts": {"hidden_layer_sizes": (), "likelihood": "negative_binomial"},
+        },
+        search={"beta": [0.05, 0.1, 0.2], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
         "RecVAE",
@@ -268,21 +303,64 @@ _ROWS = [
         search={"gamma": [0.002, 0.005, 0.01], "dropout": [0.3, 0.5, 0.7]},
     ),
     ModelRow(
+        "RaCT",
+        "autoencoders._ract",
+        "Mult-VAE trained under a critic that foresees NDCG: ranking-critical training",
+        "choices",
+        floor=1.62,
+        fast={
+            "learning_rate": 0.005,
+            "early_stopping": False,
+            "n_actor_epochs": 25,
+            "n_critic_epochs": 4,
+            "max_iter": 40,
+        },
+        small={
+            **_NEURAL,
+            "hidden_layer_sizes": (16,),
+            "n_actor_epochs": 20,
+            "n_critic_epochs": 4,
+        },
+        variants={
+            "critic": {
+                "hidden_layer_sizes": (),
+                "n_actor_epochs": 1,
+                "n_critic_epochs": 1,
+                "actor_learning_rate": 0.01,
+                "batch_size": 7,
+                "early_stopping": True,
+            }
+        },
+        search={"actor_learning_rate": [0.0001, 0.0003, 0.001], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "AdversarialVAE",
+        "autoencoders._adversarial_vae",
+        "denoising autoencoder with codes drawn towards a normal distribution: after aWAE",
+        "choices",
+        floor=1.615,
+        fast={**_FAST_RANKER, "max_iter": 40},
+        small=_NEURAL,
+        variants={
+            "adversarial": {"divergence": "adversarial", "hidden_layer_sizes": (12,)},
+            "bernoulli": {"likelihood": "bernoulli", "unobserved_weight": 0.5},
+        },
+        search={"beta": [0.0, 1.0, 10.0], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
-        "two levels of codes, VampPrior, gates: H+Vamp (Gated)",
+        "variational autoencoder with a VampPrior, two levels of codes and gates: H+Vamp (Gated)",
         "choices",
-        floor=1.46,
-        fast={
-            **_FAST_RANKER,
-            "n_components": 100,
-            "hidden_layer_sizes": (200,),
-            "n_pseudo_inputs": 50,
-            "beta": 0.1,
-            "n_annealing_epochs": 0,
-            "max_iter": 25,
+        floor=1.49,
+        fast={**_FAST_RANKER, "max_iter": 25},
+        small={
+            **_NEURAL,
+            "hidden_layer_sizes": (16,),
+            "hierarchical": True,
+            "n_pseudo_inputs": 5,
+            "gated": True,
         },
-        small={**_NEURAL, "hidden_layer_sizes": (16,), "n_pseudo_inputs": 5},
         variants={
             "normal": {
                 "hidden_layer_sizes": (16, 12),
@@ -292,6 +370,70 @@ _ROWS = [
             "flat": {"hierarchical": False, "gated": False},
         },
         search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "VAEAC",
+        "autoencoders._vaeac",
+        "variational autoencoder that is trained to find hidden items, as it is asked to",
+        "choices",
+        floor=1.61,
+        fast={**_FAST_RANKER, "batch_size": 50, "max_iter": 25},
+        small=_NEURAL,
+        variants={
+            "layers": {
+                "hidden_layer_sizes": (16, 12),
+                "dropout": 0.3,
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+        },
+        search={"beta": [0.1, 0.2, 0.5], "dropout": [0.2, 0.5, 0.7]},
+    ),
+    ModelRow(
+        "NeuralEASE",
+        "autoencoders._neural_ease",
+        "item weights as EASE's, trained to find hidden items by a focal loss",
+        "choices",
+        floor=1.0,
+        fast={"learning_rate": 0.02, "batch_size": 50, "max_iter": 15, "early_stopping": False},
+        small={
+            "learning_rate": 0.05,
+            "max_iter": 40,
+            "early_stopping": False,
+            "random_state": 0,
+        },
+        variants={
+            "squared": {"loss": "squared", "l2": 0.01, "dropout": 0.0, "early_stopping": True}
+        },
+        search={"dropout": [0.3, 0.5], "alpha": [0.25, 0.5], "gamma": [1, 2, 3]},
+    ),
+    ModelRow(
+        "FLVAE",
+        "autoencoders._flvae",
+        "deep variational autoencoder, trained to find hidden items by a focal loss",
+        "choices",
+        floor=1.375,
+        fast=_FAST_FOCAL,
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
+        variants={
+            "deep": {
+                "hidden_layer_sizes": (16, 16),
+                "decoder_layer_sizes": (12, 12),
+                "batch_size": 7,
+                "early_stopping": True,
+            },
+        },
+        search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},
+    ),
+    ModelRow(
+        "VASP",
+        "autoencoders._vasp",
+        "FLVAE times item weights as NeuralEASE's",
+        "choices",
+        floor=1.0,
+        fast=_FAST_FOCAL,
+        small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
+        search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},
     ),
     ModelRow(
         "ELSA",
@@ -367,7 +509,7 @@ _ROWS = [
         "matrix factorisation by pairs: each choice before what was not chosen; or WARP",
         "choices",
         floor=1.605,
-        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
+        fast={"learning_rate": 0.02, "batch_size": 50, "max_iter": 15, "early_stopping": False},
         small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20, "dropout": 0.2},
         variants={
             "WARP": {"loss": "warp"},
@@ -465,6 +607,34 @@ _ROWS = [
             "scalar": {"interaction": "scalar", "max_iter": 200},
         },
         search={"n_components": [16, 32, 64]},
+    ),
+    ModelRow(
+        "LightGCN",
+        "networks._light_gcn",
+        "vectors of items, averaged over the graph of users and items",
+        "choices",
+        floor=1.57,
+        fast={"max_iter": 28, "early_stopping": False},
+        small={**_NEURAL, "learning_rate": 0.1, "batch_size": 20},
+        variants={
+            "BPR": {"loss": "bpr", "n_layers": 2, "l2": 1e-4},
+            "ratings": {"loss": "squared_error"},
+        },
+        search={"n_components": [32, 64, 128], "n_layers": [1, 2, 3]},
+    ),
+    ModelRow(
+        "NGCF",
+        "networks._ngcf",
+        "vectors of items, passed on over the graph of users and items through networks",
+        "choices",
+        floor=1.29,
+        fast={"max_iter": 25, "early_stopping": False},
+        small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20},
+        variants={
+            "BPR": {"loss": "bpr", "n_layers": 3, "l2": 1e-4},
+            "ratings": {"loss": "squared_error"},
+        },
+        search={"n_components": [32, 64, 128], "n_layers": [1, 2, 3]},
     ),
     ModelRow(
         "VAEBMF",

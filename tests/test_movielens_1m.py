@@ -118,26 +118,8 @@ def unseen(liked):
     ("model", "share_of_ease"),
     [
         (MultDAE(random_state=0), 0.95),
-        (
-            MultVAE(
-                hidden_layer_sizes=(),
-                beta=0.05,
-                n_annealing_updates=1000,
-                batch_size=100,
-                n_iter_no_change=8,
-                random_state=0,
-            ),
-            0.94,
-        ),
-        (
-            RecVAE(
-                hidden_layer_sizes=(600, 600),
-                batch_size=100,
-                n_iter_no_change=6,
-                random_state=0,
-            ),
-            0.97,
-        ),
+        (MultVAE(random_state=0), 0.94),
+        (RecVAE(n_iter_no_change=6, random_state=0), 0.97),
     ],
     ids=lambda value: type(value).__name__,
 )

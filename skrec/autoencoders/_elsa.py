@@ -4,7 +4,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender, ExplainMixin
 from skrec.neural._directions import Directions, row_lengths, unit_rows
-from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
+from skrec.neural._estimator import TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
 from skrec.neural._layers import init_glorot
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
 
@@ -55,7 +55,7 @@ class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
     """
 
     _module_class = Directions
-    _parameter_constraints: dict = {**TRAINING_CONSTRAINTS, **BATCH_CONSTRAINTS}
+    _parameter_constraints: dict = {**TRAINING_CONSTRAINTS, **USER_BATCH_CONSTRAINTS}
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class ELSA(RowAutoencoderMixin, ExplainMixin, BaseRecommender):
 
     def _batch_cost(self, n_users, n_items):
         # The unit vectors, their gradient, and products of them that are kept for it.
-        n_kept = min(self.batch_size, n_users, self.n_components)
+        n_kept = min(self._n_batch_users(n_users), n_users, self.n_components)
         return 4 * n_items * (2 * self.n_components + n_kept), n_users
 
     def _validation_score(self, module, data, held_out):

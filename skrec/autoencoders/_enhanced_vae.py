@@ -14,9 +14,9 @@ from skrec.neural._divergences import (
     vamp_log_density,
 )
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import Gate, SparseLinear, batch_linear, init_he_normal, linear
@@ -217,7 +217,7 @@ class NormalizedGradientTrainer(Trainer):
 
 
 class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
-    r"""Variational autoencoder with two levels of codes, a VampPrior and gates (H+Vamp Gated).
+    r"""Variational autoencoder with a VampPrior, two levels of codes and gates (H+Vamp Gated).
 
     A user's row :math:`x` is explained by two codes, :math:`p(x | z_1, z_2)\, p(z_1 | z_2)\,
     p(z_2)`, and encoded by :math:`q(z_2 | x)\, q(z_1 | x, z_2)`. The prior of the top code is an
@@ -229,30 +229,31 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         \log p(x | z_1, z_2) - \beta \Big[\log \frac{q(z_1 | x, z_2)}{p(z_1 | z_2)}
         + \log \frac{q(z_2 | x)}{p(z_2)}\Big].
 
-    Each ingredient can be switched off, which gives the rows of the paper's ablation.
+    Each ingredient can be switched off, which gives the rows of the paper's ablation. The second
+    level, :math:`z_1`, and the gates are off by default, as they need many users.
 
     Parameters
     ----------
-    n_components : int, default=200
-        Length of each of the two codes.
-    hidden_layer_sizes : array-like of int, default=(600, 600)
+    n_components : int, default=50
+        Length of each of the codes.
+    hidden_layer_sizes : array-like of int, default=(400,)
         Widths of the hidden layers of each encoder; the decoder has the same in reverse.
     likelihood : {"multinomial", "bernoulli"}, default="multinomial"
         What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
         and ones, as in the one command that the authors published.
-    hierarchical : bool, default=True
+    hierarchical : bool, default=False
         Whether there are two levels of codes; otherwise only the top one.
     prior : {"vamp", "normal"}, default="vamp"
         Prior of the top code: a mixture over pseudo-inputs, or standard normal.
-    n_pseudo_inputs : int, default=1000
+    n_pseudo_inputs : int, default=50
         Number of pseudo-inputs. Ignored if ``prior="normal"``.
-    gated : bool, default=True
+    gated : bool, default=False
         Whether layers are gated, otherwise they end in tanh.
-    normalize_gradients : bool, default=True
+    normalize_gradients : bool, default=False
         Whether each weight array's gradient is divided by its norm before Adam sees it.
-    beta : float, default=0.3
+    beta : float, default=0.1
         Weight of the divergence, at the end of the annealing.
-    n_annealing_epochs : int, default=100
+    n_annealing_epochs : int, default=10
         `beta` rises linearly over these epochs, in which early stopping does not stop. 0 means
         that it holds from the start.
 
@@ -263,17 +264,20 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Notes
     -----
-    The defaults are those of the paper for MovieLens 20M, but for the likelihood, of which the
-    authors have published both. On data of the size of MovieLens 1M the model overfits, and short
-    codes, one narrow layer, few pseudo-inputs and the other likelihood do better in a small part
-    of the time: ``n_components=50``, ``hidden_layer_sizes=(200,)``, ``likelihood="bernoulli"``,
-    ``n_pseudo_inputs=50``, ``beta=0.1``, ``n_annealing_epochs=5``, ``dropout=0.7``,
-    ``batch_size=100`` and ``normalize_gradients=False``.
+    The paper's setting, for MovieLens 20M, is ``n_components=200``, ``hidden_layer_sizes=(600,
+    600)``, ``hierarchical=True``, ``gated=True``, ``n_pseudo_inputs=1000``,
+    ``normalize_gradients=True``, ``beta=0.3``, ``n_annealing_epochs=100``,
+    ``learning_rate=0.0005``, ``batch_size=200``, ``max_iter=400`` and ``n_iter_no_change=50``; the
+    authors have published both likelihoods. With some thousand users or fewer it overfits. The
+    second level then costs most: its encoder, and the decoder, read a draw of the top code beside
+    the row, which is noise until the top code says much, and drowns what a row of unit length has
+    to say.
 
     The pseudo-inputs are dense: each update encodes all of them, which costs ``n_pseudo_inputs``
-    times items times twice the first hidden layer, several times what the users of the batch cost.
+    times items times the first hidden layer, twice that with gates: a thousand cost several times
+    what the users of the batch do.
 
-    ``transform`` gives both codes side by side, :math:`z_1` first.
+    With two levels ``transform`` gives both codes side by side, :math:`z_1` first.
 
     References
     ----------
@@ -298,7 +302,7 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "bernoulli"})],
         "hierarchical": ["boolean"],
@@ -312,24 +316,24 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     def __init__(
         self,
-        n_components=200,
+        n_components=50,
         *,
-        hidden_layer_sizes=(600, 600),
+        hidden_layer_sizes=(400,),
         likelihood="multinomial",
-        hierarchical=True,
+        hierarchical=False,
         prior="vamp",
-        n_pseudo_inputs=1000,
-        gated=True,
-        normalize_gradients=True,
-        beta=0.3,
-        n_annealing_epochs=100,
+        n_pseudo_inputs=50,
+        gated=False,
+        normalize_gradients=False,
+        beta=0.1,
+        n_annealing_epochs=10,
         dropout=0.5,
-        learning_rate=0.0005,
-        batch_size=200,
-        max_iter=400,
+        learning_rate=0.001,
+        batch_size="auto",
+        max_iter=200,
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=50,
+        n_iter_no_change=10,
         warm_start=False,
         callbacks=None,
         device="auto",

@@ -9,9 +9,9 @@ from torch import nn
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
@@ -91,8 +91,8 @@ class MultDAE(RatedRowAutoencoderMixin, BaseRecommender):
 
     Notes
     -----
-    The defaults are those of the paper, for data of the size of MovieLens 20M, and good with some
-    thousand users too. With some hundred, ``batch_size=50`` does better.
+    The defaults are those of the paper but for `batch_size`, which is 500 there, for data of the
+    size of MovieLens 20M.
 
     References
     ----------
@@ -113,7 +113,7 @@ class MultDAE(RatedRowAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         **RATING_CONSTRAINTS,
         "l2": [Interval(Real, 0, None, closed="left")],
@@ -129,7 +129,7 @@ class MultDAE(RatedRowAutoencoderMixin, BaseRecommender):
         l2=2e-5,
         dropout=0.5,
         learning_rate=0.001,
-        batch_size=500,
+        batch_size="auto",
         max_iter=200,
         early_stopping=True,
         validation_fraction=0.1,

@@ -9,9 +9,9 @@ from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
@@ -49,9 +49,7 @@ class MultVAEModule(nn.Module):
         self.dropout = dropout
         self.beta = beta
         self.n_annealing_updates = n_annealing_updates
-        first, *others = [*hidden_layer_sizes, 2 * n_components]
-        self.first = SparseLinear(n_items, first)
-        self.encoder = _tanh_layers(first, others)
+        self.first, self.encoder = tanh_encoder(n_items, [*hidden_layer_sizes, 2 * n_components])
         sizes = [n_components, *reversed(hidden_layer_sizes)]
         self.decoder = nn.Sequential(
             *(
@@ -84,8 +82,16 @@ class MultVAEModule(nn.Module):
             self.first(batch.normalized().dropped_out(self.dropout, generator))
         ).chunk(2, dim=1)
         code = draw_gaussian(mean, log_var, generator)
-        nll = output_nll(self.hidden(code), self.output, self.likelihood, batch)
-        return nll + self.beta_at(progress) * standard_normal_kl(mean, log_var)
+        return self.nll(code, batch) + self.beta_at(progress) * standard_normal_kl(mean, log_var)
+
+    def nll(self, code, batch):  # -> (n_rows,)
+        return output_nll(self.hidden(code), self.output, self.likelihood, batch)
+
+
+def tanh_encoder(n_items, sizes):
+    """A layer that reads rows, and those behind it."""
+    first, *others = sizes
+    return SparseLinear(n_items, first), _tanh_layers(first, others)
 
 
 def _tanh_layers(n_inputs, sizes):
@@ -114,9 +120,9 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
 
     Parameters
     ----------
-    beta : float, default=0.2
+    beta : float, default=0.1
         Weight of the KL divergence, at the end of the annealing.
-    n_annealing_updates : int, default=200000
+    n_annealing_updates : int, default=1000
         `beta` rises by ``1 / n_annealing_updates`` with each update until it is reached, from 0.
         0 means that it holds from the start.
 
@@ -128,11 +134,11 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
 
     Notes
     -----
-    The defaults are those of the paper, for data of the size of MovieLens 20M. The annealing is a
-    slope: with fewer users, `beta` stays far below its limit. With some thousand users this does
-    better: ``hidden_layer_sizes=()``, ``beta=0.05``, ``n_annealing_updates=1000`` and
-    ``batch_size=100``; with some hundred ``beta=0.1``, ``n_annealing_updates=500`` and
-    ``batch_size=50``.
+    The defaults hold from some hundred users to some thousand: see ``benchmarks/defaults.py``.
+    Without a hidden layer, encoder and decoder are linear. The paper's, for data of the size of
+    MovieLens 20M, are ``hidden_layer_sizes=(600,)``, ``beta=0.2``, ``n_annealing_updates=200_000``
+    and ``batch_size=500``. Its annealing is a slope: with fewer users, `beta` stays far below its
+    limit.
 
     An update costs the stored entries times the first hidden layer, and users times items times
     the last one; the multinomial likelihood holds one users x items buffer of a batch.
@@ -158,7 +164,7 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         **RATING_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
@@ -170,13 +176,13 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
         self,
         n_components=200,
         *,
-        hidden_layer_sizes=(600,),
+        hidden_layer_sizes=(),
         likelihood="multinomial",
-        beta=0.2,
-        n_annealing_updates=200_000,
+        beta=0.1,
+        n_annealing_updates=1000,
         dropout=0.5,
         learning_rate=0.001,
-        batch_size=500,
+        batch_size="auto",
         max_iter=200,
         early_stopping=True,
         validation_fraction=0.1,

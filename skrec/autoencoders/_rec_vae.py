@@ -13,12 +13,12 @@ from skrec.neural._divergences import (
     gaussian_log_density,
 )
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
-    check_hidden_layer_sizes,
+    USER_BATCH_CONSTRAINTS,
+    check_equal_sizes,
 )
-from skrec.neural._layers import SparseLinear, batch_linear, init_uniform, linear
+from skrec.neural._layers import SkipLayers, SparseLinear, batch_linear, init_uniform, linear
 from skrec.neural._likelihood_autoencoder import LikelihoodAutoencoderMixin
 from skrec.neural._likelihoods import output_nll
 from skrec.neural._trainer import Trainer
@@ -59,17 +59,11 @@ class RecVAEModule(nn.Module):
         self.gamma = gamma
         self.beta = beta
         self.log_prior_weights = [math.log(w) if w > 0 else -math.inf for w in prior_weights]
-        width, *others = hidden_layer_sizes
-        self.encoder = nn.ModuleDict(
-            {
-                "first": SparseLinear(n_items, width),
-                "others": nn.ModuleList(batch_linear(width, width) for _ in others),
-                "norms": nn.ModuleList(
-                    nn.LayerNorm(width, eps=layer_norm_eps) for _ in hidden_layer_sizes
-                ),
-                "posterior": batch_linear(width, 2 * n_components),
-            }
+        width = hidden_layer_sizes[0]
+        self.encoder = SkipLayers(
+            SparseLinear(n_items, width), width, len(hidden_layer_sizes), layer_norm_eps
         )
+        self.encoder.posterior = batch_linear(width, 2 * n_components)
         self.output = linear(n_components, n_items)
         self.trains_encoder = True
         self.old_posterior = None  # 2 x (n_users, n_components), of the training users
@@ -120,13 +114,7 @@ class RecVAEModule(nn.Module):
         return output_nll(z, self.output, "multinomial", batch) + weight * kl
 
     def _posterior(self, batch):
-        first, *others = self.encoder["norms"]
-        hidden = first(nn.functional.silu(self.encoder["first"](batch)))
-        total = hidden
-        for layer, norm in zip(self.encoder["others"], others, strict=True):
-            hidden = norm(nn.functional.silu(layer(hidden) + total))
-            total = total + hidden
-        return self.encoder["posterior"](hidden).chunk(2, dim=1)
+        return self.encoder.posterior(self.encoder(batch)).chunk(2, dim=1)
 
 
 class RecVAETrainer(Trainer):
@@ -185,7 +173,7 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of int, default=(600, 600, 600, 600, 600)
+    hidden_layer_sizes : array-like of int, default=(600, 600)
         Widths of the encoder's hidden layers, which must be equal, as their outputs are added.
     gamma : float, default=0.005
         Weight of the KL divergence for each unit of a row's total. Ignored if `beta` is given.
@@ -218,9 +206,9 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Notes
     -----
-    The defaults are those of the paper for MovieLens 20M. With some thousand users
-    ``hidden_layer_sizes=(600, 600)`` and ``batch_size=100`` do better, with some hundred
-    ``batch_size=50``.
+    The defaults are those of the paper for MovieLens 20M, but for two: there
+    ``hidden_layer_sizes=(600, 600, 600, 600, 600)`` and ``batch_size=500``. With a hundredth of
+    its users, two layers do better.
 
     The old posterior of every training user is kept in two users x components arrays during
     training, computed without noise, as in the authors' first version; their later one runs a copy
@@ -250,7 +238,7 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "gamma": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left"), None],
@@ -264,7 +252,7 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         self,
         n_components=200,
         *,
-        hidden_layer_sizes=(600, 600, 600, 600, 600),
+        hidden_layer_sizes=(600, 600),
         gamma=0.005,
         beta=None,
         prior_weights=(0.15, 0.75, 0.1),
@@ -273,7 +261,7 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         layer_norm_eps=0.1,
         dropout=0.5,
         learning_rate=0.0005,
-        batch_size=500,
+        batch_size="auto",
         max_iter=50,
         early_stopping=True,
         validation_fraction=0.1,
@@ -306,15 +294,9 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         self.verbose = verbose
 
     def _module_options(self, data):
-        sizes = check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1)
-        if len(set(sizes)) > 1:
-            raise ValueError(
-                f"hidden_layer_sizes of RecVAE must be equal, as the layers' outputs are added, "
-                f"got {sizes}: use for example {(max(sizes),) * len(sizes)}."
-            )
         return {
             "n_components": self.n_components,
-            "hidden_layer_sizes": sizes,
+            "hidden_layer_sizes": check_equal_sizes(self.hidden_layer_sizes, self),
             "dropout": self.dropout,
             "gamma": self.gamma,
             "beta": self.beta,

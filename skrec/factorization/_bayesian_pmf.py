@@ -17,6 +17,7 @@ from skrec.solvers._pair_products import pair_products
 from skrec.solvers._uncertainty import pack_squares
 from skrec.utils._compat import Interval
 from skrec.utils._item_features import check_item_features, without_frame
+from skrec.utils._jobs import is_one_of_several
 from skrec.utils._memory import check_memory
 from skrec.utils._pair_blocks import blocks_of_pairs
 from skrec.utils._progress import progress_bar
@@ -213,7 +214,7 @@ class BayesianPMF(FactorMixin, UncertainRatingMixin, BaseRecommender):
         try:
             self._draw_all(X, keep)
         except KeyboardInterrupt:
-            if not samples:
+            if not samples or is_one_of_several():
                 raise
             warn(
                 f"Sampling was interrupted: predictions average over the {len(samples)} draws so "

@@ -6,7 +6,7 @@ import numpy as np
 
 from skrec.base import BaseRecommender, FactorMixin
 from skrec.factorization._bpr_module import LOSSES, OPTIONS, PooledRanking, pooled
-from skrec.neural._estimator import BATCH_CONSTRAINTS, TRAINING_CONSTRAINTS
+from skrec.neural._estimator import TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
 from skrec.neural._weights import fitted_weights
 from skrec.utils._compat import Interval, StrOptions
@@ -76,7 +76,7 @@ class BPR(FactorMixin, RowAutoencoderMixin, BaseRecommender):
     _parameter_constraints: dict = {
         **dict.fromkeys(OPTIONS, [Interval(Real, 0, 1e38, closed="left")]),  # as float32 has
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         "loss": [StrOptions(set(LOSSES))],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],

@@ -4,6 +4,7 @@ from ._rating_calibration import RatingCalibrationDisplay
 from ._rating_prediction import RatingPredictionDisplay
 from ._sparsity import SparsityDisplay
 from ._topics import TopicDisplay
+from ._training_curve import TrainingCurveDisplay
 
 __all__ = [
     "ErrorByHistoryDisplay",
@@ -12,4 +13,5 @@ __all__ = [
     "RatingPredictionDisplay",
     "SparsityDisplay",
     "TopicDisplay",
+    "TrainingCurveDisplay",
 ]

@@ -102,6 +102,24 @@ class SparseBatch:
             entries=None if self.entries is None else self.entries[chosen],
         )
 
+    def split(self, probability, generator):
+        """Hide entries at random: a batch of those that stay, and one of those that are hidden.
+
+        Parameters
+        ----------
+        probability : float
+            Of an entry to be hidden.
+        generator : torch.Generator
+        """
+        draws = torch.rand(
+            len(self.items),
+            generator=generator,
+            dtype=self.values.dtype,
+            device=self.items.device,
+        )
+        is_hidden = draws < probability
+        return self.select(~is_hidden), self.select(is_hidden)
+
     def block(self, rows):
         """Take the rows of a slice."""
         offsets = self.offsets[rows.start : rows.stop + 1]

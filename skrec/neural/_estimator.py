@@ -21,8 +21,9 @@ from skrec.neural._weights import (
 )
 from skrec.solvers._devices import place, resolve_device
 from skrec.solvers._torch_state import torch_state
-from skrec.utils._compat import CallbackSupportMixin, Interval
+from skrec.utils._compat import CallbackSupportMixin, Interval, StrOptions
 from skrec.utils._docstrings import complete_verbs
+from skrec.utils._jobs import is_one_of_several
 from skrec.utils._progress import progress_bar
 from skrec.utils._warnings import warn
 
@@ -40,12 +41,14 @@ TRAINING_CONSTRAINTS = {
     "verbose": ["verbose"],
 }
 BATCH_CONSTRAINTS = {"batch_size": [Interval(Integral, 1, None, closed="left")]}
+# Where an update is made of users, see RowAutoencoderMixin.
+USER_BATCH_CONSTRAINTS = {"batch_size": [*BATCH_CONSTRAINTS["batch_size"], StrOptions({"auto"})]}
 LAYER_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like"],
     "dropout": [Interval(Real, 0, 1, closed="left")],
 }
 # Parameters of which smaller ones make training cheaper.
-SIZES = ("hidden_layer_sizes", "n_components", "batch_size")
+SIZES = ("hidden_layer_sizes", "decoder_layer_sizes", "n_components", "batch_size")
 
 _MODULES_LOCK = Lock()
 
@@ -99,7 +102,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         Controls the initial weights, the order of the batches, the noise and what is held out.
         Pass an int for the same model at every fit.
     verbose : int
-        1 shows a progress bar with the loss, the score and the time left.
+        1 shows a progress bar with the loss, the score, the best one, and the time left until
+        `max_iter`, which early stopping may not need.
 
     Attributes
     ----------
@@ -116,8 +120,10 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     """
 
     _trainer_class = Trainer
+    _validation_class = Validation
     _keep_start = False  # whether the initial weights are a model to fall back on
     _n_annealing_epochs = 0  # of which none counts as one without a better score
+    _cheaper_models = ""  # what to use where training is too dear
 
     def fit(self, X, y=None, *, reviews=None):
         """Learn from users.
@@ -125,8 +131,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         Returns
         -------
         self : estimator
-            The fitted estimator; as it was before, if ``fit`` fails. Ctrl-C during training keeps
-            the model so far, with a warning.
+            The fitted estimator; as it was before, if ``fit`` fails. Ctrl-C after the first epoch
+            keeps the model so far, the best epoch's with early stopping, with a warning; but not
+            where this is one of several fits, as in a search or an ensemble, all of which it ends.
 
         Raises
         ------
@@ -190,7 +197,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
         def snapshot(trainer):
             """Attributes of a fitted estimator, be it in the middle of training."""
-            state = self._fitted_state(trainer.module, X, data)
+            n_epochs = start.n_epochs + len(_complete_epochs(trainer, validation))
+            state = {"n_iter_": n_epochs, **self._fitted_state(trainer.module, X, data)}
             return {"_options": options, **_trained_state(trainer), **state}
 
         silent = not (self.verbose and placement.process == 0)
@@ -214,6 +222,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             if resume and self._optimizer_state:
                 load_optimizer(trainer.optimizer_, self._optimizer_state)
             trainer.partial_fit(self._store(data, placement.device))
+            if len(_complete_epochs(trainer, validation)) == len(trainer.history):
+                bar.finish()
         self._take_over(trainer, validation, snapshot)
         self._optimizer_state = optimizer_arrays(trainer.optimizer_) if keep_optimizer else None
 
@@ -249,7 +259,9 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         def score(module):
             return placement.from_first(lambda: self._validation_score(module, data, held_out))
 
-        return Validation(score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start)
+        return self._validation_class(
+            score, self.n_iter_no_change, self._n_annealing_epochs, self._keep_start
+        )
 
     def _make_trainer(self, module, data, seeds, placement, **options):
         noise = torch.Generator(placement.device).manual_seed(seeds.noise + placement.process)
@@ -276,7 +288,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
         sizes = [name for name in SIZES if name in self.get_params(deep=False)]
         fixes = (
             f"smaller {', '.join(sizes)} need less, and so do fewer items "
-            "(Interactions.filter(min_users_per_item=...))"
+            f"(Interactions.filter(min_users_per_item=...)){self._cheaper_models}"
         )
         what = f"{type(self).__name__} on {shape[0]} users x {shape[1]} items"
         check_cost(cost, what, fixes, device)
@@ -328,10 +340,12 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     def _take_over(self, trainer, validation, snapshot):
         """Set the fitted attributes from a trainer that has come to its end."""
         start = trainer.start.n_epochs
-        records = _complete_epochs(trainer)
-        if not records:
+        records = _complete_epochs(trainer, validation)
+        # A callback that ends training, as skorch's do by the same exception, ends an epoch first.
+        is_interrupted = len(records) < len(trainer.history)
+        if not records or (is_interrupted and is_one_of_several()):
             raise KeyboardInterrupt
-        if len(records) < len(trainer.history):
+        if is_interrupted:
             warn(
                 f"Training was interrupted in epoch {len(trainer.history)}: the model so far is "
                 "kept.",
@@ -403,12 +417,25 @@ def check_hidden_layer_sizes(sizes, at_least=0, name="hidden_layer_sizes"):
     return [int(size) for size in sizes]
 
 
+def check_equal_sizes(sizes, estimator, name="hidden_layer_sizes"):
+    """Validate widths of layers whose outputs are added and return them as a list."""
+    sizes = check_hidden_layer_sizes(sizes, at_least=1, name=name)
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"{name} of {type(estimator).__name__} must be equal, as the layers' outputs are "
+            f"added, got {sizes}: use for example {(max(sizes),) * len(sizes)}."
+        )
+    return sizes
+
+
 def draw_seed(rng):
     return int(rng.randint(2**31 - 1))
 
 
-def _complete_epochs(trainer):
-    return [record for record in trainer.history if "dur" in record]
+def _complete_epochs(trainer, validation):
+    """Records of the epochs that were neither interrupted in training nor in validation."""
+    last_key = "dur" if validation is None else "valid_score"
+    return [record for record in trainer.history if last_key in record]
 
 
 def _trainable(module):
@@ -420,6 +447,5 @@ def _trained_state(trainer):
         "_weights": deepcopy(as_arrays(trainer.module)),  # training may go on in the same memory
         "_trainable": _trainable(trainer.module),
         "_modules": {},
-        "n_iter_": trainer.start.n_epochs + len(_complete_epochs(trainer)),
         "n_updates_": trainer.n_updates_,
     }

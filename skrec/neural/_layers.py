@@ -42,6 +42,19 @@ class SparseLinear(nn.Module):
         return bias + weighted_sums(self.weight, batch)
 
 
+class ItemWeights(SparseLinear):
+    """Linear layer from items to items in which no item has a weight for itself.
+
+    Parameters
+    ----------
+    n_items : int
+    """
+
+    def __init__(self, n_items):
+        super().__init__(n_items, n_items)
+        self.weight.register_hook(lambda gradient: gradient.fill_diagonal_(0))
+
+
 def weighted_sums(table, batch):
     """Sum of the rows of a table that belong to the entries of each row, times the entries.
 
@@ -90,6 +103,35 @@ class BatchLinear(nn.Linear):
         return linear_in_batches(inputs, self.weight, self.bias)
 
 
+class SkipLayers(nn.Module):
+    """Layers of one width, each of which gets the sum of the outputs of all before it.
+
+    Parameters
+    ----------
+    first : module
+        The first layer.
+    width, n_layers : int
+        The first one included.
+    eps : float, default=1e-5
+        Added to the variance in layer normalisation.
+    """
+
+    def __init__(self, first, width, n_layers, eps=1e-5):
+        super().__init__()
+        self.first = first
+        self.others = nn.ModuleList(batch_linear(width, width) for _ in range(n_layers - 1))
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=eps) for _ in range(n_layers))
+
+    def forward(self, inputs):  # -> (n_rows, width)
+        norm, *norms = self.norms
+        hidden = norm(nn.functional.silu(self.first(inputs)))
+        total = hidden
+        for layer, norm in zip(self.others, norms, strict=True):
+            hidden = norm(nn.functional.silu(layer(hidden) + total))
+            total = total + hidden
+        return hidden
+
+
 def linear(n_inputs, n_outputs, bias=True):
     """Make a linear layer without weights: the global random state is not ours to draw from."""
     return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias, device=_default_device())
@@ -98,6 +140,15 @@ def linear(n_inputs, n_outputs, bias=True):
 def batch_linear(n_inputs, n_outputs):
     """Make the same for rows in batches of one size, full ones of which oneDNN takes."""
     return skip_init(BatchLinear, n_inputs, n_outputs, device=_default_device())
+
+
+def frozen(module, inputs):
+    """Outputs of a module whose gradient reaches the inputs, but not the weights.
+
+    So what is trained against a critic does not train the critic.
+    """
+    weights = {name: weight.detach() for name, weight in module.named_parameters()}
+    return torch.func.functional_call(module, weights, inputs)
 
 
 def _default_device():

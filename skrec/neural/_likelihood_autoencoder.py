@@ -40,6 +40,7 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
     """
 
     likelihood = "multinomial"
+    _counts = "multinomial"  # the likelihood of entries of any size
     item_embeddings_ = fitted_weights(
         "output.weight", "Weights of the output layer, an array of shape (n_items, n_hidden)."
     )
@@ -85,9 +86,13 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
             batch = RowStore(X[block], device).cut()
             for sample in samples:
                 with torch_state():
-                    outputs = module.output(module.hidden(module.draw(batch, generator)))
+                    outputs = self._drawn_by(module, module.draw(batch, generator))
                 sample[block] = self._draw_rows(outputs.cpu().numpy(), totals[block], rng)
         return samples
+
+    def _drawn_by(self, module, code):
+        """What `_draw_rows` draws rows with, given their codes."""
+        return module.output(module.hidden(code))
 
     def _totals(self, X):
         """Number of items to draw for each row; zeros where the likelihood counts none."""
@@ -107,9 +112,15 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
         weights = softmax(outputs.astype(np.float64), axis=1)
         return np.array([rng.multinomial(*draw) for draw in zip(totals, weights, strict=True)])
 
+    @property
+    def _likelihood(self):
+        """The likelihood that the next training has."""
+        return self.likelihood
+
     def _batch_cost(self, n_users, n_items):
         n_buffers = 2 if self.likelihood == "bernoulli" else 1
-        return 4 * n_buffers * min(self.batch_size, n_users) * n_items, self._n_passes * n_users
+        n_rows = min(self._n_batch_users(n_users), n_users)
+        return 4 * n_buffers * n_rows * n_items, self._n_passes * n_users
 
     @property
     def _n_passes(self):
@@ -118,7 +129,7 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
 
     def _check_values(self, X):
         super()._check_values(X)
-        likelihood = self.likelihood
+        likelihood = self._likelihood
         if likelihood != "gaussian" and X.nnz and X.data.min() < 0:
             raise ValueError(
                 f"Negative values in data passed to X: {type(self).__name__} with a {likelihood} "
@@ -129,7 +140,7 @@ class LikelihoodAutoencoderMixin(RowAutoencoderMixin):
             raise ValueError(
                 f"{type(self).__name__} with a bernoulli likelihood needs entries in [0, 1], got "
                 f"{X.data.max()}: make X binary, for example with Interactions.binarize(threshold)"
-                ", or use likelihood='multinomial'."
+                f", or use likelihood={self._counts!r}."
             )
 
     def __sklearn_tags__(self):

@@ -16,7 +16,9 @@ class _ObservedProducts(torch.autograd.Function):
     def forward(ctx, left, right, batch):
         ctx.save_for_backward(left, right)
         ctx.batch = batch
-        if left.device.type in ("cpu", "cuda"):
+        # torch refuses more entries than there are pairs.
+        is_sparse = len(batch.items) <= len(left) * len(right)
+        if left.device.type in ("cpu", "cuda") and is_sparse:
             return _sampled_product(left, right, batch)
         return _gathered_products(left, right, batch)
 
@@ -57,7 +59,7 @@ def observed_products(left, right, batch):
     left : tensor of shape (n_rows, n_hidden)
     right : tensor of shape (n_items, n_hidden)
     batch : SparseBatch
-        Which pairs of row and item.
+        Which pairs of row and item. They may repeat, and stand in any order within a row.
 
     Returns
     -------

@@ -88,7 +88,7 @@ class _Pick(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        grad = grad.reshape(len(ctx.items), -1)
+        grad = grad.reshape(len(ctx.items), ctx.shape[1:].numel())
         ones = torch.ones(len(grad), dtype=grad.dtype, device=grad.device)
         return _sums_by_item(ctx.items, grad, ones, ctx.shape[0]).view(ctx.shape), None
 

@@ -15,25 +15,26 @@ from skrec.utils._validation import check_interactions
 
 # Users of whom one knows how an item stands with most.
 SOME_USERS = 1000
+# A batch of "auto": 50 is best with some hundred users, 100 with some thousand, 500 in the papers.
+# Sizes between are multiples of the first, which suit the products' kernels.
+SMALLEST_BATCH, LARGEST_BATCH, N_BATCHES = 50, 500, 50
 
 
 @complete_verbs
-class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstimatorMixin):
-    """What an autoencoder of users' rows does around its module.
+class RowNetworkMixin(NeuralEstimatorMixin):
+    """What a network that reads users' rows and scores items does around its module.
 
     Beside what :class:`NeuralEstimatorMixin` asks for, the module offers
 
     - ``module(batch, generator, progress)``: the objective of each row, in training,
-    - ``encode(batch)``: the code of each row that predictions are made from,
-    - ``hidden(code)`` and the linear layer ``output``: from codes to items. An estimator whose
-      scores are others writes ``_outputs``.
+    - ``scores(batch)``: of all items, from rows,
+    - ``output``: the layer that has the items as its outputs.
 
     Parameters
     ----------
-    n_components : int
-        Length of the code.
-    batch_size : int
-        Users of an update.
+    batch_size : int or "auto"
+        Users of an update. "auto": a fiftieth of those that are trained on, in round fifties and
+        at most 500, so that an epoch makes enough updates with any number of users.
     early_stopping : bool
         Whether to hold users out, measure NDCG@100 on them after each epoch (minus RMSE where
         ratings are predicted), and keep the weights of the best epoch.
@@ -116,6 +117,70 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
         n_users = np.bincount(new.indices, minlength=new.shape[1])
         return np.interp(n_users, np.sort(counts), levels)
 
+    def _score_rows(self, X):
+        return self._scores(self._scoring_module(), X)
+
+    def _scores(self, module, X):
+        with torch_state():
+            return self._outputs(module, _batch(module, self._inputs(X))).cpu().numpy()
+
+    def _inputs(self, X):
+        """What the module reads of validated rows."""
+        return X
+
+    def _outputs(self, module, batch):
+        return module.scores(batch)
+
+    def _check_training(self, X, reset):
+        X = check_interactions(X, estimator=self, reset=reset)
+        self._check_values(X)
+        return X
+
+    def _check_rows(self, X):
+        X = super()._check_rows(X)
+        if not self._predicts_ratings:
+            check_float32(X)
+        return X
+
+    def _check_values(self, X):
+        check_float32(X)
+
+    def _n_batch_users(self, n_users):
+        """Users of an update, of so many that are trained on."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        n_smallest = round(n_users / N_BATCHES / SMALLEST_BATCH)
+        return min(max(n_smallest, 1) * SMALLEST_BATCH, LARGEST_BATCH)
+
+    def _trainer_options(self, data):
+        return {
+            **super()._trainer_options(data),
+            "batch_size": self._n_batch_users(data.shape[0]),
+        }
+
+    def _hold_out(self, X, seed):
+        return hold_out_users(X, self.validation_fraction, seed)
+
+    def _validation_score(self, module, data, held_out):
+        return held_out.ndcg(lambda rows: self._scores(module, rows))
+
+
+@complete_verbs
+class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowNetworkMixin):
+    """What an autoencoder of users' rows does around its module.
+
+    In place of ``scores``, the module offers
+
+    - ``encode(batch)``: the code of each row that predictions are made from,
+    - ``hidden(code)`` and the linear layer ``output``: from codes to items. An estimator whose
+      scores are others writes ``_outputs``.
+
+    Parameters
+    ----------
+    n_components : int
+        Length of the code.
+    """
+
     def transform(self, X):
         """Embed users.
 
@@ -135,39 +200,8 @@ class RowAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Neu
     def _n_features_out(self):
         return self._options["n_components"]
 
-    def _score_rows(self, X):
-        return self._scores(self._scoring_module(), X)
-
-    def _scores(self, module, X):
-        with torch_state():
-            return self._outputs(module, _batch(module, self._inputs(X))).cpu().numpy()
-
-    def _inputs(self, X):
-        """What the module reads of validated rows."""
-        return X
-
     def _outputs(self, module, batch):
         return module.output(module.hidden(module.encode(batch)))
-
-    def _check_training(self, X, reset):
-        X = check_interactions(X, estimator=self, reset=reset)
-        self._check_values(X)
-        return X
-
-    def _check_rows(self, X):
-        X = super()._check_rows(X)
-        if not self._predicts_ratings:
-            check_float32(X)
-        return X
-
-    def _check_values(self, X):
-        check_float32(X)
-
-    def _hold_out(self, X, seed):
-        return hold_out_users(X, self.validation_fraction, seed)
-
-    def _validation_score(self, module, data, held_out):
-        return held_out.ndcg(lambda rows: self._scores(module, rows))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

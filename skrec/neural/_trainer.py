@@ -151,10 +151,16 @@ class Trainer(NeuralNet):
         """Raise an error that says where training stands, unless all numbers are finite."""
         if all(torch.isfinite(tensor).all() for tensor in tensors):
             return
+        sizes = " or ".join(f"{name} (it is {size})" for name, size in self.step_sizes.items())
         raise ValueError(
             f"The loss is not finite in epoch {len(self.history)}, so training has diverged: use "
-            f"a smaller learning_rate (it is {self.lr}), or entries of X of smaller magnitude."
+            f"a smaller {sizes}, or entries of X of smaller magnitude."
         )
+
+    @property
+    def step_sizes(self):
+        """Parameters that set the size of the steps, and their values."""
+        return {"learning_rate": self.lr}
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Check what the last update has left."""
@@ -216,8 +222,8 @@ class Validation(Callback):
             net.module.load_state_dict(self.best_weights_)
 
     def _keep(self, net, score, epoch):
-        self.best_score_, self.best_epoch_ = score, epoch
-        self.best_weights_ = _copy_weights(net)
+        weights = _copy_weights(net)  # before the rest, as Ctrl-C may come meanwhile
+        self.best_score_, self.best_epoch_, self.best_weights_ = score, epoch, weights
 
 
 def _copy_weights(net):
@@ -259,8 +265,12 @@ class EndOfEpoch(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Close the task, and stop where a callback or the validation score says so."""
         record = net.history[-1]
-        shown = {"loss": record["train_loss"], "score": record.get("valid_score")}
-        self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items() if v is not None})
+        shown = {"loss": f"{record['train_loss']:.4g}"}
+        if self.validation is not None:
+            shown["score"] = f"{record['valid_score']:.4g}"
+            best, epoch = self.validation.best_score_, self.validation.best_epoch_
+            shown["best"] = f"{best:.4g} in epoch {epoch}"
+        self.bar.set_postfix(shown)
         self.bar.update()
         stop = self._close_task(net)
         if stop or (self.validation is not None and self.validation.is_over_):

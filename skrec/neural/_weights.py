@@ -33,7 +33,7 @@ def put_into(wider, weights, n_known):
     Parameters
     ----------
     wider : ndarray
-        First weights of the wider network. Along one axis, that of the items, it may be longer.
+        First weights of the wider network. Along the axes of the items it may be longer.
     weights : ndarray
     n_known : int
         Number of items before. Whatever stands behind the items stays behind them.
@@ -44,12 +44,12 @@ def put_into(wider, weights, n_known):
         A new array, of the shape of `wider`.
     """
     merged = wider.copy()
-    for axis, (n_now, n_before) in enumerate(zip(wider.shape, weights.shape, strict=True)):
-        if n_now > n_before:
-            kept = np.delete(np.arange(n_now), slice(n_known, n_known + n_now - n_before))
-            np.moveaxis(merged, axis, 0)[kept] = np.moveaxis(weights, axis, 0)
-            return merged
-    return weights.copy()
+    kept = [
+        np.delete(np.arange(n_now), slice(n_known, n_known + n_now - n_before))
+        for n_now, n_before in zip(wider.shape, weights.shape, strict=True)
+    ]
+    merged[np.ix_(*kept)] = weights
+    return merged
 
 
 def optimizer_arrays(optimizer):

@@ -9,6 +9,7 @@ from sklearn.utils import gen_batches
 
 from skrec.solvers._row_kernels import conjugate_gradient_rows, subspace_rows
 from skrec.utils._blocks import effective_n_threads, map_blocks
+from skrec.utils._jobs import is_one_of_several
 from skrec.utils._progress import progress_bar
 from skrec.utils._warnings import warn
 
@@ -105,6 +106,8 @@ def _shares(indptr, n_shares):
 def repeat_sweeps(sweep, max_iter, name, verbose):
     """Make sweeps until they are over; Ctrl-C ends them too, from the second on.
 
+    Where this is one of several fits, Ctrl-C ends them all.
+
     Parameters
     ----------
     sweep : callable
@@ -128,9 +131,10 @@ def repeat_sweeps(sweep, max_iter, name, verbose):
                 bar.set_postfix(objective=f"{objective:.6g}")
                 bar.update()
                 if is_over:
+                    bar.finish()
                     break
     except KeyboardInterrupt:
-        if n_sweeps == 0:
+        if n_sweeps == 0 or is_one_of_several():
             raise
         warn(f"Training was interrupted in sweep {n_sweeps + 1}: the model so far is kept.")
     return n_sweeps

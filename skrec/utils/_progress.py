@@ -21,7 +21,8 @@ def progress_bar(*args, silent=False, **options):
     Returns
     -------
     bar : context manager
-        With the methods ``update`` and ``set_postfix``; a bar that is shown is a ``tqdm.tqdm``.
+        With the methods ``update`` and ``set_postfix``, and ``finish`` for what comes to its end
+        before the total; a bar that is shown is a ``tqdm.tqdm``.
     """
     if silent:
         return _SilentBar()
@@ -30,6 +31,7 @@ def progress_bar(*args, silent=False, **options):
     # By these times tqdm before 4.70 closes a bar that Ctrl-C has met while it was made.
     attributes = {"monitor_interval": 0, "last_print_t": -1, "start_t": 0}
     attributes["format_dict"] = property(partial(_facts, tqdm))
+    attributes["finish"] = _finish
     return type("ProgressBar", (tqdm,), attributes)(*args, **options)
 
 
@@ -37,6 +39,12 @@ def _facts(tqdm, bar):
     """What a bar shows; without a start of its own yet, it has taken no time."""
     facts = tqdm.format_dict.fget(bar)
     return facts if "start_t" in vars(bar) else {**facts, "elapsed": 0}
+
+
+def _finish(bar):
+    """Say that no more is to come; a bar that is left as it is goes on naming the time left."""
+    bar.total = bar.n
+    bar.refresh()
 
 
 class _SilentBar:
@@ -47,6 +55,9 @@ class _SilentBar:
         pass
 
     def update(self, n=1):
+        pass
+
+    def finish(self):
         pass
 
     def set_postfix(self, *args, **values):

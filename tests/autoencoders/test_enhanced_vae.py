@@ -159,10 +159,10 @@ def test_gradients_have_unit_norm_before_adam_sees_them(X):
         _trainer_class = Watch
 
     model = Watched(3, hidden_layer_sizes=(6,), n_pseudo_inputs=4, max_iter=2, random_state=0)
-    clone(model).fit(X)
+    clone(model).set_params(normalize_gradients=True).fit(X)
     np.testing.assert_allclose(seen, 1, rtol=1e-3)
     seen.clear()
-    model.set_params(normalize_gradients=False).fit(X)
+    model.fit(X)
     assert np.std(seen) > 0.1
 
 
@@ -171,7 +171,9 @@ def test_weights_start_he_normal_and_pseudo_inputs_near_their_mean():
     X = sparse.random_array((60, 400), density=0.1, rng=np.random.default_rng(0))
     X.data[:] = 1
     model = EnhancedVAE(50, hidden_layer_sizes=(100,), n_pseudo_inputs=20, random_state=0)
-    model.set_params(max_iter=1, early_stopping=False, learning_rate=1e-12).fit(X)
+    model.set_params(
+        hierarchical=True, gated=True, max_iter=1, early_stopping=False, learning_rate=1e-12
+    ).fit(X)
     weights = dict(model._weights)
     check_normal(weights.pop("pseudo_inputs"), 0.05, 0.01)
     n_checked = 0

@@ -124,3 +124,15 @@ def test_memory_is_shared_unless_it_is_read_only(recwarn):
     assert copy.data_ptr() != array.ctypes.data
     assert copy.tolist() == [0, 1, 2, 3]
     assert len(recwarn) == 0
+
+
+def test_split_hides_each_entry_with_the_probability_asked_for():
+    X = sparse.csr_array(np.arange(1, 2001, dtype=np.float32).reshape(100, 20))
+    batch = RowStore(X, torch.device("cpu")).cut()
+    visible, hidden = batch.split(0.3, torch.Generator().manual_seed(0))
+    np.testing.assert_array_equal(dense(visible) + dense(hidden), X.toarray())
+    assert len(visible.items) + len(hidden.items) == 2000
+    assert abs(len(hidden.items) - 600) < 5 * np.sqrt(2000 * 0.3 * 0.7)
+    for probability, n_hidden in [(0.0, 0), (1.0, 2000)]:
+        _, hidden = batch.split(probability, torch.Generator().manual_seed(0))
+        assert len(hidden.items) == n_hidden

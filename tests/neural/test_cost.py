@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from sklearn.base import clone
 
 from skrec import MultDAE, MultVAE, RecVAE
 from skrec.neural._cost import Cost, check_cost, training_cost
@@ -52,7 +53,7 @@ def test_movielens_20m_is_no_matter_for_a_warning(estimator):
 def test_a_large_catalogue_gets_a_warning(monkeypatch):
     plenty = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=2**40))
     monkeypatch.setattr(_memory, "psutil", plenty)
-    cost = cost_of(MultVAE(), 100_000, 150_000)
+    cost = cost_of(MultVAE(hidden_layer_sizes=(600,)), 100_000, 150_000)
     with pytest.warns(UserWarning, match=r"Training it needs about 3.6 GiB of memory.*: less\."):
         check_cost(cost, "it", "less", CPU)
     with pytest.warns(UserWarning, match=r"about 20 minutes an epoch on \d+ threads: less\."):
@@ -61,11 +62,11 @@ def test_a_large_catalogue_gets_a_warning(monkeypatch):
 
 def test_fit_says_what_makes_it_cheaper(monkeypatch):
     X = np.eye(6)
-    model = MultVAE(2, max_iter=1, early_stopping=False).fit(X)
+    model = MultVAE(2, hidden_layer_sizes=(60,), max_iter=1, early_stopping=False).fit(X)
     expected = model.predict(X)
     monkeypatch.setattr("skrec.neural._cost.LARGE_MEMORY", 1000)
     with pytest.warns(UserWarning, match="MultVAE on 6 users x 6 items needs about") as caught:
-        MultVAE(2, max_iter=1, early_stopping=False).fit(X)
+        clone(model).fit(X)
     assert caught[0].filename == __file__
     little = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1000))
     monkeypatch.setattr(_memory, "psutil", little)

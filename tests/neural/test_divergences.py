@@ -10,6 +10,7 @@ from scipy.stats import norm
 from skrec.neural._divergences import (
     coordinate_mixture_log_density,
     draw_gaussian,
+    gaussian_kl,
     gaussian_log_density,
     standard_normal_kl,
     vamp_log_density,
@@ -33,6 +34,16 @@ def test_standard_normal_kl_is_that_of_torch():
     ).sum(dim=1)
     torch.testing.assert_close(standard_normal_kl(mean, log_var), expected)
     assert standard_normal_kl(torch.zeros(1, 4), torch.zeros(1, 4)) == 0
+
+
+def test_kl_of_two_gaussians_is_that_of_torch():
+    (mean, log_var), (other_mean, other_log_var) = gaussians(5, 0), gaussians(5, 1)
+    normals = torch.distributions.Normal
+    expected = torch.distributions.kl_divergence(
+        normals(mean, torch.exp(log_var / 2)), normals(other_mean, torch.exp(other_log_var / 2))
+    ).sum(dim=1)
+    torch.testing.assert_close(gaussian_kl(mean, log_var, other_mean, other_log_var), expected)
+    assert (gaussian_kl(mean, log_var, mean, log_var) == 0).all()
 
 
 def test_draws_have_the_mean_and_the_deviation_asked_for():

@@ -103,3 +103,23 @@ def test_extreme_logits_stay_finite(counts, layer, hidden):
         nll.sum().backward()
         assert torch.isfinite(nll).all()
         assert torch.isfinite(hidden.grad).all()
+
+
+def test_excluded_items_are_impossible(counts, layer, hidden):
+    """The same as without these items, row by row; a row may have none left."""
+    excluded = np.random.default_rng(1).random((6, 8)) < 0.3
+    excluded[3] = True
+    wanted = counts * ~excluded
+    nll = output_nll(hidden, layer, "multinomial", to_batch(wanted), to_batch(excluded * 1.0))
+    logits = layer(hidden).double()
+    expected = [
+        -(torch.from_numpy(wanted[row][left]) * torch.log_softmax(logits[row][left], dim=0)).sum()
+        for row, left in enumerate(~excluded)
+    ]
+    torch.testing.assert_close(nll, torch.stack(expected).float())
+    parameters = [hidden, layer.weight, layer.bias]
+    ours, theirs = (
+        torch.autograd.grad(values.sum(), parameters) for values in (nll, torch.stack(expected))
+    )
+    for gradient, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-5)

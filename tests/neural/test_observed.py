@@ -6,7 +6,7 @@ import torch
 from scipy import sparse
 
 from skrec.neural import _observed
-from skrec.neural._batches import RowStore
+from skrec.neural._batches import RowStore, SparseBatch
 from skrec.neural._entries import EntryStore
 from skrec.neural._held_out import hold_out_entries, hold_out_users
 from skrec.neural._observed import observed_products
@@ -39,6 +39,17 @@ def test_products_and_gradients_equal_the_dense_ones(way, monkeypatch):
     expected = torch.autograd.grad((dense * weights).sum(), [left, right])
     for one, other in zip(gradients, expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_entries_may_repeat_in_any_order_and_outnumber_the_pairs():
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(2, 5, generator=generator), torch.randn(3, 5, generator=generator)
+    for n in (2, 9):
+        items = torch.randint(3, (2 * n,), generator=generator)
+        offsets = torch.tensor([0, n, 2 * n])
+        batch = SparseBatch(items, offsets, torch.ones(2 * n), 3, users=None, n_total=2)
+        expected = (left @ right.t())[batch.rows, items]
+        torch.testing.assert_close(observed_products(left, right, batch), expected)
 
 
 def test_batches_of_ratings_hold_each_row_once_and_point_to_the_rating():

@@ -527,6 +527,25 @@ def test_searches_and_pipelines(X):
     assert embeddings.shape == (X.shape[0], 8)
 
 
+@pytest.mark.parametrize(
+    ("n_users", "size"),
+    [(1, 50), (3_700, 50), (3_800, 100), (4_888, 100), (20_000, 400), (1_000_000, 500)],
+)
+def test_automatic_batches_follow_the_number_of_users(n_users, size):
+    model = MultVAE(batch_size="auto")
+    assert model._n_batch_users(n_users) == size
+    assert model._batch_cost(n_users, 7)[0] == 4 * 7 * min(size, n_users)
+    assert model.set_params(batch_size=3)._n_batch_users(n_users) == 3
+
+
+def test_automatic_batches_are_those_of_the_number(model, X):
+    model.set_params(early_stopping=False, max_iter=1)
+    automatic = clone(model).set_params(batch_size="auto").fit(X)
+    model.set_params(batch_size=50).fit(X)
+    assert automatic.n_updates_ == model.n_updates_
+    np.testing.assert_array_equal(automatic.predict(X[:9]), model.predict(X[:9]))
+
+
 def test_wrong_parameters_and_data_are_named(X):
     def fit(model, X=X):
         return model.set_params(**OPTIONS).fit(X)
@@ -577,6 +596,8 @@ def test_weights_of_a_wider_network_keep_what_stands_behind_the_items():
         put_into(wider, np.arange(1, 9).reshape(4, 2), 3)[:, 0], [1, 3, 5, 0, 0, 7]
     )
     np.testing.assert_array_equal(put_into(wider.T, np.ones((2, 4)), 4), [[1] * 4 + [0] * 2] * 2)
+    square = put_into(np.zeros((3, 3)), np.ones((2, 2)), 2)  # items both ways
+    np.testing.assert_array_equal(square, [[1, 1, 0], [1, 1, 0], [0, 0, 0]])
     same = np.ones(3)
     assert put_into(np.zeros(3), same, 2) is not same
     np.testing.assert_array_equal(put_into(np.zeros(3), same, 2), same)
