@@ -106,7 +106,7 @@ class NeuMF(PooledNetworkMixin, BaseRecommender):
     the product as that of a matrix factorisation.
 
     The first layer is computed once for each user and once for each item, so that a pair costs
-    the others: with the default ones, scores of a million pairs take 6.1e8 multiplications.
+    the others: with the default ones, scores of a million pairs take 6e8 multiplications.
 
     References
     ----------
