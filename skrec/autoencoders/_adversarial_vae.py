@@ -89,9 +89,8 @@ class AdversarialVAEModule(MultDAEModule):
         return objective + self.beta * to_deceive.squeeze(1) + to_tell.squeeze(1)
 
     def _code(self, batch):
-        layers = [nn.Tanh(), *self.encoder][
-            :-1
-        ]  # each ends in tanh, the last one's left to `hidden`
+        # Each layer ends in tanh: that of the last is the first step of `hidden`.
+        layers = [nn.Tanh(), *self.encoder][:-1]
         return nn.Sequential(*layers)(self.first(batch))
 
 
@@ -165,10 +164,10 @@ class AdversarialVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import AdversarialVAE
-    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> X = np.kron(np.eye(2), np.ones((30, 6)))
     >>> model = AdversarialVAE(8, learning_rate=0.01, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
-    array([[4]])
+    >>> model.recommend([[0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 1]], k=1)
+    array([[9]])
     """
 
     _module_class = AdversarialVAEModule

@@ -171,12 +171,10 @@ class RaCTTrainer(Trainer):
         Epochs at most of the first two phases. The third has those that are left.
     actor_learning_rate : float
         The actor's step size in the third phase.
-    **kwargs
-        Parameters of Trainer.
     """
 
-    def __init__(self, *args, n_actor_epochs, n_critic_epochs, actor_learning_rate, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args, n_actor_epochs, n_critic_epochs, actor_learning_rate, **options):
+        super().__init__(*args, **options)
         self.n_actor_epochs = n_actor_epochs
         self.n_critic_epochs = n_critic_epochs
         self.actor_learning_rate = actor_learning_rate
@@ -316,10 +314,10 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import RaCT
-    >>> X = np.kron(np.eye(2), np.ones((40, 4)))
+    >>> X = np.kron(np.eye(2), np.ones((40, 5)))
     >>> model = RaCT(8, hidden_layer_sizes=(16,), learning_rate=0.01, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 0, 0, 0, 0, 0]], k=1)
-    array([[3]])
+    >>> model.recommend([[0, 0, 0, 0, 0, 0, 1, 1, 1, 1]], k=1)
+    array([[5]])
     """
 
     _module_class = RaCTModule

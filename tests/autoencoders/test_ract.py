@@ -192,6 +192,8 @@ class Watch(Callback):
         weights = {k: v.detach().clone() for k, v in net.module.state_dict().items()}
         rates = [group["lr"] for group in net.optimizer_.param_groups]
         self.seen_.append((net.module.phase, weights, rates))
+        moments = net.optimizer_.state[net.module.output.weight]
+        self.n_steps_ = [*getattr(self, "n_steps_", []), int(moments["step"])]
 
 
 def test_three_phases_one_after_the_other(X):
@@ -199,6 +201,17 @@ def test_three_phases_one_after_the_other(X):
     model = RaCT(**SMALL, callbacks=[watch], actor_learning_rate=1e-3, critic_learning_rate=1e-4)
     model.fit(X)
     assert [phase for phase, *_ in watch.seen_] == ["actor"] * 4 + ["critic"] * 2 + ["joint"] * 3
+    assert watch.n_steps_ == [
+        3,
+        6,
+        9,
+        12,
+        12,
+        12,
+        3,
+        6,
+        9,
+    ]  # moments of one gradient are not the other's
     assert [rates for *_, rates in watch.seen_[2::3]] == [[0.01, 1e-4]] * 2 + [[1e-3, 1e-4]]
     moving = {"actor": {"actor"}, "critic": {"critic"}, "joint": {"actor", "critic"}}
     for (_, before, _), (phase, after, _) in zip(watch.seen_, watch.seen_[1:], strict=False):
