@@ -394,7 +394,7 @@ _ROWS = [
         "autoencoders._neural_ease",
         "item weights as EASE's, trained to find hidden items by a focal loss",
         "choices",
-        floor=1.0,
+        floor=1.62,
         fast={"learning_rate": 0.02, "batch_size": 50, "max_iter": 15, "early_stopping": False},
         small={
             "learning_rate": 0.05,
@@ -430,7 +430,7 @@ _ROWS = [
         "autoencoders._vasp",
         "FLVAE times item weights as NeuralEASE's",
         "choices",
-        floor=1.0,
+        floor=1.41,
         fast=_FAST_FOCAL,
         small={**_NEURAL, "hidden_layer_sizes": (16,), "decoder_layer_sizes": (16,)},
         search={"beta": [0.005, 0.02, 0.1], "dropout": [0.3, 0.5], "alpha": [0.25, 0.5]},

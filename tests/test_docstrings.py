@@ -89,10 +89,10 @@ def test_every_public_callable_is_documented():
 
 
 # What stands wherever something is documented, its text apart: headings and underlines, a name
-# with its type, the directive of a formula, and the imports of an example.
+# with its type, the directive of a formula, and an example.
 FORMAL_LINE = re.compile(
     r"(Parameters|Attributes|Returns|Raises|See Also|Notes|References|Examples|-+)?"
-    r"|[a-z]\w*(, [a-z]\w*)* : .+|\.\. math::|>>> (import|from|X =) .+"
+    r"|[a-z]\w*(, [a-z]\w*)* : .+|\.\. math::|>>> .+|array\(.+\)|\*\*kwargs|Parameters of \w+\."
 )
 
 

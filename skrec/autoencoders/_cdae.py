@@ -8,14 +8,9 @@ from torch import nn
 
 from skrec.base import BaseRecommender, SimilarItemsMixin
 from skrec.base._factors import cosines
+from skrec.neural import _negative_sampling as sampling
 from skrec.neural._estimator import TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
 from skrec.neural._layers import linear, weighted_sums
-from skrec.neural._negative_sampling import (
-    draw_negatives,
-    sampled_cross_entropy,
-    sampled_outputs,
-    sampled_squared_error,
-)
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
 from skrec.neural._weights import fitted_weights
 from skrec.utils._compat import Interval, StrOptions
@@ -24,8 +19,8 @@ from skrec.utils._validation import check_non_negative
 ACTIVATIONS = {"logistic": torch.sigmoid, "tanh": torch.tanh, "identity": nn.Identity()}
 # By name, with the score of a negative that costs nothing: where there is none to draw.
 LOSSES = {
-    "cross_entropy": (sampled_cross_entropy, -torch.inf),
-    "squared_error": (sampled_squared_error, 0.0),
+    "cross_entropy": (sampling.sampled_cross_entropy, -torch.inf),
+    "squared_error": (sampling.sampled_squared_error, 0.0),
 }
 OPTION_CONSTRAINTS = {
     "activation": [StrOptions(set(ACTIVATIONS))],
@@ -91,8 +86,10 @@ class CDAEModule(nn.Module):
 
     def forward(self, batch, generator, progress):  # -> (n_rows,)
         code = self._code(self._inputs(batch).dropped_out(self.dropout, generator))
-        negatives = draw_negatives(batch, self.n_negatives, generator)
-        positive, negative = sampled_outputs(code, self.output, batch, negatives, self.missing)
+        negatives = sampling.draw_negatives(batch, self.n_negatives, generator)
+        positive, negative = sampling.sampled_outputs(
+            code, self.output, batch, negatives, self.missing
+        )
         losses = batch.sum_rows(self.loss(positive, negative))
         return losses * self._powers(batch, self.user_power)
 
@@ -184,7 +181,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
         **TRAINING_CONSTRAINTS,
         **USER_BATCH_CONSTRAINTS,
         **OPTION_CONSTRAINTS,
-        "l2": [Interval(Real, 0, None, closed="left")],
+        "l2": [Interval(Real, 0, 1e38, closed="left")],  # as float32 has
     }
 
     def __init__(
@@ -242,6 +239,10 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
         decay = {"weight_decay": 2 * self.l2}  # the gradient of l2 * ||W||^2
         groups = [("output.weight", decay), *([] if self.tied else [("history", decay)])]
         return {**super()._trainer_options(data), "optimizer__param_groups": groups}
+
+    def _batch_cost(self, n_users, n_items):
+        # Of pairs of entries and negatives, if each user has one entry; no layer is dense.
+        return 40 * min(self._n_batch_users(n_users), n_users) * (1 + self.n_negatives), 0
 
     def _check_values(self, X):
         super()._check_values(X)

@@ -114,7 +114,9 @@ class NBVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     functions only those at the stored entries are needed. In single precision these want `r` to be
     between 1e-6 and 1e4, which it is kept to.
 
-    Biases of the output start where all users are alike and items as popular as in X.
+    Biases of the output start where all users are alike and items as popular as in X. The paper's
+    settings are ``hidden_layer_sizes=(600,)``, ``beta=0.2``, ``n_annealing_updates=20_000``,
+    ``learning_rate=0.001`` and ``batch_size=500``.
 
     References
     ----------
@@ -152,7 +154,7 @@ class NBVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         beta=0.1,
         n_annealing_updates=1000,
         dropout=0.5,
-        learning_rate=0.001,
+        learning_rate=0.002,
         batch_size="auto",
         max_iter=200,
         early_stopping=True,

@@ -105,7 +105,7 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
     of a batch times the items, and a few passes over the weights. What ``explain`` splits are the
     scores less the offsets.
 
-    A user without entries gets the offsets, which are close to popularity.
+    A user without entries gets the offsets.
 
     References
     ----------

@@ -141,7 +141,7 @@ class VAEAC(LikelihoodAutoencoderMixin, BaseRecommender):
         beta=0.2,
         n_annealing_updates=1000,
         dropout=0.5,
-        learning_rate=0.001,
+        learning_rate=0.002,
         batch_size=100,
         max_iter=200,
         early_stopping=True,

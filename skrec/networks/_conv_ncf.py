@@ -32,9 +32,8 @@ class ConvNCFModule(PooledNetwork):
         n_levels = max(1, (n_components - 1).bit_length())
         self.n_zeros = 2**n_levels - n_components
         self.filters = nn.Parameter(torch.empty(2, 2, n_channels))
-        self.bias = nn.Parameter(torch.empty(n_channels))
         self.convolutions = nn.ModuleList(
-            linear(4 * n_channels, n_channels) for _ in range(n_levels - 1)
+            linear(4 * n_channels, n_channels, bias=False) for _ in range(n_levels - 1)
         )
         self.score = linear(n_channels, 1, bias=False)
 
@@ -47,7 +46,6 @@ class ConvNCFModule(PooledNetwork):
         init_glorot(self, generator)
         self.init_vectors(generator)
         nn.init.xavier_uniform_(self.filters.view(4, -1), generator=generator)
-        nn.init.zeros_(self.bias)
         signs = torch.tensor([1.0, -1.0])
         with torch.no_grad():
             self.filters[..., :2] = torch.eye(2)[..., None] * signs
@@ -55,8 +53,7 @@ class ConvNCFModule(PooledNetwork):
                 weights = convolution.weight.view(-1, 4, self.n_channels)[:2]
                 weights.zero_()
                 weights[:, ::3, :2] = signs[:, None, None] * signs
-                nn.init.zeros_(convolution.bias)
-            self.score.weight[0, :2] = signs
+            self.score.weight.zero_()[0, :2] = signs
 
     def user_side(self, vectors):  # -> (n_users, 2, n_rows * n_channels)
         return torch.einsum("nai,ijc->njac", self._pairs(vectors), self.filters).flatten(2)
@@ -68,10 +65,9 @@ class ConvNCFModule(PooledNetwork):
         return nn.functional.pad(vectors, (0, self.n_zeros)).unflatten(1, (-1, 2))
 
     def interact(self, users, items):
-        n, n_pairs, size, _ = items.shape
+        _, n_pairs, size, _ = items.shape
         first = torch.matmul(items.flatten(1, 2), users)
-        first = first.view(-1, size, size, self.n_channels) + self.bias
-        hidden = torch.relu_(first)
+        hidden = torch.relu_(first.view(-1, size, size, self.n_channels))
         for convolution in self.convolutions:
             hidden = hidden.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3)
             hidden = torch.relu_(convolution(hidden.flatten(3)))
@@ -106,7 +102,8 @@ class ConvNCF(PooledNetworkMixin, BaseRecommender):
     -----
     The paper starts from the vectors of a matrix factorisation that was trained before. Here the
     network itself starts as the inner product of the vectors, which two channels pass on, so that
-    both are trained at once. Other first weights need far more epochs.
+    both are trained at once. Other first weights need far more epochs. Convolutions have no
+    biases, unlike the paper's: these would soon outweigh products of vectors that start small.
 
     The first convolution is linear in both vectors: its part that reads the user's is computed
     once for each user, and the outer product is never formed. A pair then takes 6,400
@@ -142,7 +139,7 @@ class ConvNCF(PooledNetworkMixin, BaseRecommender):
         loss="cross_entropy",
         n_negatives=3,
         dropout=0.5,
-        l2=0.0,
+        l2=None,
         learning_rate=0.01,
         batch_size=16,
         max_iter=50,

@@ -106,7 +106,7 @@ class NeuMF(PooledNetworkMixin, BaseRecommender):
     the product as that of a matrix factorisation.
 
     The first layer is computed once for each user and once for each item, so that a pair costs
-    the others: with the default ones, scores of a million pairs take 2.6e9 multiplications.
+    the others: with the default ones, scores of a million pairs take 6e8 multiplications.
 
     References
     ----------
@@ -139,7 +139,7 @@ class NeuMF(PooledNetworkMixin, BaseRecommender):
         loss="cross_entropy",
         n_negatives=4,
         dropout=0.5,
-        l2=0.0,
+        l2=None,
         learning_rate=0.005,
         batch_size=32,
         max_iter=50,

@@ -137,7 +137,7 @@ class NGCF(GraphRecommenderMixin, BaseRecommender):
         max_iter=100,
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=5,
+        n_iter_no_change=10,
         clip=True,
         rating_scale=None,
         warm_start=False,

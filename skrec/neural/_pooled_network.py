@@ -18,6 +18,8 @@ from skrec.utils._docstrings import complete_verbs
 
 # Pairs that are scored at a time: their hidden layers stay in the cache.
 N_PAIRS = 2**11
+# Penalty by default where ratings are predicted; drawn negatives need none.
+RATING_L2 = 50.0
 START = 0.1  # standard deviation of the first vectors
 RANKING_LOSSES = {"bpr": bpr_loss, "cross_entropy": sampled_cross_entropy}
 POOLED_CONSTRAINTS = {
@@ -27,7 +29,7 @@ POOLED_CONSTRAINTS = {
     "loss": [StrOptions({*RANKING_LOSSES, "squared_error"})],
     "n_negatives": [Interval(Integral, 1, None, closed="left")],
     "dropout": LAYER_CONSTRAINTS["dropout"],
-    "l2": [Interval(Real, 0, 1e38, closed="left")],  # as float32 has
+    "l2": [Interval(Real, 0, 1e38, closed="left"), None],  # as float32 has
 }
 
 
@@ -150,6 +152,7 @@ class PooledNetworkMixin(RatingOrRankingMixin):
     l2 : float
         Penalty on half the squared vectors of the items, against the sum of the losses of all
         users. Losses of ratings are squared errors in units of the ratings' standard deviation.
+        None: 50 for ratings, otherwise 0.
 
     Attributes
     ----------
@@ -176,9 +179,11 @@ class PooledNetworkMixin(RatingOrRankingMixin):
         self._start_offsets(module, data)
 
     def _trainer_options(self, data):
+        rates = self.loss == "squared_error"
+        l2 = (RATING_L2 if rates else 0.0) if self.l2 is None else self.l2
         # The trainer takes the mean over users, and Adam adds weight_decay * W to the gradient.
-        decay = {"weight_decay": self.l2 / data.shape[0]}
-        names = ["history", "output.weight", *(["rated"] if self.loss == "squared_error" else [])]
+        decay = {"weight_decay": l2 / data.shape[0]}
+        names = ["history", "output.weight", *(["rated"] if rates else [])]
         return {
             **super()._trainer_options(data),
             "optimizer__param_groups": [(name, decay) for name in names],

@@ -10,8 +10,8 @@ from scipy import sparse
 from scipy.special import expit
 
 from skrec import CDAE
-from skrec.autoencoders import _cdae
 from skrec.autoencoders._cdae import CDAEModule
+from skrec.neural import _negative_sampling
 from skrec.neural._batches import RowStore
 from skrec.neural._negative_sampling import draw_negatives
 from skrec.neural._trainer import Progress
@@ -154,7 +154,7 @@ def test_the_linear_model_of_all_items_is_the_regularized_principal_components(m
         dense[batch.rows, batch.items] = 0
         return torch.from_numpy(dense.nonzero()[1])[:, None]
 
-    monkeypatch.setattr(_cdae, "draw_negatives", every_other)
+    monkeypatch.setattr(_negative_sampling, "draw_negatives", every_other)
     settings = {"activation": "identity", "loss": "squared_error", "input_power": 0.0}
     settings |= {"n_negatives": 1, "dropout": 0.0, "user_power": 0.0, "early_stopping": False}
     l2 = 0.05
@@ -200,6 +200,11 @@ def test_more_negatives_than_there_are_pairs_of_user_and_item():
     X = choices()
     model = CDAE(3, n_negatives=60, **SMALL).fit(X)
     assert np.isfinite(model.predict(X)).all()
+
+
+def test_more_negatives_than_memory_holds_are_refused():
+    with pytest.raises(MemoryError, match="Training CDAE on"):
+        CDAE(3, n_negatives=2**40, **SMALL).fit(choices())
 
 
 def test_similar_items_have_the_largest_cosines():

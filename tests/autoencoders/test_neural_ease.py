@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from skorch.callbacks import Callback
 
 from skrec import NeuralEASE
 from skrec.autoencoders._neural_ease import NeuralEASEModule
@@ -73,26 +74,49 @@ def test_the_objective_is_that_of_the_formula(X, loss):
 
 
 def test_squares_without_dropout_are_ease_of_unit_rows_with_offsets(X):
-    """The minimum, by ridge regression of each item on the others."""
+    """At the ridge regressions of each item on the others, the gradient is that of the penalty."""
     l2 = 0.05
-    model = NeuralEASE(
-        loss="squared",
-        dropout=0.0,
-        l2=l2,
-        learning_rate=0.02,
-        batch_size=100,
-        max_iter=600,
-        early_stopping=False,
-        random_state=0,
-    ).fit(X)
     inputs, wanted = unit(X), X.toarray().astype(np.float64)
+    B, b = np.zeros((12, 12)), np.zeros(12)
     for item in range(12):
         others = np.delete(np.arange(12), item)
         A = np.column_stack([inputs[:, others], np.ones(len(inputs))])
         penalty = len(inputs) * l2 * np.diag([1.0] * 11 + [0.0])
         weights = np.linalg.solve(A.T @ A + penalty, A.T @ wanted[:, item])
-        np.testing.assert_allclose(model.coef_[others, item], weights[:-1], atol=2e-3)
-        np.testing.assert_allclose(model.intercept_[item], weights[-1], atol=2e-3)
+        B[others, item], b[item] = weights[:-1], weights[-1]
+    module = NeuralEASEModule(12, **{**OPTIONS, "loss": "squared", "dropout": 0.0})
+    with torch.no_grad():
+        module.output.weight.copy_(torch.from_numpy(B))
+        module.output.bias.copy_(torch.from_numpy(b))
+    batch = RowStore(X, torch.device("cpu")).cut()
+    module(batch, torch.Generator(), Progress(0, 1)).mean().backward()
+    gradient = module.output.weight.grad.numpy()
+    np.testing.assert_allclose(gradient, -2 * l2 * B, atol=1e-6)
+    assert (np.diag(gradient) == 0).all()
+    np.testing.assert_allclose(module.output.bias.grad, 0, atol=1e-6)
+
+
+def test_the_penalty_is_that_of_the_squared_weights(X):
+    """With one step of plain gradient descent, the weights' difference is the gradient's."""
+    steps = []
+
+    class OneStep(Callback):
+        def on_train_begin(self, net, **kwargs):
+            with torch.no_grad():
+                net.module.output.weight.fill_(0.5).fill_diagonal_(0)
+            groups = net.optimizer_.param_groups
+            net.optimizer_ = torch.optim.SGD(
+                [{key: group[key] for key in ("params", "weight_decay")} for group in groups],
+                lr=1.0,
+            )
+
+        def on_batch_end(self, net, **kwargs):
+            steps.append(net.module.output.weight.detach().clone())
+
+    for l2 in (0.0, 0.05):
+        NeuralEASE(l2=l2, callbacks=[OneStep()], **{**SMALL, "max_iter": 1}).fit(X)
+    expected = -0.1 * 0.5 * (1 - torch.eye(12))
+    torch.testing.assert_close(steps[1] - steps[0], expected, rtol=1e-3, atol=1e-5)
 
 
 def test_training_starts_from_nothing(X):

@@ -157,15 +157,18 @@ def test_training_starts_glorot_uniform_and_from_popularity(Model):
         assert np.abs(w["shallow.weight"]).max() < 1e-10
 
 
-@pytest.mark.parametrize("Model", [FLVAE, VASP])
-def test_new_items_start_where_known_ones_as_popular_are(Model, X):
-    model = Model(**SMALL).fit(X[:, :10])
+@pytest.mark.parametrize(("Model", "n_factors"), [(FLVAE, 2), (VASP, 3)])
+def test_new_items_start_where_known_ones_as_popular_are(Model, n_factors, X, monkeypatch):
+    """Before they are trained on: the popular one as high as it can be without weights."""
     old = X[:, :10]
+    model = Model(**SMALL).fit(old)
+    medians = np.median(model.predict(old[np.diff(old.indptr) > 0]), axis=0)
+    monkeypatch.setattr(Model, "_make_a_pass", lambda *args: None)
     popular = np.ones((30, 1), dtype=np.float32)
     update_rows(model, old, sparse.csr_array(sparse.hstack([old, popular, 0 * popular])))
-    scores = model.predict(sparse.csr_array((1, 12)))[0]
-    assert scores[11] < np.sort(scores[:10])[3]
-    assert scores[10] > np.sort(scores[:10])[6]
+    first = (n_factors - 1) * np.log(0.5) - 1e-6
+    expected = [min(medians.max(), first), min(medians.min(), first)]
+    np.testing.assert_allclose(model.predict(X)[:, 10:], [expected] * 30, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["hidden_layer_sizes", "decoder_layer_sizes"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from torch.nn.functional import conv2d
 
 from skrec import ConvNCF
@@ -41,10 +41,10 @@ def test_scores_are_those_of_convolutions_of_the_outer_product(n_components):
         for item, q in enumerate(items):
             hidden = torch.outer(q, p)[None, None]  # filters read the user's along the second axis
             filters = module.filters.permute(2, 1, 0)[:, None]
-            hidden = torch.relu(conv2d(hidden, filters, module.bias, stride=2))
+            hidden = torch.relu(conv2d(hidden, filters, stride=2))
             for layer in module.convolutions:
                 filters = layer.weight.view(-1, 2, 2, module.n_channels).permute(0, 3, 1, 2)
-                hidden = torch.relu(conv2d(hidden, filters, layer.bias, stride=2))
+                hidden = torch.relu(conv2d(hidden, filters, stride=2))
             assert hidden.shape == (1, module.n_channels, 1, 1)
             expected = module.score.weight[0] @ hidden.flatten()
             assert_allclose(found[user, item], expected, rtol=1e-9, atol=1e-9)
@@ -58,8 +58,6 @@ def test_averages_are_the_product_of_sums(n_components):
     module.output.weight.abs_()
     for weights in (module.filters, *(layer.weight for layer in module.convolutions)):
         weights.fill_(1 / (weights.numel() // module.n_channels))
-    for bias in (module.bias, *(layer.bias for layer in module.convolutions)):
-        bias.zero_()
     module.score.weight.fill_(1 / module.n_channels)
     expected = torch.outer(users.sum(dim=1), module.output.weight.sum(dim=1)) / n_components**2
     assert_allclose(interact(module, users), expected, rtol=1e-10)
@@ -69,7 +67,6 @@ def test_averages_are_the_product_of_sums(n_components):
 def test_the_network_starts_as_the_inner_product_on_two_channels(n_components):
     module = network(n_components)
     users = torch.randn(5, n_components, dtype=torch.float64)
-    module.score.weight[:, 2:] = 0
     assert_allclose(interact(module, users), users @ module.output.weight.t(), atol=1e-12)
 
 
@@ -91,8 +88,8 @@ def test_first_weights():
     module.init(torch.Generator().manual_seed(0))
     for vectors in (module.history, module.output.weight):
         assert_allclose(vectors.std().item(), 0.1, rtol=0.05)
-    for bias in (module.bias, module.output.bias, *(one.bias for one in module.convolutions)):
-        assert not bias.any()
+    assert not module.output.bias.any()
+    assert_array_equal(module.score.weight[0].detach(), [1, -1, 0, 0, 0, 0, 0, 0])
     others = module.convolutions[0].weight[2:]
     bound = np.sqrt(6 / (32 + 8))
     assert others.abs().max().item() <= bound
