@@ -683,7 +683,7 @@ _ROWS = [
         "networks._neu_mf",
         "products of vectors and a perceptron over them, of rankings or ratings (GMF, MLP)",
         "choices",
-        floor=1.4,
+        floor=1.46,
         fast={"learning_rate": 0.01, "max_iter": 10, "early_stopping": False},
         small={
             **_NEURAL,
