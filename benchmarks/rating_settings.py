@@ -134,6 +134,14 @@ ROWS = {
     ),
     "LightGCN": Row("LightGCN", {"loss": "squared_error", "learning_rate": 0.01, "dropout": 0.2}),
     "NGCF": Row("NGCF", {"loss": "squared_error", "learning_rate": 0.003, "dropout": 0.2}),
+    "NeuMF, GMF alone": Row("NeuMF", {"loss": "squared_error", "parts": "gmf"}),
+    "NeuMF, MLP alone": Row("NeuMF", {"loss": "squared_error", "parts": "mlp"}),
+    "NeuMF": Row("NeuMF", {"loss": "squared_error"}, published={"ml-1m-70-15-15": "0.870"}),
+    "ConvNCF": Row(
+        "ConvNCF",
+        {"loss": "squared_error", "learning_rate": 0.005, "batch_size": 32},
+        published={"ml-1m-70-15-15": "0.875"},
+    ),
     "VAEBMF": Row("VAEBMF", published={"ml-1m-70-15-15": "0.852"}),
     "VAEBMF, attention": Row(
         "VAEBMF", {"attention": "rated"}, published={"ml-1m-70-15-15": "0.842"}

@@ -683,7 +683,7 @@ _ROWS = [
         "networks._neu_mf",
         "products of vectors and a perceptron over them, of rankings or ratings (GMF, MLP)",
         "choices",
-        floor=1.4,
+        floor=1.46,
         fast={"learning_rate": 0.01, "max_iter": 10, "early_stopping": False},
         small={
             **_NEURAL,
@@ -704,7 +704,7 @@ _ROWS = [
         "networks._conv_ncf",
         "convolutions over the outer product of two vectors, of rankings or ratings",
         "choices",
-        floor=1.4,
+        floor=1.31,
         fast={"learning_rate": 0.01, "max_iter": 8, "early_stopping": False},
         small={
             **_NEURAL,

@@ -117,10 +117,10 @@ class NeuMF(PooledNetworkMixin, BaseRecommender):
     --------
     >>> import numpy as np
     >>> from skrec import NeuMF
-    >>> X = np.kron(np.eye(2), np.ones((30, 5)))
+    >>> X = np.kron(np.eye(3), np.ones((20, 4)))
     >>> model = NeuMF(8, hidden_layer_sizes=(16,), max_iter=20, random_state=0).fit(X)
-    >>> model.recommend([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], k=1)
-    array([[4]])
+    >>> model.recommend([[0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0]], k=1)
+    array([[7]])
     """
 
     _module_class = NeuMFModule
