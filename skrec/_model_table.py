@@ -509,7 +509,7 @@ _ROWS = [
         "matrix factorisation by pairs: each choice before what was not chosen; or WARP",
         "choices",
         floor=1.605,
-        fast={"learning_rate": 0.02, "batch_size": 50, "max_iter": 15, "early_stopping": False},
+        fast={"learning_rate": 0.01, "max_iter": 12, "early_stopping": False},
         small={**_NEURAL, "learning_rate": 0.03, "batch_size": 20, "dropout": 0.2},
         variants={
             "WARP": {"loss": "warp"},

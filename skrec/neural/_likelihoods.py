@@ -191,10 +191,10 @@ class _OutputNLL(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_nll):
-        n_layers = len(ctx.saved_tensors) // 3
+        saved = ctx.saved_tensors  # read once: under checkpointing they are computed for it
+        n_layers = len(saved) // 3
         hiddens, weights, gradients = (
-            ctx.saved_tensors[start : start + n_layers]
-            for start in range(0, 3 * n_layers, n_layers)
+            saved[start : start + n_layers] for start in range(0, len(saved), n_layers)
         )
         found = []
         for hidden, weight, gradient in zip(hiddens, weights, gradients, strict=True):
