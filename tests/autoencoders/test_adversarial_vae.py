@@ -159,7 +159,11 @@ def test_zeros_weigh_what_is_asked_for(X):
     x, _, logits, _, _ = in_numpy(module, X)
     p = 1 / (1 + np.exp(-logits))
     expected = -(x * np.log(p) + 0.3 * (1 - x) * np.log(1 - p)).sum(axis=1)
-    np.testing.assert_allclose(objective(module, X).detach(), expected, rtol=1e-5)
+    found = objective(module, X)
+    np.testing.assert_allclose(found.detach(), expected, rtol=1e-5)
+    found.sum().backward()
+    slopes = 0.3 * (1 - x) * p - x * (1 - p)
+    np.testing.assert_allclose(module.output.bias.grad, slopes.sum(axis=0), rtol=1e-4)
 
 
 def test_the_encoder_deceives_and_the_discriminator_is_not_deceived(X):
@@ -182,24 +186,25 @@ def test_the_encoder_deceives_and_the_discriminator_is_not_deceived(X):
     torch.testing.assert_close(module.first.weight.grad, plain.first.weight.grad + gradient)
 
 
-@pytest.mark.parametrize("divergence", ["mmd", "adversarial"])
-def test_codes_come_near_the_prior(X, divergence):
+def test_codes_come_near_the_prior(X):
     batch = RowStore(X, torch.device("cpu")).cut()
     distances = []
     for beta in (0.0, 300.0):
-        module = module_of(divergence=divergence, beta=beta, dropout=0.0)
+        module = module_of(beta=beta, dropout=0.0)
         torch.nn.init.constant_(module.first.bias, 2.0)  # far from it
         optimizer = torch.optim.Adam(module.parameters(), lr=0.03)
         generator = torch.Generator().manual_seed(2)
-        for _ in range(100):
+        for _ in range(200):
             optimizer.zero_grad()
             module(batch, generator, Progress(0, 1)).mean().backward()
             optimizer.step()
         with torch.no_grad():
             codes = module.encode(batch)
-        draws = torch.randn(codes.shape, generator=generator)
-        distances.append(inverse_multiquadratic_mmd(codes, draws).item())
-    assert distances[1] < 0.3 * distances[0]
+        draws = torch.randn(20, *codes.shape, generator=generator)
+        found = [inverse_multiquadratic_mmd(codes, sample).item() for sample in draws]
+        distances.append(np.mean(found))
+    assert distances[0] > 0.05
+    assert distances[1] < 0.01
 
 
 def test_the_penalty_shortens_codes(X):

@@ -14,7 +14,7 @@ from torch import nn
 
 from skrec import MultVAE, RaCT
 from skrec.autoencoders._mult_vae import MultVAEModule
-from skrec.autoencoders._ract import Critic, RaCTModule, ndcg_of_dropped
+from skrec.autoencoders._ract_module import Critic, RaCTModule, ndcg_of_dropped
 from skrec.metrics import ndcg
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import init_glorot
