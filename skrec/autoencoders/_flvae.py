@@ -8,9 +8,9 @@ from torch import nn
 from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_equal_sizes,
 )
 from skrec.neural._item_losses import FOCAL_CONSTRAINTS, focal_losses, log_odds, log_of_sigmoids
@@ -146,7 +146,7 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         **FOCAL_CONSTRAINTS,
         "decoder_layer_sizes": ["array-like"],
@@ -165,7 +165,7 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
         beta=0.02,
         dropout=0.5,
         learning_rate=0.002,
-        batch_size=100,
+        batch_size="auto",
         max_iter=100,
         early_stopping=True,
         validation_fraction=0.1,

@@ -6,7 +6,11 @@ import numpy as np
 from torch import nn
 
 from skrec.base import BaseRecommender, ItemWeightsMixin
-from skrec.neural._estimator import BATCH_CONSTRAINTS, LAYER_CONSTRAINTS, TRAINING_CONSTRAINTS
+from skrec.neural._estimator import (
+    LAYER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
+)
 from skrec.neural._item_losses import (
     FOCAL_CONSTRAINTS,
     focal_losses,
@@ -132,7 +136,7 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **FOCAL_CONSTRAINTS,
         "loss": [StrOptions({"focal", "squared"})],
         "l2": [Interval(Real, 0, None, closed="left")],
@@ -148,7 +152,7 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
         l2=0.0,
         dropout=0.5,
         learning_rate=0.005,
-        batch_size=100,
+        batch_size="auto",
         max_iter=100,
         early_stopping=True,
         validation_fraction=0.1,

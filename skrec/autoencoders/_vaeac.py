@@ -8,9 +8,9 @@ from skrec.autoencoders._mult_vae import MultVAEModule, tanh_encoder
 from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian, gaussian_kl
 from skrec.neural._estimator import (
-    BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
+    USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
 from skrec.neural._layers import init_glorot
@@ -126,7 +126,7 @@ class VAEAC(LikelihoodAutoencoderMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **BATCH_CONSTRAINTS,
+        **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "dropout": [Interval(Real, 0, 1, closed="neither")],
         "beta": [Interval(Real, 0, None, closed="left")],
@@ -142,7 +142,7 @@ class VAEAC(LikelihoodAutoencoderMixin, BaseRecommender):
         n_annealing_updates=1000,
         dropout=0.5,
         learning_rate=0.002,
-        batch_size=100,
+        batch_size="auto",
         max_iter=200,
         early_stopping=True,
         validation_fraction=0.1,
