@@ -211,7 +211,13 @@ ROWS = {
     "LightGCN": Row("LightGCN"),
     "NGCF": Row("NGCF"),
     "NeuMF": Row("NeuMF", {"ml-1m": {"max_iter": 20, "early_stopping": False}}),
-    "ConvNCF": Row("ConvNCF", {"ml-1m": {"max_iter": 8, "early_stopping": False}}),
+    "ConvNCF": Row(
+        "ConvNCF",
+        {
+            "ml-1m": {"max_iter": 8, "early_stopping": False},
+            "ml-latest-small": {"max_iter": 20, "early_stopping": False},
+        },
+    ),
     "EASE, relaxed + GraphFilter": Row(
         "VotingRecommender",
         {"ml-1m": {"estimators": [("ease", "EASE, relaxed"), ("graph", "GraphFilter")]}},

@@ -24,8 +24,9 @@ def pooled(model, X):
 
 def test_scores_are_the_sum_of_both_parts_entry_by_entry():
     X = choices()
-    model = NeuMF(3, hidden_layer_sizes=(5, 4), **SMALL).fit(X)
+    model = NeuMF(3, hidden_layer_sizes=(5, 4), learning_rate=0.2, **SMALL).fit(X)
     weights, scores = model._weights, model.predict(X)
+    assert np.abs(weights["weights"] - 1).max() > 0.05
     for user, p in enumerate(pooled(model, X)):
         for item, q in enumerate(weights["output.weight"]):
             expected = weights["output.bias"][item] + weights["weights"] @ (p[:3] * q[:3])
