@@ -32,10 +32,10 @@ PSEUDO_INPUT_MEAN, PSEUDO_INPUT_SCALE = 0.05, 0.01
 class GaussianHead(nn.Module):
     """Mean and log variance, the latter confined to sensible limits."""
 
-    def __init__(self, n_inputs, n_components):
+    def __init__(self, n_inputs, n_components, make_layer=batch_linear):
         super().__init__()
-        self.mean = batch_linear(n_inputs, n_components)
-        self.log_var = batch_linear(n_inputs, n_components)
+        self.mean = make_layer(n_inputs, n_components)
+        self.log_var = make_layer(n_inputs, n_components)
 
     def forward(self, hidden):  # -> 2 x (n_rows, n_components)
         return self.mean(hidden), self.log_var(hidden).clamp(*LOG_VARIANCE_LIMITS)
@@ -90,6 +90,7 @@ class EnhancedVAEModule(nn.Module):
     ----------
     n_items, n_components : int
     hidden_layer_sizes : sequence of int
+        At least one for two levels or gates.
     likelihood : {"multinomial", "bernoulli"}
     hierarchical : bool
     n_pseudo_inputs : int
@@ -120,12 +121,15 @@ class EnhancedVAEModule(nn.Module):
         self.dropout = dropout
         self.beta = beta
         self.n_annealing_epochs = n_annealing_epochs
-        width, *others = sizes = list(hidden_layer_sizes)
-        self.top_encoder = nn.Sequential(
-            Gate(SparseLinear, n_items, width, gated),
-            _gates(sizes, gated),
-            GaussianHead(sizes[-1], n_components),
-        )
+        sizes = list(hidden_layer_sizes)
+        if sizes:
+            self.top_encoder = nn.Sequential(
+                Gate(SparseLinear, n_items, sizes[0], gated),
+                _gates(sizes, gated),
+                GaussianHead(sizes[-1], n_components),
+            )
+        else:
+            self.top_encoder = GaussianHead(n_items, n_components, SparseLinear)
         if hierarchical:
             self.low_encoder = TwoInputs(n_items, n_components, sizes, gated)
             self.low_head = GaussianHead(sizes[-1], n_components)
@@ -135,7 +139,7 @@ class EnhancedVAEModule(nn.Module):
             self.decoder = TwoInputs(None, n_components, sizes[::-1], gated)
         else:
             self.decoder = _gates([n_components, *sizes[::-1]], gated)
-        self.output = linear(width, n_items)
+        self.output = linear(sizes[0] if sizes else n_components, n_items)
         self.pseudo_inputs = None
         if n_pseudo_inputs:
             self.pseudo_inputs = nn.Parameter(torch.empty(n_pseudo_inputs, n_items))
@@ -368,9 +372,16 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         return (1 + self._options["hierarchical"]) * self._options["n_components"]
 
     def _module_options(self, data):
+        sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
+        if not sizes and (self.hierarchical or self.gated):
+            name = "hierarchical" if self.hierarchical else "gated"
+            raise ValueError(
+                f"{name}=True needs at least one hidden layer, got hidden_layer_sizes=(): give "
+                f"for example hidden_layer_sizes=(400,), or {name}=False."
+            )
         return {
             "n_components": self.n_components,
-            "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
+            "hidden_layer_sizes": sizes,
             "likelihood": self.likelihood,
             "hierarchical": self.hierarchical,
             "n_pseudo_inputs": self.n_pseudo_inputs if self.prior == "vamp" else 0,
