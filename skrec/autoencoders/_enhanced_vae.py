@@ -238,10 +238,11 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=50
+    n_components : int, default=100
         Length of each of the codes.
-    hidden_layer_sizes : array-like of int, default=(400,)
-        Widths of the hidden layers of each encoder; the decoder has the same in reverse.
+    hidden_layer_sizes : array-like of int, default=()
+        Widths of the hidden layers of each encoder; the decoder has the same in reverse. Without
+        one, encoder and decoder are linear; ``hierarchical=True`` and ``gated=True`` need one.
     likelihood : {"multinomial", "bernoulli"}, default="multinomial"
         What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
         and ones, as in the one command that the authors published.
@@ -255,7 +256,7 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         Whether layers are gated, otherwise they end in tanh.
     normalize_gradients : bool, default=False
         Whether each weight array's gradient is divided by its norm before Adam sees it.
-    beta : float, default=0.1
+    beta : float, default=0.05
         Weight of the divergence, at the end of the annealing.
     n_annealing_epochs : int, default=10
         `beta` rises linearly over these epochs, in which early stopping does not stop. 0 means
@@ -272,10 +273,9 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     600)``, ``hierarchical=True``, ``gated=True``, ``n_pseudo_inputs=1000``,
     ``normalize_gradients=True``, ``beta=0.3``, ``n_annealing_epochs=100``,
     ``learning_rate=0.0005``, ``batch_size=200``, ``max_iter=400`` and ``n_iter_no_change=50``; the
-    authors have published both likelihoods. With some thousand users or fewer it overfits. The
-    second level then costs most: its encoder, and the decoder, read a draw of the top code beside
-    the row, which is noise until the top code says much, and drowns what a row of unit length has
-    to say.
+    authors have published both likelihoods. With some thousand users or fewer it overfits, and
+    the second level costs most. That may be because its encoder reads a draw of the top code
+    beside the row, and the decoder both draws: noise, until the codes say much.
 
     The pseudo-inputs are dense: each update encodes all of them, which costs ``n_pseudo_inputs``
     times items times the first hidden layer, twice that with gates: a thousand cost several times
@@ -320,24 +320,24 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     def __init__(
         self,
-        n_components=50,
+        n_components=100,
         *,
-        hidden_layer_sizes=(400,),
+        hidden_layer_sizes=(),
         likelihood="multinomial",
         hierarchical=False,
         prior="vamp",
         n_pseudo_inputs=50,
         gated=False,
         normalize_gradients=False,
-        beta=0.1,
+        beta=0.05,
         n_annealing_epochs=10,
         dropout=0.5,
-        learning_rate=0.001,
+        learning_rate=0.002,
         batch_size="auto",
         max_iter=200,
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=15,
         warm_start=False,
         callbacks=None,
         device="auto",
