@@ -579,7 +579,9 @@ def test_wrong_parameters_and_data_are_named(X):
         fit(EnhancedVAE(likelihood="gaussian"))
 
 
-@pytest.mark.parametrize("name", [*(row.name for row in ROWS), "EnhancedVAE-flat"])
+@pytest.mark.parametrize(
+    "name", [*(row.name for row in ROWS), "EnhancedVAE-flat", "EnhancedVAE-linear"]
+)
 def test_a_wider_network_scores_known_items_as_before(name, X):
     name, _, variant = name.partition("-")
     changes = {"early_stopping": False, "max_iter": 3, "random_state": 0}
