@@ -184,10 +184,12 @@ ROWS = {
         "EnhancedVAE",
         {
             "ml-1m": {
+                "n_components": 50,
                 "hidden_layer_sizes": (200,),
                 "likelihood": "bernoulli",
                 "hierarchical": True,
                 "gated": True,
+                "beta": 0.1,
                 "n_annealing_epochs": 5,
                 "dropout": 0.7,
                 "learning_rate": 0.0005,

@@ -368,6 +368,7 @@ _ROWS = [
                 "prior": "normal",
             },
             "flat": {"hierarchical": False, "gated": False},
+            "linear": {"hidden_layer_sizes": (), "hierarchical": False, "gated": False},
         },
         search={"beta": [0.03, 0.1, 0.3], "dropout": [0.3, 0.5, 0.7]},
     ),

@@ -32,10 +32,10 @@ PSEUDO_INPUT_MEAN, PSEUDO_INPUT_SCALE = 0.05, 0.01
 class GaussianHead(nn.Module):
     """Mean and log variance, the latter confined to sensible limits."""
 
-    def __init__(self, n_inputs, n_components):
+    def __init__(self, n_inputs, n_components, make_layer=batch_linear):
         super().__init__()
-        self.mean = batch_linear(n_inputs, n_components)
-        self.log_var = batch_linear(n_inputs, n_components)
+        self.mean = make_layer(n_inputs, n_components)
+        self.log_var = make_layer(n_inputs, n_components)
 
     def forward(self, hidden):  # -> 2 x (n_rows, n_components)
         return self.mean(hidden), self.log_var(hidden).clamp(*LOG_VARIANCE_LIMITS)
@@ -90,6 +90,7 @@ class EnhancedVAEModule(nn.Module):
     ----------
     n_items, n_components : int
     hidden_layer_sizes : sequence of int
+        At least one for two levels or gates.
     likelihood : {"multinomial", "bernoulli"}
     hierarchical : bool
     n_pseudo_inputs : int
@@ -120,12 +121,15 @@ class EnhancedVAEModule(nn.Module):
         self.dropout = dropout
         self.beta = beta
         self.n_annealing_epochs = n_annealing_epochs
-        width, *others = sizes = list(hidden_layer_sizes)
-        self.top_encoder = nn.Sequential(
-            Gate(SparseLinear, n_items, width, gated),
-            _gates(sizes, gated),
-            GaussianHead(sizes[-1], n_components),
-        )
+        sizes = list(hidden_layer_sizes)
+        if sizes:
+            self.top_encoder = nn.Sequential(
+                Gate(SparseLinear, n_items, sizes[0], gated),
+                _gates(sizes, gated),
+                GaussianHead(sizes[-1], n_components),
+            )
+        else:
+            self.top_encoder = GaussianHead(n_items, n_components, SparseLinear)
         if hierarchical:
             self.low_encoder = TwoInputs(n_items, n_components, sizes, gated)
             self.low_head = GaussianHead(sizes[-1], n_components)
@@ -135,7 +139,7 @@ class EnhancedVAEModule(nn.Module):
             self.decoder = TwoInputs(None, n_components, sizes[::-1], gated)
         else:
             self.decoder = _gates([n_components, *sizes[::-1]], gated)
-        self.output = linear(width, n_items)
+        self.output = linear(sizes[0] if sizes else n_components, n_items)
         self.pseudo_inputs = None
         if n_pseudo_inputs:
             self.pseudo_inputs = nn.Parameter(torch.empty(n_pseudo_inputs, n_items))
@@ -234,10 +238,11 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     Parameters
     ----------
-    n_components : int, default=50
+    n_components : int, default=100
         Length of each of the codes.
-    hidden_layer_sizes : array-like of int, default=(400,)
-        Widths of the hidden layers of each encoder; the decoder has the same in reverse.
+    hidden_layer_sizes : array-like of int, default=()
+        Widths of the hidden layers of each encoder; the decoder has the same in reverse. Without
+        one, encoder and decoder are linear; ``hierarchical=True`` and ``gated=True`` need one.
     likelihood : {"multinomial", "bernoulli"}, default="multinomial"
         What the entries of a row are. "multinomial": counts. "bernoulli": all entries are zeros
         and ones, as in the one command that the authors published.
@@ -251,7 +256,7 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         Whether layers are gated, otherwise they end in tanh.
     normalize_gradients : bool, default=False
         Whether each weight array's gradient is divided by its norm before Adam sees it.
-    beta : float, default=0.1
+    beta : float, default=0.05
         Weight of the divergence, at the end of the annealing.
     n_annealing_epochs : int, default=10
         `beta` rises linearly over these epochs, in which early stopping does not stop. 0 means
@@ -268,10 +273,9 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
     600)``, ``hierarchical=True``, ``gated=True``, ``n_pseudo_inputs=1000``,
     ``normalize_gradients=True``, ``beta=0.3``, ``n_annealing_epochs=100``,
     ``learning_rate=0.0005``, ``batch_size=200``, ``max_iter=400`` and ``n_iter_no_change=50``; the
-    authors have published both likelihoods. With some thousand users or fewer it overfits. The
-    second level then costs most: its encoder, and the decoder, read a draw of the top code beside
-    the row, which is noise until the top code says much, and drowns what a row of unit length has
-    to say.
+    authors have published both likelihoods. With some thousand users or fewer it overfits, and
+    the second level costs most. That may be because its encoder reads a draw of the top code
+    beside the row, and the decoder both draws: noise, until the codes say much.
 
     The pseudo-inputs are dense: each update encodes all of them, which costs ``n_pseudo_inputs``
     times items times the first hidden layer, twice that with gates: a thousand cost several times
@@ -316,24 +320,24 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
 
     def __init__(
         self,
-        n_components=50,
+        n_components=100,
         *,
-        hidden_layer_sizes=(400,),
+        hidden_layer_sizes=(),
         likelihood="multinomial",
         hierarchical=False,
         prior="vamp",
         n_pseudo_inputs=50,
         gated=False,
         normalize_gradients=False,
-        beta=0.1,
+        beta=0.05,
         n_annealing_epochs=10,
         dropout=0.5,
-        learning_rate=0.001,
+        learning_rate=0.002,
         batch_size="auto",
         max_iter=200,
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=15,
         warm_start=False,
         callbacks=None,
         device="auto",
@@ -368,9 +372,16 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         return (1 + self._options["hierarchical"]) * self._options["n_components"]
 
     def _module_options(self, data):
+        sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
+        if not sizes and (self.hierarchical or self.gated):
+            name = "hierarchical" if self.hierarchical else "gated"
+            raise ValueError(
+                f"{name}=True needs at least one hidden layer, got hidden_layer_sizes=(): give "
+                f"for example hidden_layer_sizes=(400,), or {name}=False."
+            )
         return {
             "n_components": self.n_components,
-            "hidden_layer_sizes": check_hidden_layer_sizes(self.hidden_layer_sizes, at_least=1),
+            "hidden_layer_sizes": sizes,
             "likelihood": self.likelihood,
             "hierarchical": self.hierarchical,
             "n_pseudo_inputs": self.n_pseudo_inputs if self.prior == "vamp" else 0,

@@ -140,6 +140,35 @@ def test_one_level_and_a_normal_prior_are_the_plain_vae(X):
     assert not hasattr(module, "low_encoder")
 
 
+@pytest.mark.parametrize("n_pseudo_inputs", [0, 4])
+def test_without_hidden_layers_encoder_and_decoder_are_linear(X, n_pseudo_inputs):
+    module = module_of((), hierarchical=False, gated=False, n_pseudo_inputs=n_pseudo_inputs)
+    batch = RowStore(X, torch.device("cpu")).cut()
+    ours = module(batch, torch.Generator().manual_seed(3), Progress(0, 1))
+
+    x = torch.from_numpy(X.toarray())
+    head, normal = module.top_encoder, torch.distributions.Normal
+
+    def encode(inputs):
+        log_var = inputs @ head.log_var.weight + head.log_var.bias
+        mean = inputs @ head.mean.weight + head.mean.bias
+        return normal(mean, torch.exp(log_var.clamp(-12, 4) / 2))
+
+    posterior = encode(x / x.norm(dim=1, keepdim=True))
+    noise = torch.randn((10, 3), generator=torch.Generator().manual_seed(3))
+    z = posterior.mean + posterior.stddev * noise
+    if n_pseudo_inputs:
+        pseudo = encode(module.pseudo_inputs.clamp(0, 1))
+        log_prior = pseudo.log_prob(z[:, None]).sum(2).logsumexp(1) - np.log(4)
+    else:
+        log_prior = normal(0.0, 1.0).log_prob(z).sum(1)
+    logits = z @ module.output.weight.t() + module.output.bias
+    nll = -(x * torch.log_softmax(logits, dim=1)).sum(1)
+    kl = posterior.log_prob(z).sum(1) - log_prior
+    torch.testing.assert_close(ours, nll + 0.3 * kl, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(module.encode(batch), posterior.mean)
+
+
 def test_beta_rises_over_the_first_epochs():
     module = module_of(n_annealing_epochs=10)
     betas = [module.beta_at(Progress(0, epoch)) for epoch in (1, 5, 10, 50)]

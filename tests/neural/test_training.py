@@ -566,8 +566,9 @@ def test_wrong_parameters_and_data_are_named(X):
         fit(MultVAE(likelihood="bernoulli"), 2 * X)
     with pytest.raises(ValueError, match=r"must be equal.*\(32, 32\)"):
         fit(RecVAE(hidden_layer_sizes=(16, 32)))
-    with pytest.raises(ValueError, match="hidden_layer_sizes needs at least 1 layer"):
-        fit(EnhancedVAE(hidden_layer_sizes=()))
+    for name in ("hierarchical", "gated"):
+        with pytest.raises(ValueError, match=rf"{name}=True .* hidden_layer_sizes=\(\)"):
+            fit(EnhancedVAE(hidden_layer_sizes=(), **{name: True}))
     with pytest.raises(ValueError, match=r"integers >= 1, .* got 0 in \[16, 0\]"):
         fit(MultVAE(hidden_layer_sizes=(16, 0)))
     with pytest.raises(ValueError, match="prior_weights must be three numbers"):
@@ -578,7 +579,9 @@ def test_wrong_parameters_and_data_are_named(X):
         fit(EnhancedVAE(likelihood="gaussian"))
 
 
-@pytest.mark.parametrize("name", [*(row.name for row in ROWS), "EnhancedVAE-flat"])
+@pytest.mark.parametrize(
+    "name", [*(row.name for row in ROWS), "EnhancedVAE-flat", "EnhancedVAE-linear"]
+)
 def test_a_wider_network_scores_known_items_as_before(name, X):
     name, _, variant = name.partition("-")
     changes = {"early_stopping": False, "max_iter": 3, "random_state": 0}
