@@ -9,12 +9,11 @@ from torch import nn
 from skrec.base import BaseRecommender, SimilarItemsMixin
 from skrec.base._factors import cosines
 from skrec.neural import _negative_sampling as sampling
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
+from skrec.neural._estimator import TERM_WEIGHT, TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
 from skrec.neural._layers import linear, weighted_sums
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
 from skrec.neural._weights import fitted_weights
 from skrec.utils._compat import Interval, StrOptions
-from skrec.utils._validation import check_non_negative
 
 ACTIVATIONS = {"logistic": torch.sigmoid, "tanh": torch.tanh, "identity": nn.Identity()}
 # By name, with the score of a negative that costs nothing: where there is none to draw.
@@ -181,7 +180,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
         **TRAINING_CONSTRAINTS,
         **USER_BATCH_CONSTRAINTS,
         **OPTION_CONSTRAINTS,
-        "l2": [Interval(Real, 0, 1e38, closed="left")],  # as float32 has
+        "l2": [TERM_WEIGHT],
     }
 
     def __init__(

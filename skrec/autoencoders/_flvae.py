@@ -9,6 +9,7 @@ from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_equal_sizes,
@@ -150,7 +151,7 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
         **LAYER_CONSTRAINTS,
         **FOCAL_CONSTRAINTS,
         "decoder_layer_sizes": ["array-like"],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
         "dropout": [Interval(Real, 0, 1, closed="neither")],
     }
 

@@ -1,13 +1,12 @@
 """NeuralEASE: item weights with a zero diagonal, trained to find hidden items."""
 
-from numbers import Real
-
 import numpy as np
 from torch import nn
 
 from skrec.base import BaseRecommender, ItemWeightsMixin
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
 )
@@ -20,7 +19,7 @@ from skrec.neural._item_losses import (
 from skrec.neural._layers import ItemWeights
 from skrec.neural._row_autoencoder import RowNetworkMixin
 from skrec.neural._weights import fitted_weights
-from skrec.utils._compat import Interval, StrOptions
+from skrec.utils._compat import StrOptions
 
 
 class NeuralEASEModule(nn.Module):
@@ -139,7 +138,7 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
         **USER_BATCH_CONSTRAINTS,
         **FOCAL_CONSTRAINTS,
         "loss": [StrOptions({"focal", "squared"})],
-        "l2": [Interval(Real, 0, None, closed="left")],
+        "l2": [TERM_WEIGHT],
         "dropout": LAYER_CONSTRAINTS["dropout"],
     }
 
