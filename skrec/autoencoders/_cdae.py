@@ -175,6 +175,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
     """
 
     _module_class = CDAEModule
+    _learns_choices = True
     item_embeddings_ = fitted_weights("output.weight", "Vectors of the output layer.")
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
@@ -241,16 +242,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
 
     def _batch_cost(self, n_users, n_items):
         # Of pairs of entries and negatives, if each user has one entry; no layer is dense.
-        return 40 * min(self._n_batch_users(n_users), n_users) * (1 + self.n_negatives), 0
-
-    def _check_values(self, X):
-        super()._check_values(X)
-        check_non_negative(X, "the choices of CDAE are")
+        return 40 * min(self._n_batch_users(n_users), n_users) * (1 + int(self.n_negatives)), 0
 
     def _similarities(self, items):
         return cosines(self.item_embeddings_, items)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = True
-        return tags

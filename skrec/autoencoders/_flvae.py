@@ -143,6 +143,7 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
     """
 
     _module_class = FLVAEModule
+    _learns_choices = True
     _n_other_factors = 1  # of a probability, beside that of the decoder
 
     _parameter_constraints: dict = {

@@ -125,6 +125,7 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
     """
 
     _module_class = NeuralEASEModule
+    _learns_choices = True
     _cheaper_models = ", or ELSA, whose memory does not grow with the square of the items"
     coef_ = fitted_weights(
         "output.weight", "Item weights with zero diagonal, an array of shape (n_items, n_items)."

@@ -153,3 +153,11 @@ def test_memory_is_checked_first():
     X = sparse.csr_array(([1.0, 1.0], ([0, 1], [0, 10**6])))
     with pytest.raises(MemoryError, match=r"2 users x 1000001 items needs .* or ELSA"):
         NeuralEASE(early_stopping=False).fit(X)
+
+
+def test_dislikes_are_refused(X):
+    dislikes = X.copy()
+    dislikes.data[0] = -1
+    with pytest.raises(ValueError, match="the choices of NeuralEASE are non-negative.*got -1"):
+        NeuralEASE(**SMALL).fit(dislikes)
+    assert NeuralEASE().__sklearn_tags__().input_tags.positive_only
