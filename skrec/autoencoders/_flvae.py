@@ -214,6 +214,11 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
         init_glorot(module, generator)
         module.output.bias.data.copy_(log_odds(data))
 
+    def _batch_cost(self, n_users, n_items):
+        # Bytes of a user and item: those of the focal loss, and of the other factors.
+        n_bytes = 48 + 8 * self._n_other_factors
+        return n_bytes * min(self._n_batch_users(n_users), n_users) * n_items, n_users
+
     def _outputs(self, module, batch):
         return module.scores(batch)
 

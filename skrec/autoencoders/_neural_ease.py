@@ -197,6 +197,10 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
             "optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})],
         }
 
+    def _batch_cost(self, n_users, n_items):
+        n_bytes = 48 if self.loss == "focal" else 16  # of a user and item; no layer is dense
+        return n_bytes * min(self._n_batch_users(n_users), n_users) * n_items, 0
+
     def _contributions(self, row, explained):
         return super()._contributions(
             row / max(np.linalg.norm(row.data), np.finfo(float).tiny), explained

@@ -151,7 +151,7 @@ class RowNetworkMixin(NeuralEstimatorMixin):
     def _n_batch_users(self, n_users):
         """Users of an update, of so many that are trained on."""
         if self.batch_size != "auto":
-            return self.batch_size
+            return int(self.batch_size)  # NumPy's own may be too small to multiply
         n_smallest = round(n_users / N_BATCHES / SMALLEST_BATCH)
         return min(max(n_smallest, 1) * SMALLEST_BATCH, LARGEST_BATCH)
 
