@@ -11,6 +11,7 @@ from skrec.base import BaseRecommender
 from skrec.neural._divergences import inverse_multiquadratic_mmd, moment_kl
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
@@ -177,12 +178,12 @@ class AdversarialVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "bernoulli"})],
-        "unobserved_weight": [Interval(Real, 0, None, closed="neither")],
+        "unobserved_weight": [Interval(Real, 0, 1e30, closed="neither")],
         "divergence": [StrOptions({"mmd", "adversarial"})],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "kl_weight": [Interval(Real, 0, None, closed="left")],
-        "l1": [Interval(Real, 0, None, closed="left")],
-        "l2": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
+        "kl_weight": [TERM_WEIGHT],
+        "l1": [TERM_WEIGHT],
+        "l2": [TERM_WEIGHT],
     }
 
     def __init__(

@@ -9,12 +9,11 @@ from torch import nn
 from skrec.base import BaseRecommender, SimilarItemsMixin
 from skrec.base._factors import cosines
 from skrec.neural import _negative_sampling as sampling
-from skrec.neural._estimator import TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
+from skrec.neural._estimator import TERM_WEIGHT, TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
 from skrec.neural._layers import linear, weighted_sums
 from skrec.neural._row_autoencoder import RowAutoencoderMixin
 from skrec.neural._weights import fitted_weights
 from skrec.utils._compat import Interval, StrOptions
-from skrec.utils._validation import check_non_negative
 
 ACTIVATIONS = {"logistic": torch.sigmoid, "tanh": torch.tanh, "identity": nn.Identity()}
 # By name, with the score of a negative that costs nothing: where there is none to draw.
@@ -176,12 +175,13 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
     """
 
     _module_class = CDAEModule
+    _learns_choices = True
     item_embeddings_ = fitted_weights("output.weight", "Vectors of the output layer.")
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         **USER_BATCH_CONSTRAINTS,
         **OPTION_CONSTRAINTS,
-        "l2": [Interval(Real, 0, 1e38, closed="left")],  # as float32 has
+        "l2": [TERM_WEIGHT],
     }
 
     def __init__(
@@ -242,16 +242,7 @@ class CDAE(RowAutoencoderMixin, SimilarItemsMixin, BaseRecommender):
 
     def _batch_cost(self, n_users, n_items):
         # Of pairs of entries and negatives, if each user has one entry; no layer is dense.
-        return 40 * min(self._n_batch_users(n_users), n_users) * (1 + self.n_negatives), 0
-
-    def _check_values(self, X):
-        super()._check_values(X)
-        check_non_negative(X, "the choices of CDAE are")
+        return 40 * min(self._n_batch_users(n_users), n_users) * (1 + int(self.n_negatives)), 0
 
     def _similarities(self, items):
         return cosines(self.item_embeddings_, items)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = True
-        return tags

@@ -9,6 +9,7 @@ from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_equal_sizes,
@@ -142,6 +143,7 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
     """
 
     _module_class = FLVAEModule
+    _learns_choices = True
     _n_other_factors = 1  # of a probability, beside that of the decoder
 
     _parameter_constraints: dict = {
@@ -150,7 +152,7 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
         **LAYER_CONSTRAINTS,
         **FOCAL_CONSTRAINTS,
         "decoder_layer_sizes": ["array-like"],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
         "dropout": [Interval(Real, 0, 1, closed="neither")],
     }
 
@@ -211,6 +213,11 @@ class FLVAE(RowAutoencoderMixin, BaseRecommender):
     def _init_module(self, module, data, generator):
         init_glorot(module, generator)
         module.output.bias.data.copy_(log_odds(data))
+
+    def _batch_cost(self, n_users, n_items):
+        # Bytes of a user and item: those of the focal loss, and of the other factors.
+        n_bytes = 48 + 8 * self._n_other_factors
+        return n_bytes * min(self._n_batch_users(n_users), n_users) * n_items, n_users
 
     def _outputs(self, module, batch):
         return module.scores(batch)

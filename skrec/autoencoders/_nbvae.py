@@ -1,7 +1,7 @@
 """NBVAE: a variational autoencoder of counts that vary more than a Poisson's."""
 
 from copy import deepcopy
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from skrec.autoencoders._mult_vae import MultVAEModule
 from skrec.base import BaseRecommender
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
@@ -141,7 +142,7 @@ class NBVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "likelihood": [StrOptions({"auto", "negative_binomial", "bernoulli"})],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
         "n_annealing_updates": [Interval(Integral, 0, None, closed="left")],
     }
 

@@ -1,13 +1,12 @@
 """NeuralEASE: item weights with a zero diagonal, trained to find hidden items."""
 
-from numbers import Real
-
 import numpy as np
 from torch import nn
 
 from skrec.base import BaseRecommender, ItemWeightsMixin
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
 )
@@ -20,7 +19,7 @@ from skrec.neural._item_losses import (
 from skrec.neural._layers import ItemWeights
 from skrec.neural._row_autoencoder import RowNetworkMixin
 from skrec.neural._weights import fitted_weights
-from skrec.utils._compat import Interval, StrOptions
+from skrec.utils._compat import StrOptions
 
 
 class NeuralEASEModule(nn.Module):
@@ -126,6 +125,7 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
     """
 
     _module_class = NeuralEASEModule
+    _learns_choices = True
     _cheaper_models = ", or ELSA, whose memory does not grow with the square of the items"
     coef_ = fitted_weights(
         "output.weight", "Item weights with zero diagonal, an array of shape (n_items, n_items)."
@@ -139,7 +139,7 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
         **USER_BATCH_CONSTRAINTS,
         **FOCAL_CONSTRAINTS,
         "loss": [StrOptions({"focal", "squared"})],
-        "l2": [Interval(Real, 0, None, closed="left")],
+        "l2": [TERM_WEIGHT],
         "dropout": LAYER_CONSTRAINTS["dropout"],
     }
 
@@ -196,6 +196,10 @@ class NeuralEASE(RowNetworkMixin, ItemWeightsMixin, BaseRecommender):
             **super()._trainer_options(data),
             "optimizer__param_groups": [("*weight", {"weight_decay": 2 * self.l2})],
         }
+
+    def _batch_cost(self, n_users, n_items):
+        n_bytes = 48 if self.loss == "focal" else 16  # of a user and item; no layer is dense
+        return n_bytes * min(self._n_batch_users(n_users), n_users) * n_items, 0
 
     def _contributions(self, row, explained):
         return super()._contributions(

@@ -10,6 +10,7 @@ from skrec.autoencoders._ract_module import Critic, PhaseValidation, RaCTModule,
 from skrec.base import BaseRecommender
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
@@ -113,7 +114,7 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         **TRAINING_CONSTRAINTS,
         **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
         "n_annealing_updates": [Interval(Integral, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="neither")],
         "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],

@@ -9,6 +9,7 @@ from skrec.base import BaseRecommender
 from skrec.neural._divergences import draw_gaussian, gaussian_kl
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
@@ -129,7 +130,7 @@ class VAEAC(LikelihoodAutoencoderMixin, BaseRecommender):
         **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         "dropout": [Interval(Real, 0, 1, closed="neither")],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
         "n_annealing_updates": [Interval(Integral, 0, None, closed="left")],
     }
 

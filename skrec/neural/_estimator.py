@@ -47,8 +47,10 @@ LAYER_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like"],
     "dropout": [Interval(Real, 0, 1, closed="left")],
 }
+# Of a term of the objective: in float32, of which the largest is 3e38, larger ones overflow.
+TERM_WEIGHT = Interval(Real, 0, 1e30, closed="left")
 # Parameters of which smaller ones make training cheaper.
-SIZES = ("hidden_layer_sizes", "decoder_layer_sizes", "n_components", "batch_size")
+SIZES = ("hidden_layer_sizes", "decoder_layer_sizes", "n_components", "batch_size", "n_negatives")
 
 _MODULES_LOCK = Lock()
 

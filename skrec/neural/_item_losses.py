@@ -12,7 +12,7 @@ from skrec.utils._compat import Interval
 
 FOCAL_CONSTRAINTS = {
     "alpha": [Interval(Real, 0, 1, closed="neither")],
-    "gamma": [Interval(Real, 0, None, closed="left")],
+    "gamma": [Interval(Real, 0, 1e30, closed="left")],
 }
 # How near 0 the logarithm of a probability comes: that of the complement has to be finite.
 NEAREST = 1e-30

@@ -11,7 +11,7 @@ from skrec.solvers._torch_state import torch_state
 from skrec.utils._blocks import row_blocks
 from skrec.utils._compat import fit_context
 from skrec.utils._docstrings import complete_verbs
-from skrec.utils._validation import check_interactions
+from skrec.utils._validation import check_interactions, check_non_negative
 
 # Users of whom one knows how an item stands with most.
 SOME_USERS = 1000
@@ -50,6 +50,7 @@ class RowNetworkMixin(NeuralEstimatorMixin):
     """
 
     _predicts_ratings = False
+    _learns_choices = False  # whether an entry is a choice whatever its value, so none negative
     _no_update = None
 
     @fit_context
@@ -144,11 +145,13 @@ class RowNetworkMixin(NeuralEstimatorMixin):
 
     def _check_values(self, X):
         check_float32(X)
+        if self._learns_choices:
+            check_non_negative(X, f"the choices of {type(self).__name__} are")
 
     def _n_batch_users(self, n_users):
         """Users of an update, of so many that are trained on."""
         if self.batch_size != "auto":
-            return self.batch_size
+            return int(self.batch_size)  # NumPy's own may be too small to multiply
         n_smallest = round(n_users / N_BATCHES / SMALLEST_BATCH)
         return min(max(n_smallest, 1) * SMALLEST_BATCH, LARGEST_BATCH)
 
@@ -163,6 +166,11 @@ class RowNetworkMixin(NeuralEstimatorMixin):
 
     def _validation_score(self, module, data, held_out):
         return held_out.ndcg(lambda rows: self._scores(module, rows))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only |= self._learns_choices
+        return tags
 
 
 @complete_verbs

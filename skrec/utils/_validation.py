@@ -277,6 +277,8 @@ def check_representable(parameters):
     """
     for name, value in parameters.items():
         for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, np.number):
+                number = number.item()  # or it is compared in its own precision, with a warning
             if not isinstance(number, Real) or isinstance(number, float):
                 continue
             if abs(number) > (sys.maxsize if isinstance(number, Integral) else sys.float_info.max):

@@ -213,3 +213,11 @@ def test_the_penalty_shortens_codes(X):
         np.abs(AdversarialVAE(4, l1=l1, **options).fit(X).transform(X)).mean() for l1 in (0, 1)
     ]
     assert lengths[1] < 0.5 * lengths[0]
+
+
+@pytest.mark.parametrize("name", ["beta", "kl_weight", "l1", "l2"])
+def test_weights_that_float32_cannot_hold_are_refused_by_name(name, X):
+    with pytest.raises(ValueError, match=f"'{name}' parameter of AdversarialVAE"):
+        AdversarialVAE(4, **SMALL, **{name: 1e38}).fit(X)
+    model = AdversarialVAE(4, **SMALL, **{name: 9e29, "max_iter": 2}).fit(X)
+    assert np.isfinite(model.predict(X)).all()

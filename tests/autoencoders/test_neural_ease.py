@@ -114,7 +114,9 @@ def test_the_penalty_is_that_of_the_squared_weights(X):
             steps.append(net.module.output.weight.detach().clone())
 
     for l2 in (0.0, 0.05):
-        NeuralEASE(l2=l2, callbacks=[OneStep()], batch_size=100, **{**SMALL, "max_iter": 1}).fit(X)
+        options = {**SMALL, "max_iter": 1, "batch_size": 60}
+        NeuralEASE(l2=l2, callbacks=[OneStep()], **options).fit(X)
+    assert len(steps) == 2
     expected = -0.1 * 0.5 * (1 - torch.eye(12))
     torch.testing.assert_close(steps[1] - steps[0], expected, rtol=1e-3, atol=1e-5)
 
@@ -151,3 +153,11 @@ def test_memory_is_checked_first():
     X = sparse.csr_array(([1.0, 1.0], ([0, 1], [0, 10**6])))
     with pytest.raises(MemoryError, match=r"2 users x 1000001 items needs .* or ELSA"):
         NeuralEASE(early_stopping=False).fit(X)
+
+
+def test_dislikes_are_refused(X):
+    dislikes = X.copy()
+    dislikes.data[0] = -1
+    with pytest.raises(ValueError, match="the choices of NeuralEASE are non-negative.*got -1"):
+        NeuralEASE(**SMALL).fit(dislikes)
+    assert NeuralEASE().__sklearn_tags__().input_tags.positive_only

@@ -176,3 +176,18 @@ def test_layers_must_be_equally_wide(name, X):
     message = f"{name} of VASP must be equal.* use for example .7, 7."
     with pytest.raises(ValueError, match=message):
         VASP(**{**SMALL, name: (5, 7)}).fit(X)
+
+
+@pytest.mark.parametrize("Model", [FLVAE, VASP])
+def test_dislikes_are_refused(Model, X):
+    X.data[0] = -1
+    with pytest.raises(ValueError, match=f"the choices of {Model.__name__} are non-negative"):
+        Model(**SMALL).fit(X)
+    assert Model().__sklearn_tags__().input_tags.positive_only
+
+
+@pytest.mark.parametrize("name", ["beta", "gamma"])
+def test_weights_that_float32_cannot_hold_are_refused_by_name(name, X):
+    with pytest.raises(ValueError, match=f"'{name}' parameter of FLVAE"):
+        FLVAE(**SMALL, **{name: 1e38}).fit(X)
+    assert np.isfinite(FLVAE(**SMALL, **{name: 9e29}).fit(X).predict(X)).all()

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-from skrec import MultDAE, MultVAE, RecVAE
+from skrec import CDAE, FLVAE, VASP, MultDAE, MultVAE, NeuralEASE, RecVAE
 from skrec.neural._cost import Cost, check_cost, training_cost
 from skrec.utils import _memory
 
@@ -80,3 +80,24 @@ def test_fit_says_what_makes_it_cheaper(monkeypatch):
 def test_weights_that_cannot_be_allocated_are_refused_before(n_components):
     with pytest.raises(MemoryError, match="GiB are available|more weights than can be counted"):
         MultVAE(n_components, early_stopping=False).fit(np.eye(6))
+
+
+@pytest.mark.parametrize(("Model", "n_bytes"), [(NeuralEASE, 48), (FLVAE, 56), (VASP, 64)])
+def test_buffers_of_losses_of_all_items_are_counted(Model, n_bytes):
+    found = [Model(batch_size=size)._batch_cost(1000, 300)[0] for size in (100, 200, 5000)]
+    assert found == [n_bytes * 300 * size for size in (100, 200, 1000)]
+    assert (Model()._batch_cost(1000, 300)[1] == 0) == (Model is NeuralEASE)
+
+
+def test_negatives_are_among_what_makes_it_cheaper():
+    with pytest.raises(MemoryError, match="smaller .*n_negatives need less"):
+        CDAE(2, n_negatives=2**40, early_stopping=False).fit(np.eye(6))
+
+
+def test_numbers_of_numpy_of_any_type():
+    model = CDAE(2, batch_size=np.int8(100), n_negatives=np.int8(3), early_stopping=False)
+    model.set_params(max_iter=1).fit(np.eye(6))
+    model = MultVAE(2, batch_size=np.int8(100), dropout=np.float32(0.5), early_stopping=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(max_iter=1).fit(np.eye(200, 6))
