@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-from skrec import MultDAE, MultVAE, RecVAE
+from skrec import BPR, LightGCN, MultDAE, MultVAE, NeuMF, RecVAE
 from skrec.neural._cost import Cost, check_cost, training_cost
 from skrec.utils import _memory
 
@@ -80,3 +80,19 @@ def test_fit_says_what_makes_it_cheaper(monkeypatch):
 def test_weights_that_cannot_be_allocated_are_refused_before(n_components):
     with pytest.raises(MemoryError, match="GiB are available|more weights than can be counted"):
         MultVAE(n_components, early_stopping=False).fit(np.eye(6))
+
+
+@pytest.mark.parametrize("estimator", [BPR(), NeuMF(), LightGCN(loss="bpr")])
+def test_draws_that_cannot_be_allocated_are_named(estimator):
+    X = (np.random.default_rng(0).random((6, 5)) < 0.5) * 1.0
+    model = clone(estimator).set_params(n_negatives=2**40, early_stopping=False)
+    with pytest.raises(MemoryError, match=r"on 5 users x 5 items needs more .*n_negatives"):
+        model.fit(X)
+    assert not hasattr(model, "n_iter_")
+
+
+def test_batches_have_no_more_rows_than_there_are_users():
+    model, sizes = LightGCN(3), []
+    for batch_size in (6, 2**40):
+        sizes.append(model.set_params(batch_size=batch_size)._batch_cost(6, 1000))
+    assert sizes[0] == sizes[1]
