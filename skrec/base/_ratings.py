@@ -95,6 +95,11 @@ class RatingMixin:
             self.rating_unit_ = rating_unit(X.data)
         return self._in_units(X)
 
+    def _forget_ratings(self):
+        """Drop what an earlier fit has learned of ratings, where now choices are learned from."""
+        for name in ("mean_", "rating_unit_", "rating_range_"):
+            vars(self).pop(name, None)
+
     def _check_rows(self, X):
         X = super()._check_rows(X)
         if not self._predicts_ratings:

@@ -1,5 +1,6 @@
 """The scikit-learn side of training on torch: fit, continue, stop early, pickle."""
 
+from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral, Real
 from threading import Lock
@@ -50,7 +51,18 @@ LAYER_CONSTRAINTS = {
 # Of a term of the objective: in float32, of which the largest is 3e38, larger ones overflow.
 TERM_WEIGHT = Interval(Real, 0, 1e30, closed="left")
 # Parameters of which smaller ones make training cheaper.
+<<<<<<< HEAD
 SIZES = ("hidden_layer_sizes", "decoder_layer_sizes", "n_components", "batch_size", "n_negatives")
+=======
+SIZES = (
+    "hidden_layer_sizes",
+    "decoder_layer_sizes",
+    "n_components",
+    "n_channels",
+    "n_negatives",
+    "batch_size",
+)
+>>>>>>> r2
 
 _MODULES_LOCK = Lock()
 
@@ -223,7 +235,8 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             )
             if resume and self._optimizer_state:
                 load_optimizer(trainer.optimizer_, self._optimizer_state)
-            trainer.partial_fit(self._store(data, placement.device))
+            with self._name_what_needs_memory(data.shape):
+                trainer.partial_fit(self._store(data, placement.device))
             if len(_complete_epochs(trainer, validation)) == len(trainer.history):
                 bar.finish()
         self._take_over(trainer, validation, snapshot)
@@ -287,13 +300,27 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
             batch_bytes=batch_bytes,
             n_rows=n_rows,
         )
+        check_cost(cost, *self._what_and_how_to_fix(shape), device)
+
+    @contextmanager
+    def _name_what_needs_memory(self, shape):
+        """Raise a MemoryError of ours where torch cannot allocate what training needs."""
+        try:
+            yield
+        except RuntimeError as error:
+            if "tried to allocate" not in str(error).lower():
+                raise
+            what, fixes = self._what_and_how_to_fix(shape)
+            raise MemoryError(f"Training {what} needs more than there is: {fixes}.") from error
+
+    def _what_and_how_to_fix(self, shape):
+        """What is trained and what makes it cheaper, for messages."""
         sizes = [name for name in SIZES if name in self.get_params(deep=False)]
         fixes = (
             f"smaller {', '.join(sizes)} need less, and so do fewer items "
             f"(Interactions.filter(min_users_per_item=...)){self._cheaper_models}"
         )
-        what = f"{type(self).__name__} on {shape[0]} users x {shape[1]} items"
-        check_cost(cost, what, fixes, device)
+        return f"{type(self).__name__} on {shape[0]} users x {shape[1]} items", fixes
 
     def _batch_cost(self, n_users, n_items):
         """Bytes of a batch's buffers, and rows that pass the dense layers in an epoch.

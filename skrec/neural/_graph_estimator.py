@@ -74,7 +74,8 @@ class GraphRecommenderMixin(RatingOrRankingMixin, SimilarItemsMixin):
 
     def _batch_cost(self, n_users, n_items):
         n_nodes = (n_users + n_items) * self.n_components * self.n_layers
-        n_scores = self._n_batch_users(n_users) * n_items if self.loss == "softmax" else 0
+        n_rows = min(self._n_batch_users(n_users), n_users)
+        n_scores = n_rows * n_items if self.loss == "softmax" else 0
         # Nodes, what they are made of, and the gradients of both.
         return 4 * (4 * n_nodes + n_scores), n_users if n_scores else 0
 

@@ -199,6 +199,7 @@ class RatedRowAutoencoderMixin(RatingMixin, LikelihoodAutoencoderMixin):
     def _check_training(self, X, reset):
         if self.likelihood == "gaussian":
             return self._check_ratings(X, reset)
+        self._forget_ratings()
         return LikelihoodAutoencoderMixin._check_training(self, X, reset)
 
     def _check_rows(self, X):

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.neural._estimator import BATCH_CONSTRAINTS, LAYER_CONSTRAINTS, TRAINING_CONSTRAINTS
+from skrec.neural._estimator import LAYER_CONSTRAINTS, TRAINING_CONSTRAINTS, USER_BATCH_CONSTRAINTS
 from skrec.neural._layers import linear
 from skrec.neural._negative_sampling import bpr_loss, draw_negatives, sampled_cross_entropy
 from skrec.neural._pooled_rows import pick, sums, vector_sums
@@ -24,7 +24,7 @@ START = 0.1  # standard deviation of the first vectors
 RANKING_LOSSES = {"bpr": bpr_loss, "cross_entropy": sampled_cross_entropy}
 POOLED_CONSTRAINTS = {
     **TRAINING_CONSTRAINTS,
-    **BATCH_CONSTRAINTS,
+    **USER_BATCH_CONSTRAINTS,
     **RATING_CONSTRAINTS,
     "loss": [StrOptions({*RANKING_LOSSES, "squared_error"})],
     "n_negatives": [Interval(Integral, 1, None, closed="left")],

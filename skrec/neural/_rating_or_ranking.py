@@ -65,7 +65,9 @@ class RatingOrRankingMixin(RatingMixin, RowAutoencoderMixin):
     @property
     def _predicts_ratings(self):
         # As it was fitted, if it was: the parameter may have been changed since.
-        return getattr(self, "_options", {}).get("loss", self.loss) == "squared_error"
+        if hasattr(self, "_options"):
+            return hasattr(self, "mean_")
+        return self.loss == "squared_error"
 
     def predict(self, X, *, reviews=None):
         """Score every item for every user.
@@ -79,6 +81,7 @@ class RatingOrRankingMixin(RatingMixin, RowAutoencoderMixin):
 
     def _check_training(self, X, reset):
         if self.loss != "squared_error":
+            self._forget_ratings()
             return RowAutoencoderMixin._check_training(self, X, reset)
         X = self._check_ratings(X, reset)
         if reset or not hasattr(self, "mean_"):

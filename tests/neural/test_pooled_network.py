@@ -7,8 +7,9 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 
-from skrec import NeuMF
+from skrec import LightGCN, MultVAE, NeuMF
 from skrec.linear import BiasBaseline
 from skrec.networks._neu_mf import NeuMFModule
 from skrec.neural import _pooled_network
@@ -202,3 +203,57 @@ def test_dislikes_are_refused_and_ratings_may_be_negative():
     with pytest.raises(ValueError, match="NeuMF.*non-negative entries, got -1"):
         NeuMF().fit(X)
     NeuMF(2, loss="squared_error", **SMALL).fit(X)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_the_penalty_shrinks_all_vectors_of_items(loss):
+    X = entries(ratings=loss == "squared_error")
+    options = {"early_stopping": False, "max_iter": 20, "random_state": 0}
+    free, small = (NeuMF(4, loss=loss, l2=l2, **options).fit(X)._weights for l2 in (0, 1e4))
+    names = {"history", "output.weight", "rated"} & free.keys()
+    assert len(names) == (3 if loss == "squared_error" else 2)
+    for name in names:
+        assert np.abs(small[name]).mean() < 0.5 * np.abs(free[name]).mean(), name
+
+
+def test_the_penalty_is_on_the_sum_of_the_losses():
+    decays = NeuMF(4, l2=3)._trainer_options(entries())["optimizer__param_groups"]
+    assert decays == [(name, {"weight_decay": 3 / 20}) for name in ("history", "output.weight")]
+
+
+@pytest.mark.parametrize(("loss", "l2"), [("bpr", 0), ("squared_error", 50)])
+def test_the_penalty_by_default(loss, l2):
+    X = entries(ratings=loss == "squared_error")
+    options = {"loss": loss, "early_stopping": False, "max_iter": 2, "random_state": 0}
+    by_default, given = (NeuMF(4, l2=l2, **options).fit(X) for l2 in (None, l2))
+    assert_array_equal(by_default.predict(X), given.predict(X))
+
+
+def test_batches_may_follow_the_number_of_users():
+    X = entries()
+    options = {"early_stopping": False, "max_iter": 1, "random_state": 0}
+    automatic, given = (NeuMF(4, batch_size=size, **options).fit(X) for size in ("auto", 50))
+    assert_array_equal(automatic.predict(X), given.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("model", "rates", "ranks"),
+    [
+        (NeuMF(4), {"loss": "squared_error"}, {"loss": "bpr"}),
+        (LightGCN(4), {"loss": "squared_error"}, {"loss": "softmax"}),
+        (LightGCN(4, warm_start=True), {"loss": "squared_error"}, {"loss": "softmax"}),
+        (MultVAE(4), {"likelihood": "gaussian"}, {"likelihood": "multinomial"}),
+    ],
+)
+def test_nothing_of_ratings_is_left_where_choices_are_learned(model, rates, ranks):
+    X, ratings = entries(), entries(ratings=True)
+    model = clone(model).set_params(max_iter=2, random_state=0)
+    fresh = clone(model).set_params(**ranks).fit(X)
+    model.set_params(**rates).fit(ratings)
+    model.set_params(**ranks).fit(X)
+    assert not {"mean_", "rating_unit_", "rating_range_"} & vars(model).keys()
+    if not model.warm_start:
+        assert_array_equal(model.predict(X), fresh.predict(X))
+        assert model.validation_scores_ == fresh.validation_scores_
+    model.set_params(**rates)
+    assert_array_equal(model.predict(X), model.set_params(**ranks).predict(X))
