@@ -51,9 +51,6 @@ LAYER_CONSTRAINTS = {
 # Of a term of the objective: in float32, of which the largest is 3e38, larger ones overflow.
 TERM_WEIGHT = Interval(Real, 0, 1e30, closed="left")
 # Parameters of which smaller ones make training cheaper.
-<<<<<<< HEAD
-SIZES = ("hidden_layer_sizes", "decoder_layer_sizes", "n_components", "batch_size", "n_negatives")
-=======
 SIZES = (
     "hidden_layer_sizes",
     "decoder_layer_sizes",
@@ -62,7 +59,6 @@ SIZES = (
     "n_negatives",
     "batch_size",
 )
->>>>>>> r2
 
 _MODULES_LOCK = Lock()
 

@@ -9,11 +9,18 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-<<<<<<< HEAD
-from skrec import CDAE, FLVAE, VASP, MultDAE, MultVAE, NeuralEASE, RecVAE
-=======
-from skrec import BPR, LightGCN, MultDAE, MultVAE, NeuMF, RecVAE
->>>>>>> r2
+from skrec import (
+    BPR,
+    CDAE,
+    FLVAE,
+    VASP,
+    LightGCN,
+    MultDAE,
+    MultVAE,
+    NeuMF,
+    NeuralEASE,
+    RecVAE,
+)
 from skrec.neural._cost import Cost, check_cost, training_cost
 from skrec.utils import _memory
 
@@ -86,7 +93,6 @@ def test_weights_that_cannot_be_allocated_are_refused_before(n_components):
         MultVAE(n_components, early_stopping=False).fit(np.eye(6))
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(("Model", "n_bytes"), [(NeuralEASE, 48), (FLVAE, 56), (VASP, 64)])
 def test_buffers_of_losses_of_all_items_are_counted(Model, n_bytes):
     found = [Model(batch_size=size)._batch_cost(1000, 300)[0] for size in (100, 200, 5000)]
@@ -106,7 +112,8 @@ def test_numbers_of_numpy_of_any_type():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.set_params(max_iter=1).fit(np.eye(200, 6))
-=======
+
+
 @pytest.mark.parametrize("estimator", [BPR(), NeuMF(), LightGCN(loss="bpr")])
 def test_draws_that_cannot_be_allocated_are_named(estimator):
     X = (np.random.default_rng(0).random((6, 5)) < 0.5) * 1.0
@@ -121,4 +128,3 @@ def test_batches_have_no_more_rows_than_there_are_users():
     for batch_size in (6, 2**40):
         sizes.append(model.set_params(batch_size=batch_size)._batch_cost(6, 1000))
     assert sizes[0] == sizes[1]
->>>>>>> r2
