@@ -350,10 +350,10 @@ _ROWS = [
     ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
-        "variational autoencoder with a VampPrior, two levels of codes and gates: H+Vamp (Gated)",
+        "variational autoencoder with a VampPrior; as options two levels of codes and gates, H+Vamp (Gated)",
         "choices",
-        floor=1.49,
-        fast={**_FAST_RANKER, "max_iter": 25},
+        floor=1.59,
+        fast={**_FAST_RANKER, "batch_size": 50, "max_iter": 30},
         small={
             **_NEURAL,
             "hidden_layer_sizes": (16,),

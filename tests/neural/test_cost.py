@@ -101,7 +101,7 @@ def test_buffers_of_losses_of_all_items_are_counted(Model, n_bytes):
 
 
 def test_negatives_are_among_what_makes_it_cheaper():
-    with pytest.raises(MemoryError, match="smaller .*n_negatives need less"):
+    with pytest.raises(MemoryError, match="smaller .*n_negatives, batch_size need less"):
         CDAE(2, n_negatives=2**40, early_stopping=False).fit(np.eye(6))
 
 
