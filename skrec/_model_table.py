@@ -350,7 +350,7 @@ _ROWS = [
     ModelRow(
         "EnhancedVAE",
         "autoencoders._enhanced_vae",
-        "variational autoencoder with a VampPrior; as options two levels of codes and gates, H+Vamp (Gated)",
+        "variational autoencoder with a VampPrior; two levels and gates (H+Vamp) as options",
         "choices",
         floor=1.59,
         fast={**_FAST_RANKER, "batch_size": 50, "max_iter": 30},
