@@ -14,6 +14,7 @@ from skrec.neural._estimator import (
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
+    complete_epochs,
 )
 from skrec.neural._layers import init_glorot
 from skrec.neural._likelihood_autoencoder import LikelihoodAutoencoderMixin
@@ -231,6 +232,6 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         before = self.critic_loss_curve_ if trainer.start.n_epochs else []
         self.critic_loss_curve_ = before + [
             record["critic_loss"]
-            for record in trainer.history
-            if "critic_loss" in record and "dur" in record
+            for record in complete_epochs(trainer, validation)
+            if "critic_loss" in record
         ]

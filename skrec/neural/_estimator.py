@@ -207,7 +207,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
 
         def snapshot(trainer):
             """Attributes of a fitted estimator, be it in the middle of training."""
-            n_epochs = start.n_epochs + len(_complete_epochs(trainer, validation))
+            n_epochs = start.n_epochs + len(complete_epochs(trainer, validation))
             state = {"n_iter_": n_epochs, **self._fitted_state(trainer.module, X, data)}
             return {"_options": options, **_trained_state(trainer), **state}
 
@@ -233,7 +233,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
                 load_optimizer(trainer.optimizer_, self._optimizer_state)
             with self._name_what_needs_memory(data.shape):
                 trainer.partial_fit(self._store(data, placement.device))
-            if len(_complete_epochs(trainer, validation)) == len(trainer.history):
+            if len(complete_epochs(trainer, validation)) == len(trainer.history):
                 bar.finish()
         self._take_over(trainer, validation, snapshot)
         self._optimizer_state = optimizer_arrays(trainer.optimizer_) if keep_optimizer else None
@@ -365,7 +365,7 @@ class NeuralEstimatorMixin(CallbackSupportMixin):
     def _take_over(self, trainer, validation, snapshot):
         """Set the fitted attributes from a trainer that has come to its end."""
         start = trainer.start.n_epochs
-        records = _complete_epochs(trainer, validation)
+        records = complete_epochs(trainer, validation)
         # A callback that ends training, as skorch's do by the same exception, ends an epoch first.
         is_interrupted = len(records) < len(trainer.history)
         if not records or (is_interrupted and is_one_of_several()):
@@ -457,7 +457,7 @@ def draw_seed(rng):
     return int(rng.randint(2**31 - 1))
 
 
-def _complete_epochs(trainer, validation):
+def complete_epochs(trainer, validation):
     """Records of the epochs that were neither interrupted in training nor in validation."""
     last_key = "dur" if validation is None else "valid_score"
     return [record for record in trainer.history if last_key in record]
