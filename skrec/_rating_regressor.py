@@ -429,9 +429,11 @@ def check_predicts_ratings(estimator):
             f"{final!r} needs a target: choose a recommender, such as PMF()."
         )
     if not _recommender_tags(final).predicts_ratings:
+        fix = "choose a model of ratings, such as PMF()"
+        if hasattr(final, "rating_scale"):
+            fix += ', or set its loss to "squared_error", or its likelihood to "gaussian"'
         raise ValueError(
-            f"The estimator must predict ratings, but the scores of {final!r} only rank: "
-            "choose a model of ratings, such as PMF()."
+            f"The estimator must predict ratings, but the scores of {final!r} only rank: {fix}."
         )
 
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from skrec.neural._divergences import (
 )
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
@@ -314,7 +315,7 @@ class EnhancedVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
         "gated": ["boolean"],
         "normalize_gradients": ["boolean"],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
         "n_annealing_epochs": [Interval(Integral, 0, None, closed="left")],
     }
 

@@ -1,7 +1,6 @@
 """Mult-DAE: a denoising autoencoder of users' rows."""
 
 from itertools import pairwise
-from numbers import Real
 
 import torch
 from torch import nn
@@ -10,6 +9,7 @@ from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
@@ -17,7 +17,7 @@ from skrec.neural._estimator import (
 from skrec.neural._layers import SparseLinear, batch_linear, init_glorot, linear
 from skrec.neural._likelihood_autoencoder import RatedRowAutoencoderMixin
 from skrec.neural._likelihoods import output_nll
-from skrec.utils._compat import Interval, StrOptions
+from skrec.utils._compat import StrOptions
 
 
 class MultDAEModule(nn.Module):
@@ -116,7 +116,7 @@ class MultDAE(RatedRowAutoencoderMixin, BaseRecommender):
         **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
         **RATING_CONSTRAINTS,
-        "l2": [Interval(Real, 0, None, closed="left")],
+        "l2": [TERM_WEIGHT],
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
     }
 

@@ -1,7 +1,7 @@
 """Mult-VAE: a variational autoencoder of users' rows."""
 
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 
 from torch import nn
 
@@ -10,6 +10,7 @@ from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.neural._divergences import draw_gaussian, standard_normal_kl
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_hidden_layer_sizes,
@@ -165,7 +166,7 @@ class MultVAE(RatedRowAutoencoderMixin, BaseRecommender):
         **LAYER_CONSTRAINTS,
         **RATING_CONSTRAINTS,
         "likelihood": [StrOptions({"multinomial", "gaussian", "bernoulli"})],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
         "n_annealing_updates": [Interval(Integral, 0, None, closed="left")],
     }
 

@@ -213,6 +213,13 @@ class NBVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         self._check_values(X)
         return X
 
+    def _levels_of_new_items(self, old, new):
+        levels = super()._levels_of_new_items(old, new)
+        if self.likelihood_ == "bernoulli":  # what `scores` makes of even odds, the other way
+            m = np.maximum(np.logaddexp(0, levels), TINY)
+            levels = np.log(m / np.log(2))
+        return levels.clip(*LOG_R_RANGE)
+
     def _batch_cost(self, n_users, n_items):
         return 13 * min(self._n_batch_users(n_users), n_users) * n_items, n_users
 

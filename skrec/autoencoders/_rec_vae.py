@@ -14,6 +14,7 @@ from skrec.neural._divergences import (
 )
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     USER_BATCH_CONSTRAINTS,
     check_equal_sizes,
@@ -240,8 +241,8 @@ class RecVAE(LikelihoodAutoencoderMixin, BaseRecommender):
         **TRAINING_CONSTRAINTS,
         **USER_BATCH_CONSTRAINTS,
         **LAYER_CONSTRAINTS,
-        "gamma": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left"), None],
+        "gamma": [TERM_WEIGHT],
+        "beta": [TERM_WEIGHT, None],
         "prior_weights": ["array-like"],
         "n_encoder_passes": [Interval(Integral, 1, None, closed="left")],
         "n_decoder_passes": [Interval(Integral, 1, None, closed="left")],

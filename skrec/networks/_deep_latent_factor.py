@@ -1,6 +1,6 @@
 """DeepLatentFactor: ratings from codes of the user's other ratings and of the item's."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from torch import nn
@@ -17,6 +17,7 @@ from skrec.neural._entries import EntryStore
 from skrec.neural._estimator import (
     BATCH_CONSTRAINTS,
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
@@ -125,7 +126,7 @@ class DeepLatentFactor(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender)
         "variational": ["boolean"],
         "interaction": [StrOptions({"product", "scalar"})],
         "interaction_layer_sizes": ["array-like"],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [TERM_WEIGHT],
         "n_samples": [Interval(Integral, 2, None, closed="left")],
     }
 

@@ -14,6 +14,7 @@ from skrec.networks._nested_blocks import NestedTrainer, RatingStore, VAEBMFModu
 from skrec.neural._batches import RowStore
 from skrec.neural._estimator import (
     LAYER_CONSTRAINTS,
+    TERM_WEIGHT,
     TRAINING_CONSTRAINTS,
     check_hidden_layer_sizes,
 )
@@ -213,7 +214,7 @@ class VAEBMF(FactorMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommend
         "center": ["boolean"],
         "beta_user": [Interval(Real, 0, None, closed="left")],
         "beta_item": [Interval(Real, 0, None, closed="left")],
-        "l2": [Interval(Real, 0, None, closed="left")],
+        "l2": [TERM_WEIGHT],
         "learn_noise": ["boolean"],
         "sampled": ["boolean"],
         "leave_one_out": ["boolean"],

@@ -101,7 +101,7 @@ class GraphRecommenderMixin(RatingOrRankingMixin, SimilarItemsMixin):
         tables = {name: getattr(module, name) for name in ("history", "items", "offsets")}
         tables = {name: table.cpu().numpy().copy() for name, table in tables.items()}
         return {
-            "_edges": self._edges_with(data),
+            "_edges": self._edges_with(data).astype(np.float32),
             "_tables": tables,
             "item_embeddings_": tables["items"],
         }

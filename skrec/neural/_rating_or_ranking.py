@@ -36,7 +36,7 @@ class RatingOrRankingMixin(RatingMixin, RowAutoencoderMixin):
 
     Parameters
     ----------
-    loss : str
+    loss : {"cross_entropy", "bpr", "squared_error"}
         "cross_entropy": each choice is a one, and its negatives are zeros. "bpr": each choice
         ranks before its negatives. "squared_error": the entries are ratings, which the model
         then predicts, and unobserved ones are left out.

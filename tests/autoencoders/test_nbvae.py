@@ -19,6 +19,7 @@ from skrec.autoencoders._nbvae import NLLS, NBVAEModule
 from skrec.neural._batches import RowStore
 from skrec.neural._layers import init_glorot, linear
 from skrec.neural._likelihoods import LOG_R_RANGE, outputs_nll
+from skrec.neural._row_autoencoder import RowAutoencoderMixin
 from skrec.neural._trainer import Progress
 
 CPU = torch.device("cpu")
@@ -192,6 +193,17 @@ def test_the_likelihood_is_chosen_when_training_starts_and_stays():
         model.set_params(likelihood="bernoulli").fit(binary)
     with pytest.raises(ValueError, match="NBVAE with a negative_binomial likelihood needs"):
         model.set_params(likelihood="auto", warm_start=False).fit(-other)
+
+
+@pytest.mark.parametrize("likelihood", ROWS)
+def test_a_new_item_scores_at_even_odds_as_known_ones_that_are_as_popular(likelihood):
+    X = ROWS[likelihood]()
+    old, new = sparse.csr_array(X * (np.arange(X.shape[1]) < 11)), X[:, [11]]
+    model = NBVAE(3, **SMALL).fit(old)
+    levels = RowAutoencoderMixin._levels_of_new_items(model, old, new)
+    log_r = torch.from_numpy(model._levels_of_new_items(old, new))
+    model._scoring_module().decode = lambda code: (log_r, torch.zeros(1))
+    assert_allclose(model._scoring_module().scores(None), levels, rtol=1e-6)
 
 
 def test_training_starts_from_popularity_and_glorot_uniform_weights():
