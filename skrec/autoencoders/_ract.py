@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skrec.autoencoders._mult_vae import MultVAEModule
@@ -22,7 +21,6 @@ from skrec.neural._likelihood_autoencoder import LikelihoodAutoencoderMixin
 from skrec.neural._weights import as_tensors
 from skrec.solvers._torch_state import torch_state
 from skrec.utils._compat import Interval
-from skrec.utils._warnings import warn
 
 
 class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
@@ -83,9 +81,7 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
     Notes
     -----
     Where early stopping does not end the first phase before, `max_iter` must exceed
-    `n_actor_epochs` for there to be a critic, of which a
-    :class:`~sklearn.exceptions.ConvergenceWarning` reminds, and the sum of both phases' for it to
-    matter.
+    `n_actor_epochs` for there to be a critic, and the sum of both phases' for it to matter.
 
     The features of the critic are scaled to mean 0 and deviation 1 by statistics that are taken at
     the end of the first phase and then stay. Rows of which nothing was dropped teach neither.
@@ -172,16 +168,6 @@ class RaCT(LikelihoodAutoencoderMixin, BaseRecommender):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
-
-    def _fit(self, X, reviews=None):
-        super()._fit(X, reviews)
-        if not self._has_critic and self.n_iter_ >= self.max_iter:
-            warn(
-                f"RaCT made all of its max_iter={self.max_iter} epochs in its first phase, in "
-                "which it is MultVAE, and has no critic: raise max_iter above "
-                f"n_actor_epochs={self.n_actor_epochs}, or lower that.",
-                ConvergenceWarning,
-            )
 
     @property
     def actor_(self):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from initial_weights import check_uniform
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -269,11 +269,6 @@ def test_training_goes_on_with_the_critic_there_is(X):
         assert [phase for phase, *_ in watch.seen_] == ["joint"] * number
     assert len(model.loss_curve_) == model.n_iter_ == 13
     assert len(model.critic_loss_curve_) == 8
-
-
-def test_a_fit_that_ends_before_there_is_a_critic_says_so(X):
-    with pytest.warns(ConvergenceWarning, match="max_iter=4 epochs .* above n_actor_epochs=4"):
-        RaCT(**{**SMALL, "max_iter": 4}).fit(X)
 
 
 def test_actor_and_critic_can_be_seen(X):
