@@ -56,6 +56,7 @@ benchmark: .venv/test
 	$(BIN)/python benchmarks/models.py --data toy --max-iter 2 --processes 1
 	$(BIN)/python benchmarks/item_item_peers.py --data toy --repeats 1
 	$(BIN)/python benchmarks/ials.py --data toy --components 8 --sweeps 2 --repeats 1
+	$(BIN)/python benchmarks/hpf.py --sweeps 5 --repeats 1
 	$(BIN)/python benchmarks/sparse_inverse.py --data toy --size 10
 	$(BIN)/python benchmarks/neural_peers.py --data toy --model MultDAE --epochs 1
 	$(BIN)/python benchmarks/results_board.py --data toy

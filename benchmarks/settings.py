@@ -174,7 +174,10 @@ ROWS = {
         "MultDAE", {"ml-1m": {"batch_size": 500}, "ml-latest-small": {"batch_size": 50}}
     ),
     "CDAE": Row("CDAE"),
-    "NBVAE": Row("NBVAE"),
+    "NBVAE": Row(
+        "NBVAE",
+        {"ml-1m": {"learning_rate": 0.001, "max_iter": 65, "early_stopping": False}},
+    ),
     "RecVAE": Row(
         "RecVAE", {"ml-1m": {"n_iter_no_change": 6}, "ml-latest-small": {"n_iter_no_change": 8}}
     ),
@@ -202,6 +205,7 @@ ROWS = {
     "NeuralEASE": Row("NeuralEASE"),
     "FLVAE": Row("FLVAE"),
     "VASP": Row("VASP"),
+    "HPF": Row("HPF", {"ml-1m": {"n_components": 50}}),
     "IALS": Row(
         "IALS",
         {

@@ -36,6 +36,7 @@ from .base import BaseRecommender
 from .ensemble import Reranker, StackingRecommender, VotingRecommender
 from .factorization import (
     BPR,
+    HPF,
     IALS,
     MDACF,
     PMF,
@@ -59,6 +60,7 @@ __all__ = [
     "EASE",
     "ELSA",
     "FLVAE",
+    "HPF",
     "IALS",
     "MDACF",
     "NBVAE",

@@ -466,6 +466,16 @@ _ROWS = [
         },
     ),
     ModelRow(
+        "HPF",
+        "factorization._hpf",
+        "hierarchical Poisson factorisation of counts, by factors that are not negative",
+        "choices",
+        floor=1.32,
+        small={"n_components": 4, "random_state": 0},
+        variants={"prior": {"shape": 1.0, "rate_shape": 2.0, "rate_mean": 0.5}},
+        search={"n_components": [30, 50, 100], "shape": [0.1, 0.3, 1.0]},
+    ),
+    ModelRow(
         "PMF",
         "factorization._pmf",
         "matrix factorisation of ratings with standard deviations, by alternating least squares",

@@ -1,6 +1,7 @@
 from ._bayesian_pmf import BayesianPMF
 from ._bpr import BPR
 from ._co_clustering import CoClustering
+from ._hpf import HPF
 from ._ials import IALS
 from ._mdacf import MDACF
 from ._non_negative_pmf import NonNegativePMF
@@ -11,6 +12,7 @@ from ._svdpp import SVDpp
 
 __all__ = [
     "BPR",
+    "HPF",
     "IALS",
     "MDACF",
     "PMF",
