@@ -59,7 +59,7 @@ class HPF(FactorMixin, BaseRecommender):
     loss_curve_ : list of float
         Negative evidence lower bound after each sweep's users. It never rises.
     n_iter_ : int
-        Sweeps that were made.
+        Number of sweeps over both sides.
 
     See Also
     --------

@@ -72,7 +72,7 @@ class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecomme
     loss_curve_ : list of float
         Objective after each sweep. It never rises.
     n_iter_ : int
-        Sweeps that were made.
+        How many sweeps there were.
 
     See Also
     --------
