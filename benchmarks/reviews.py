@@ -49,6 +49,7 @@ MODELS = {
     "BiasBaseline": None,
     "PMF": ("PMF", {}, False),
     "HPF": ("HPF", {}, False),
+    "HFT": ("HFT", {}, True),
     "CTR without texts": ("CTR", {"feedback": "ratings"}, False),
     "CTR": ("CTR", {"feedback": "ratings"}, True),
     "DeepLTRS without texts": ("DeepLTRS", {}, False),

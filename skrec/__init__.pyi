@@ -52,7 +52,7 @@ from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
-from .text import CTR, DeepLTRS
+from .text import CTR, HFT, DeepLTRS
 
 __all__ = [
     "BPR",
@@ -61,6 +61,7 @@ __all__ = [
     "EASE",
     "ELSA",
     "FLVAE",
+    "HFT",
     "HPF",
     "IALS",
     "MDACF",

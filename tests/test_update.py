@@ -14,6 +14,7 @@ import skrec
 from skrec import (
     CTR,
     EASE,
+    HFT,
     MDACF,
     VAEBMF,
     AutoRec,
@@ -38,6 +39,7 @@ NEVER = {
     "BayesianPMF": BayesianPMF(2, n_samples=2, n_burn_in=1),
     "DeepLTRS": DeepLTRS(4, n_topics=2, max_iter=1, early_stopping=False),
     "DeepLatentFactor": DeepLatentFactor(4, max_iter=1, early_stopping=False),
+    "HFT": HFT(2, max_iter=1),
     "MDACF": MDACF(2, max_iter=1),
     "RobustPMF": RobustPMF(2, max_iter=1),
     "SparseCovariancePMF": SparseCovariancePMF(2, max_iter=1),

@@ -1,4 +1,5 @@
 from ._ctr import CTR
 from ._deep_ltrs import DeepLTRS
+from ._hft import HFT
 
-__all__ = ["CTR", "DeepLTRS"]
+__all__ = ["CTR", "HFT", "DeepLTRS"]
