@@ -205,6 +205,7 @@ ROWS = {
     "NeuralEASE": Row("NeuralEASE"),
     "FLVAE": Row("FLVAE"),
     "VASP": Row("VASP"),
+    "CTR": Row("CTR"),
     "HPF": Row("HPF", {"ml-1m": {"n_components": 50}}),
     "IALS": Row(
         "IALS",

@@ -52,11 +52,12 @@ from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
-from .text import DeepLTRS
+from .text import CTR, DeepLTRS
 
 __all__ = [
     "BPR",
     "CDAE",
+    "CTR",
     "EASE",
     "ELSA",
     "FLVAE",

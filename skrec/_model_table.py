@@ -750,6 +750,16 @@ _ROWS = [
         search={"n_components": [16, 32, 64]},
     ),
     ModelRow(
+        "CTR",
+        "text._ctr",
+        "factors of choices or ratings that are drawn to the topics of the items' texts",
+        "choices",
+        floor=1.48,
+        small={"n_components": 4, "random_state": 0},
+        variants={"ratings": {"feedback": "ratings"}},
+        search={"unobserved_weight": [0.05, 0.1, 0.2], "l2": [2, 5, 10], "l2_item": [2, 5, 10]},
+    ),
+    ModelRow(
         "SlopeOne",
         "neighbors._slope_one",
         "mean deviations between the ratings of two items",

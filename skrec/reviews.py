@@ -68,7 +68,7 @@ class Reviews:
                 "Reviews.from_documents makes one of the ratings"
             )
         check_structure(given, "index")
-        documents = _as_documents(self.documents)
+        documents = as_documents(self.documents)
         index = csr_array(given)
         if not index.has_canonical_format:
             index = index.sorted_indices()
@@ -124,7 +124,7 @@ class Reviews:
             X = csr_array(X)
         else:
             X = check_interactions(X)
-        documents = _as_documents(documents)
+        documents = as_documents(documents)
         if documents.shape[0] != X.nnz:
             raise ValueError(
                 f"reviews are not aligned with X: there are {documents.shape[0]} documents for "
@@ -352,7 +352,7 @@ def _positions(chosen):
     return np.atleast_1d(numbers)
 
 
-def _as_documents(documents):
+def as_documents(documents):
     """Convert to a one-dimensional array of texts, or to a csr_array of counts."""
     # Of a list of texts NumPy would make an array with room for the longest in each place.
     table = documents if hasattr(documents, "shape") else np.asarray(documents, dtype=object)

@@ -50,7 +50,7 @@ def test_a_row_fits_its_model(row):
     assert row.reads in ("choices", "ratings", "reviews")
     tags = row.instance().__sklearn_tags__().recommender_tags
     assert tags.predicts_ratings == (row.reads != "choices")
-    assert tags.reads_reviews == (row.reads == "reviews")
+    assert tags.reads_reviews or row.reads != "reviews"
     assert tags.personalized or row.calibration
     for variant in row.variants:
         assert repr(row.instance(variant)) != repr(row.instance())

@@ -12,6 +12,7 @@ from sklearn.preprocessing import MaxAbsScaler
 
 import skrec
 from skrec import (
+    CTR,
     EASE,
     MDACF,
     VAEBMF,
@@ -33,6 +34,7 @@ from skrec.utils._changes import changed_rows
 N_OLD, N_OLD_ITEMS = 30, 15
 NEVER = {
     "AutoRec": AutoRec(4, max_iter=1, early_stopping=False),
+    "CTR": CTR(2, max_iter=1),
     "BayesianPMF": BayesianPMF(2, n_samples=2, n_burn_in=1),
     "DeepLTRS": DeepLTRS(4, n_topics=2, max_iter=1, early_stopping=False),
     "DeepLatentFactor": DeepLatentFactor(4, max_iter=1, early_stopping=False),

@@ -21,6 +21,10 @@ class FactorMixin(SimilarItemsMixin, ClassNamePrefixFeaturesOutMixin, Transforme
     ----------
     n_components : int
         Number of factors.
+    max_iter : int
+        Number of sweeps over users and items.
+    verbose : int
+        1 shows a progress bar with the objective.
     fit_offsets : bool
         Whether users and items have offsets.
     device : str

@@ -45,16 +45,12 @@ class HPF(FactorMixin, BaseRecommender):
         they choose, and items in how popular they are.
     rate_mean : float, default=1.0
         Mean `b'` of the rates' priors.
-    max_iter : int, default=100
-        Number of sweeps over users and items.
     tol : float, default=1e-5
         Training stops after a sweep that raises the evidence lower bound by less than this share
         of it.
     random_state : int, RandomState instance or None, default=None
         Controls the first factors, drawn evenly from half to one and a half times what makes the
         mean count. Nothing else is random.
-    verbose : int, default=0
-        1 shows a progress bar with the objective.
 
     Attributes
     ----------
@@ -63,7 +59,7 @@ class HPF(FactorMixin, BaseRecommender):
     loss_curve_ : list of float
         Negative evidence lower bound after each sweep's users. It never rises.
     n_iter_ : int
-        Number of sweeps.
+        Number of sweeps over both sides.
 
     See Also
     --------

@@ -1,3 +1,4 @@
+from ._ctr import CTR
 from ._deep_ltrs import DeepLTRS
 
-__all__ = ["DeepLTRS"]
+__all__ = ["CTR", "DeepLTRS"]

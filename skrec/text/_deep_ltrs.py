@@ -5,7 +5,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from skrec.base import BaseRecommender
 from skrec.base._ratings import RATING_CONSTRAINTS, UncertainRatingMixin
@@ -39,8 +38,9 @@ from skrec.text._rated_pairs import (
     sum_words,
 )
 from skrec.text._vocabulary import Vocabulary
+from skrec.text._words import TopicsMixin
 from skrec.utils._compat import HasMethods, Interval
-from skrec.utils._validation import check_items, check_k
+from skrec.utils._validation import check_items
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class DeepLTRSData(RatedPairs):
     reviews: object
 
 
-class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
+class DeepLTRS(TopicsMixin, UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
     r"""Deep latent model of ratings and review texts (DeepLTRS).
 
     A user :math:`i` and an item :math:`j` have latents :math:`R_i, C_j \sim N(0, I)`, which
@@ -84,12 +84,6 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
         Number of latents of a user, and of an item.
     n_topics : int, default=50
         Number of topics; it need not be `n_components`.
-    vectorizer : estimator, default=None
-        What makes counts of texts: any scikit-learn text vectorizer, or a Pipeline from texts to
-        counts; other non-negative weights than counts will do. It is cloned, and fitted on the
-        training texts only. None counts words of two letters or more that are in at least two
-        reviews and in no more than half of them, the 5000 most frequent. Not used where reviews
-        come as counts.
     offsets : bool, default=True
         Whether ratings have the offsets :math:`\mu, a_i, b_j`, which are fitted beforehand as in
         :class:`BiasBaseline`, components the weights :math:`w`, and words the log frequencies
@@ -182,8 +176,6 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
 
     _module_class = DeepLTRSModule
     _trainer_class = DeepLTRSTrainer
-    _vocabulary = None
-
     _no_update = "its encoder of items has weights for each training user"
 
     _parameter_constraints: dict = {
@@ -359,58 +351,9 @@ class DeepLTRS(UncertainRatingMixin, NeuralRatingMixin, BaseRecommender):
             probable_words(decoder, users, self.item_embeddings_[items], n_words)
         ]
 
-    def topics(self, n_words=10):
-        """List the most probable words of each topic.
-
-        Parameters
-        ----------
-        n_words : int, default=10
-            Number of words.
-
-        Returns
-        -------
-        words : ndarray of shape (n_topics, n_words)
-            Elements of ``vocabulary_``, most probable first.
-        """
-        n_words = self._check_n_words(n_words)
-        return self.vocabulary_[np.argsort(-self.topic_word_, axis=1, kind="stable")[:, :n_words]]
-
     @property
-    def topic_word_(self):
-        """Probabilities of the words in a review of one topic: (n_topics, n_words).
-
-        Only if there were reviews, as the words themselves.
-        """
-        self._words_for("topic_word_")
+    def _topic_word(self):
         return topic_words(self._scoring_module().word_decoder)
-
-    @property
-    def vocabulary_(self):
-        """The words, an array of shape (n_words,).
-
-        Numbers of columns if reviews were counts, or if the vectorizer, or a step of it, does not
-        know.
-        """
-        return self._words_for("vocabulary_").names
-
-    @property
-    def vectorizer_(self):
-        """The fitted vectorizer; None if reviews were counts."""
-        return self._words_for("vectorizer_").vectorizer
-
-    def _words_for(self, name):
-        if self._vocabulary is None:
-            raise AttributeError(f"{name} needs a {type(self).__name__} fitted with reviews")
-        return self._vocabulary
-
-    def _check_n_words(self, n_words):
-        check_is_fitted(self)
-        if self._vocabulary is None:
-            raise ValueError(
-                f"{type(self).__name__} was fitted without reviews and knows no words: fit it "
-                "with reviews."
-            )
-        return min(check_k(n_words, name="n_words"), len(self._vocabulary))
 
     def _read_reviews(self, reviews):
         if self._vocabulary is None:

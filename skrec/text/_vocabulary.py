@@ -39,7 +39,7 @@ class Vocabulary:
         return len(self.names)
 
     @classmethod
-    def learn(cls, vectorizer, documents):
+    def learn(cls, vectorizer, documents, name="reviews"):
         """Fit a vectorizer on texts; counts need none.
 
         Parameters
@@ -48,6 +48,8 @@ class Vocabulary:
             Cloned. None means :func:`default_vectorizer`.
         documents : ndarray of str of shape (n_documents,) or csr_array
             Texts, or counts of shape (n_documents, n_words).
+        name : str, default="reviews"
+            What messages call them.
 
         Returns
         -------
@@ -55,7 +57,7 @@ class Vocabulary:
         counts : csr_array of shape (n_documents, n_words)
         """
         if issparse(documents):
-            counts = checked_counts(documents, "reviews", "the matrix")
+            counts = checked_counts(documents, name, "the matrix")
             return cls(None, counts.shape[1]), counts
         vectorizer = default_vectorizer() if vectorizer is None else clone(vectorizer)
         try:
@@ -65,10 +67,10 @@ class Vocabulary:
                 raise
             n_empty = sum(not text.strip() for text in documents)
             raise ValueError(
-                f"vectorizer={vectorizer!r} finds no words in the {len(documents)} training "
-                f"reviews ({n_empty} of them are empty): {str(error).rstrip('.')}. Give a "
+                f"vectorizer={vectorizer!r} finds no words in the {len(documents)} "
+                f"texts of {name} ({n_empty} of them are empty): {str(error).rstrip('.')}. Give a "
                 "vectorizer that keeps more words, such as vectorizer=CountVectorizer(), or "
-                "reviews=None."
+                f"{name}=None."
             ) from error
         counts = checked_counts(counts, "vectorizer", repr(vectorizer))
         return cls(vectorizer, counts.shape[1]), counts

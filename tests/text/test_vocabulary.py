@@ -98,5 +98,5 @@ def test_the_vectorizer_says_itself_what_is_wrong_with_it(X, reviews, vectorizer
 
 
 def test_too_few_reviews_for_the_limits_of_the_vectorizer():
-    with pytest.raises(ValueError, match="finds no words in the 3 training reviews .*: max_df"):
+    with pytest.raises(ValueError, match="finds no words in the 3 texts of reviews .*: max_df"):
         DeepLTRS(5, **SMALL).fit(np.eye(3), reviews=["good tea", "bad tea", "tea"])

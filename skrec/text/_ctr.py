@@ -1,0 +1,253 @@
+"""CTR: factors of items that are drawn to the topics of their texts."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.decomposition import LatentDirichletAllocation
+from sklearn.utils import check_random_state
+
+from skrec.base import BaseRecommender, FactorMixin, RatingMixin
+from skrec.base._ratings import RATING_CONSTRAINTS
+from skrec.solvers._offsets import choose_l2_offset, fit_offsets, less_offsets, with_data
+from skrec.text._drawn_factors import DrawnFactors, choose_l2
+from skrec.text._item_documents import ItemDocumentsMixin
+from skrec.text._words import TopicsMixin
+from skrec.utils._compat import HasMethods, Interval, StrOptions
+from skrec.utils._memory import check_memory
+from skrec.utils._validation import check_non_negative
+
+L2_CHOICES = 5.0
+
+
+class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecommender):
+    r"""Collaborative topic regression: factors of items that are drawn to their texts' topics.
+
+    The document of an item is a mixture of topics, with shares :math:`\theta_i`. The item's
+    factors are these and what choices or ratings say beside them:
+
+    .. math::
+        \sum_{(u,i)} (y_{ui} - u_u \cdot v_i)^2 + \alpha \sum_{u,i} (u_u \cdot v_i)^2
+        + \lambda_u \sum_u \|u_u\|^2 + \lambda_v \sum_i \|v_i - s\,\theta_i\|^2
+
+    with :math:`s` such that the topics' part has factors of mean square 1. An item without
+    entries is its text alone, :math:`v_i = s\,\theta_i`. The factors of a user, known or new, are
+    the exact solution given the row.
+
+    Parameters
+    ----------
+    n_components : int, default=50
+        Number of topics, and of factors. Those of `topic_model` if that is given, and there are
+        texts.
+    feedback : {"choices", "ratings"}, default="choices"
+        What entries are. "choices": :math:`y` is 1, and all pairs have the weight
+        `unobserved_weight` besides. "ratings": :math:`y` is what the offsets of user and item
+        leave of the rating, in units of their deviation, and :math:`\alpha` is 0.
+    topic_model : estimator, default=None
+        What makes shares of counts: a scikit-learn transformer such as
+        :class:`~sklearn.decomposition.NMF`. It is cloned, and fitted on the items' documents.
+        None is :class:`~sklearn.decomposition.LatentDirichletAllocation` of `n_components`.
+    unobserved_weight : float, default=0.1
+        Weight :math:`\alpha` of all pairs. Of no use with ``feedback="ratings"``.
+    l2 : float or None, default=None
+        Penalty :math:`\lambda_u` of users. None: 5 for choices, and for ratings that of 3, 6, 12,
+        25, 50, 100 or 400 which rates a tenth of them best, after learning from the others.
+    l2_item : float, default=10.0
+        Penalty :math:`\lambda_v` of what items have beside their topics.
+    l2_offset : float or None, default=None
+        Penalty on the offsets of users and items, in units of ratings. None: the best of 1, 2, 4,
+        8, 16 and 32 for a tenth of them. Of no use with ``feedback="choices"``.
+    tol : float, default=1e-4
+        Training stops after a sweep that lowers the objective by less than this share of it.
+    random_state : int, RandomState instance or None, default=None
+        Controls the default topic model, and what items' factors begin with beside their topics.
+
+    Attributes
+    ----------
+    item_embeddings_ : ndarray of shape (n_items, n_components)
+        Factors of the items.
+    item_topics_
+    topic_model_ : estimator
+        The fitted topic model; None if there were no texts.
+    loss_curve_ : list of float
+        Objective after each sweep. It never rises.
+    n_iter_ : int
+        How many sweeps there were.
+
+    See Also
+    --------
+    IALS : Choices without texts.
+    HFT : Topics and ratings learned together.
+    EASE : Item features in a linear model.
+
+    Notes
+    -----
+    The topics are learned first, and stay: to learn them further with the factors gains little,
+    as the paper says. Its settings are ``unobserved_weight=0.01, l2=0.01, l2_item=100`` with
+    topics that are not scaled. A user is known by choices or ratings; what the user has written
+    is read in ``fit`` alone, as part of the items' documents.
+
+    A sweep takes about ``2 * nnz * n_components**2`` multiplications and ``n_components**3 / 3``
+    for each user and item.
+
+    References
+    ----------
+    .. [1] C. Wang and D. M. Blei, "Collaborative Topic Modeling for Recommending Scientific
+       Articles", KDD 2011. :doi:`10.1145/2020408.2020480`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.feature_extraction.text import CountVectorizer
+    >>> from skrec import CTR
+    >>> X = np.kron(np.eye(2), np.ones((10, 3)))
+    >>> X[:, 5] = 0  # nobody has chosen the last item
+    >>> texts = ["green tea", "tea leaves", "black tea", "dark roast", "roast coffee", "roast"]
+    >>> model = CTR(2, item_features=texts, vectorizer=CountVectorizer(), random_state=0).fit(X)
+    >>> model.recommend([[0, 0, 0, 1, 0, 0]], k=2)
+    array([[4, 5]])
+    """
+
+    _no_update = "its topics are those of all texts"
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "feedback": [StrOptions({"choices", "ratings"})],
+        "topic_model": [HasMethods(["fit_transform"]), None],
+        "vectorizer": [HasMethods(["fit_transform", "transform"]), None],
+        "item_features": ["array-like", "sparse matrix", None],
+        "unobserved_weight": [Interval(Real, 0, 1e6, closed="left")],
+        "l2": [Interval(Real, 1e-6, 1e12, closed="both"), None],
+        "l2_item": [Interval(Real, 1e-6, 1e12, closed="both")],
+        "l2_offset": [Interval(Real, 0, None, closed="neither"), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        **RATING_CONSTRAINTS,
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=50,
+        *,
+        feedback="choices",
+        topic_model=None,
+        vectorizer=None,
+        item_features=None,
+        unobserved_weight=0.1,
+        l2=None,
+        l2_item=10.0,
+        l2_offset=None,
+        max_iter=15,
+        tol=1e-4,
+        clip=True,
+        rating_scale=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.feedback = feedback
+        self.topic_model = topic_model
+        self.vectorizer = vectorizer
+        self.item_features = item_features
+        self.unobserved_weight = unobserved_weight
+        self.l2 = l2
+        self.l2_item = l2_item
+        self.l2_offset = l2_offset
+        self.max_iter = max_iter
+        self.tol = tol
+        self.clip = clip
+        self.rating_scale = rating_scale
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def _predicts_ratings(self):
+        # As it was fitted, if it was: the parameter may have been changed since.
+        if hasattr(self, "item_embeddings_"):
+            return hasattr(self, "rating_unit_")
+        return self.feedback == "ratings"
+
+    def _check_training(self, X, reset):
+        if self.feedback == "ratings":
+            return super()._check_training(X, reset)
+        self._forget_ratings()
+        return self._check_choices(BaseRecommender._check_training(self, X, reset))
+
+    def _check_rows(self, X):
+        X = super()._check_rows(X)
+        return X if self._predicts_ratings else self._check_choices(X)
+
+    def _check_choices(self, X):
+        check_non_negative(X, "the choices of CTR are")
+        return with_data(X, np.ones_like(X.data))
+
+    def _fit(self, X, reviews):
+        rng = check_random_state(self.random_state)
+        check_memory(
+            16 * sum(X.shape) * self.n_components + 24 * X.nnz,
+            f"CTR with {self.n_components} components on {X.shape[0]} users x {X.shape[1]} items",
+            "use a smaller n_components",
+        )
+        topics = self._learn_topics(self._learn_documents(X, reviews), X.shape[1], rng)
+        n_components = topics.shape[1]
+        start = topics + 0.1 / np.sqrt(n_components) * rng.standard_normal(topics.shape)
+        is_rating = self.feedback == "ratings"
+        self._offsets, self._item_offsets = None, 0
+        l2_item = float(self.l2_item)
+        l2 = L2_CHOICES if self.l2 is None else float(self.l2)
+        weight = 0.0 if is_rating else float(self.unobserved_weight)
+        sweeps = self.max_iter, self.tol
+        if is_rating:
+            unit = self.l2_offset
+            unit = choose_l2_offset(X) if unit is None else float(unit)
+            self._offsets = (*fit_offsets(X, unit, unit), unit)
+            self._item_offsets = self._offsets[0] + self._offsets[1]
+            if self.l2 is None:
+                l2 = choose_l2(X, topics, start, l2_item, unit, *sweeps)
+        rows, _ = self._without_offsets(X)
+        self._factors = DrawnFactors(topics, weight, l2, l2_item)
+        found = self._factors.fit(rows, start, *sweeps, "CTR", self.verbose)
+        self.item_embeddings_, self.loss_curve_ = found
+        self.n_iter_ = len(self.loss_curve_)
+
+    def _learn_topics(self, words, n_items, rng):
+        """What items' factors are drawn to, an array of shape (n_items, n_components)."""
+        self.topic_model_ = None
+        if words is None:
+            return np.zeros((n_items, self.n_components))
+        seed = rng.randint(2**31 - 1)
+        model = self.topic_model
+        if model is None:
+            model = LatentDirichletAllocation(self.n_components, random_state=seed)
+        self.topic_model_ = clone(model)
+        has_words = np.diff(words.indptr) > 0
+        shares = np.zeros_like(self.topic_model_.fit_transform(words), dtype=np.float64)
+        shares[has_words] = self.topic_model_.transform(words[has_words])
+        mean_square = np.square(shares[has_words]).mean()
+        return shares / np.sqrt(mean_square) if mean_square > 0 else shares
+
+    def _without_offsets(self, X):
+        if self._offsets is None:
+            return X.astype(np.float64), np.zeros(X.shape[0])
+        return less_offsets(X, self._offsets)
+
+    def _fold_in(self, X):
+        rows, offsets = self._without_offsets(X)
+        return self._factors.users(rows, self.item_embeddings_), offsets
+
+    @property
+    def item_topics_(self):
+        """What items' factors are drawn to: (n_items, n_components), zeros without texts."""
+        return self._factors.priors
+
+    @property
+    def _topic_word(self):
+        topics = self.topic_model_.components_
+        return topics / topics.sum(axis=1, keepdims=True)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = not self._predicts_ratings
+        return tags
