@@ -5,6 +5,9 @@ See README.md beside this file.
 
 import json
 import shlex
+import warnings
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +16,8 @@ from data import ratings
 from item_features import genres_and_decades
 from measure import machine
 from report import describe, table
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+from sklearn.decomposition import NMF
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.model_selection import ParameterGrid
 
@@ -24,18 +28,23 @@ from skrec.model_selection._compare import paired_p_value
 
 METRIC = "ndcg@20"
 RANDOM, HINDSIGHT = "a random order", "their popularity, in hindsight"
-L2 = [20.0, 100.0, 500.0, 2000.0]
+L2 = [20.0, 100.0, 500.0, 2000.0, 10_000.0]
 # What they read (see `Reviewed.read`), the model, and what is chosen of.
 MODELS = {
     "EASE, additive": ("weights", EASE(feature_method="additive"), {"l2": L2}),
     "EASE, collective": (
         "weights",
         EASE(feature_method="collective"),
-        {"l2": L2, "feature_weight": [0.1, 0.3, 1.0]},
+        {"l2": L2[1:], "feature_weight": [0.1, 1.0]},
     ),
     "EASE, additive, one review": ("one review", EASE(feature_method="additive"), {"l2": L2}),
     "EASE, additive, lengths told": ("lengths", EASE(feature_method="additive"), {"l2": L2}),
-    "CTR": ("counts", CTR(random_state=0), {"l2_item": [1.0, 10.0, 100.0]}),
+    "CTR": ("counts", CTR(random_state=0), {}),
+    "CTR, topics by NMF": (
+        "weights",
+        CTR(topic_model=NMF(50, max_iter=300, tol=1e-3, random_state=0), random_state=0),
+        {},
+    ),
 }
 WORDS = {"min_df": 2, "max_df": 0.5, "stop_words": "english"}
 READERS = {
@@ -92,67 +101,54 @@ class Fold:
     def __init__(self, part, users):
         self.known = np.setdiff1d(users, part.test_users)
         self.train = part.train[self.known]
-        tested = np.flatnonzero(np.diff(part.held_out.indptr))
-        self.asked = part.fold_in[tested], part.held_out[tested]
+        self.tested = np.flatnonzero(np.diff(part.held_out.indptr))
+        self._asked = part.fold_in[self.tested], part.held_out[self.tested]
         self._scorer = ranking_scorer(METRIC, items=part.new_items)
 
     def values(self, model):
-        return self._scorer.per_user(model, *self.asked)[METRIC]
+        return self._scorer.per_user(model, *self._asked)[METRIC]
 
 
-def choose(data, kind, model, grid, users, seed):
-    """The setting that ranks items best which are new to a part of the users."""
-    others = np.setdiff1d(np.arange(data.likes.shape[0]), users)
-    likes = data.likes.where(~np.isin(np.repeat(*rows_of(data.likes)), others))
-    split = ItemColdStartSplit(4, random_state=seed)
-    fold = Fold(next(split.partitions(likes)), users)
-    features = data.read(kind, fold.known)
+def choose(read, likes, users, model, grid, seed):
+    """The setting that is best for items, and users, that are new to a part of the training."""
     settings = list(ParameterGrid(grid))
-    found = [
-        np.nanmean(fold.values(model.set_params(item_features=features, **it).fit(fold.train)))
-        for it in settings
-    ]
+    if len(settings) == 1:
+        return settings[0]
+    found = np.zeros(len(settings))
+    for part in ItemColdStartSplit(3, random_state=seed).partitions(likes):
+        fold = Fold(part, users)
+        model.set_params(item_features=read(fold.known))
+        for number, setting in enumerate(settings):
+            found[number] += np.mean(fold.values(model.set_params(**setting).fit(fold.train)))
     return settings[int(np.argmax(found))]
 
 
-def rows_of(X):
-    return np.arange(X.shape[0]), np.diff(X.indptr)
-
-
-def measure(data, names, n_splits):
-    """Values of all test users, and the settings that were chosen in each fold."""
+def measure(data, names, n_splits, seed):
+    """A value for each user, NaN for those who have nothing to be found, and the settings."""
     values, chosen = {}, {}
-    everybody = np.arange(data.likes.shape[0])
-    split = ItemColdStartSplit(n_splits, random_state=0)
-    for seed, part in enumerate(split.partitions(data.likes)):
-        fold = Fold(part, everybody)
-        orders = {
-            RANDOM: RandomOrder(),
-            "the order of the catalogue": Popularity().fit(fold.train),
-            HINDSIGHT: Popularity().fit(data.likes[fold.known]),
-        }
-        for name, model in orders.items():
-            values.setdefault(name, []).append(fold.values(model))
+    likes = data.likes
+    split = ItemColdStartSplit(n_splits, random_state=seed)
+    for part in split.partitions(likes):
+        fold = Fold(part, np.arange(likes.shape[0]))
+
+        def note(name, model, fold=fold):
+            of_users = values.setdefault(name, np.full(likes.shape[0], np.nan))
+            of_users[fold.tested] = fold.values(model)
+
+        note(RANDOM, RandomOrder())
+        note("the order of the catalogue", Popularity().fit(fold.train))
+        note(HINDSIGHT, Popularity().fit(likes[fold.known]))
         for name in names:
             kind, model, grid = MODELS[name]
             if kind not in data.kinds:
                 continue
-            # Of the training users, without the new items: nothing of the test is seen.
-            training = Restricted(data, part)
-            setting = choose(training, kind, model, grid, fold.known, seed)
-            model.set_params(item_features=data.read(kind, fold.known), **setting)
-            values.setdefault(name, []).append(fold.values(model.fit(fold.train)))
+            # Of the training entries alone: nothing of the test is seen.
+            read = partial(data.read, kind)
+            setting = choose(read, part.train, fold.known, clone(model), grid, seed)
+            model = clone(model).set_params(item_features=read(fold.known), **setting)
+            note(name, model.fit(fold.train))
             chosen.setdefault(name, []).append(setting)
-            click.echo(f"fold {seed}, {name}: {np.nanmean(values[name][-1]):.4f} {setting}", err=True)
-    return {name: np.concatenate(found) for name, found in values.items()}, chosen
-
-
-class Restricted:
-    """The same texts, but only the training entries of a fold."""
-
-    def __init__(self, data, part):
-        self.likes = part.train
-        self.read = data.read
+    return values, chosen
 
 
 @click.command()
@@ -164,13 +160,21 @@ class Restricted:
 )
 @click.option("--model", "names", type=click.Choice(list(MODELS)), multiple=True)
 @click.option("--splits", "n_splits", default=5, show_default=True)
+@click.option("--repeats", default=1, show_default=True, help="Of all splits, dealt anew.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write values as JSON, and a report.")
-def main(name, names, n_splits, out):
+def main(name, names, n_splits, repeats, out):
     """Measure and report."""
     facts = machine(["skrec", "numpy", "scipy", "scikit-learn"])
     rated = ratings(name)
     data = Reviewed(rated) if name == "musical-instruments" else Described(rated, name)
-    values, chosen = measure(data, names or list(MODELS), n_splits)
+    runs = [measure(data, names or list(MODELS), n_splits, seed) for seed in range(repeats)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of users without any value
+        values = {
+            order: np.nanmean([values[order] for values, _ in runs], axis=0)
+            for order in runs[0][0]
+        }
+    chosen = {model: sum((of[model] for _, of in runs), []) for model in runs[0][1]}
     lines = [
         [
             order,
@@ -183,7 +187,7 @@ def main(name, names, n_splits, out):
         ]
         for order, found in values.items()
     ]
-    options = ["--data", name, "--splits", str(n_splits)]
+    options = ["--data", name, "--splits", str(n_splits), "--repeats", str(repeats)]
     options += [part for model in names for part in ("--model", model)]
     n_tested = np.count_nonzero(~np.isnan(values[RANDOM]))
     report = [
@@ -193,8 +197,9 @@ def main(name, names, n_splits, out):
         "",
         f"{data.likes.shape[0]:,} users x {data.likes.shape[1]:,} items, {data.likes.nnz:,} "
         f"ratings of at least 4. In each of {n_splits} folds a part of the items is new, and a "
-        f"part of the users unseen; {n_tested:,} users have something to be found. Settings are "
-        "chosen within the training entries. p-values are those of paired t-tests over users. "
+        f"part of the users unseen; {repeats} such splits; {n_tested:,} users have something to "
+        "be found, and count with the mean of their splits. Settings are chosen within the "
+        "training entries. p-values are those of paired t-tests over users. "
         f"{describe(facts)}",
         "",
         *table(
@@ -205,8 +210,10 @@ def main(name, names, n_splits, out):
         "",
         "Chosen in the folds: "
         + "; ".join(
-            f"{model}: " + ", ".join(dict.fromkeys(str(it) for it in settings))
+            f"{model}: "
+            + ", ".join(f"{it} ({n})" for it, n in Counter(map(str, settings)).most_common())
             for model, settings in chosen.items()
+            if len(MODELS[model][2])
         )
         + ".",
     ]
