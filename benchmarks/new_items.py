@@ -88,7 +88,7 @@ class Described:
     kinds = ("weights", "counts")
 
     def __init__(self, rated, name):
-        self.likes = rated.binarize(3.5).filter(min_users_per_item=1, min_items_per_user=5)
+        self.likes = rated.binarize(3.5).filter(min_users_per_item=10, min_items_per_user=5)
         self._features = genres_and_decades(name, self.likes.item_ids)
 
     def read(self, kind, writers):

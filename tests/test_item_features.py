@@ -1,4 +1,4 @@
-"""The one argument for what is known of items: the same of every model of the table that has it."""
+"""The one argument for what is known of items, of every model of the table that has it."""
 
 import numpy as np
 import pandas as pd

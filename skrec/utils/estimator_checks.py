@@ -518,7 +518,7 @@ def check_withheld_block_is_recovered(estimator):
 
 @_applies_where(_reads_item_features)
 def check_new_items_are_scored_by_their_features(estimator):
-    """Items without entries go by their features: each group of users likes what is of its kind."""
+    """Items without entries go by their features: who likes one kind gets what is of it."""
     X, _ = _withheld_block(estimator)
     n_users, n_items = X.shape
     X = sparse.csr_array(sparse.hstack([X, np.zeros((n_users, 2))]))  # one of each kind
