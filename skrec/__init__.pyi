@@ -52,7 +52,7 @@ from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
-from .text import CTR, DeepLTRS
+from .text import CTR, DeepCoNN, DeepLTRS
 
 __all__ = [
     "BPR",
@@ -79,6 +79,7 @@ __all__ = [
     "BiasBaseline",
     "CoClustering",
     "ConvNCF",
+    "DeepCoNN",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",

@@ -750,6 +750,27 @@ _ROWS = [
         search={"n_components": [16, 32, 64]},
     ),
     ModelRow(
+        "DeepCoNN",
+        "text._deep_conn",
+        "convolutions of what a user wrote and of what was written about an item",
+        "reviews",
+        floor=1.006,
+        fast={"max_iter": 2},
+        small={**_NEURAL, "n_filters": 8, "hidden_layer_sizes": (8,), "embedding_size": 8},
+        variants={
+            "plain": {"offsets": False, "hidden_layer_sizes": (), "batch_size": 7},
+            "stopped": {"early_stopping": True},
+        },
+        search={"n_components": [4, 8, 16], "dropout": [0.2, 0.5]},
+        expected_failures={
+            check: "without texts ratings are their offsets"
+            for check in (
+                "check_withheld_block_is_recovered",
+                "check_permutations_keep_what_is_learned",
+            )
+        },
+    ),
+    ModelRow(
         "CTR",
         "text._ctr",
         "factors of choices or ratings that are drawn to the topics of the items' texts",
