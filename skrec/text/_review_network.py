@@ -269,7 +269,7 @@ class ReviewNetworkMixin:
         init_uniform(module, generator)
         for part in module.modules():
             if isinstance(part, MachinePart):
-                nn.init.normal_(part.vectors, std=0.01, generator=generator)
+                nn.init.normal_(part.vectors, std=0.1, generator=generator)
         vectors = module.words.vectors
         if module.words.learned:
             nn.init.normal_(vectors, std=vectors.shape[1] ** -0.5, generator=generator)

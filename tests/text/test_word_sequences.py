@@ -71,11 +71,9 @@ def test_the_best_windows_with_and_without_a_text_are_those_of_all():
             tables, biases, words, starts, doc_starts, np.concatenate(members), np.arange(4)
         )
 
-        def answers(places):
-            found = biases + sum(
-                np.take_along_axis(tables[k], words[places + k - 1], axis=0) for k in range(3)
-            )
-            return np.where(places > 0, found, 0)
+        def answers(places, tables=tables, biases=biases, words=words):
+            around = [np.take_along_axis(tables[k], words[places + k - 1], 0) for k in range(3)]
+            return np.where(places > 0, biases + sum(around), 0)
 
         for row, own in enumerate(members):
             expected = brute_force(tables, biases, [texts[text] for text in own])
