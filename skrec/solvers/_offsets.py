@@ -5,11 +5,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.exceptions import ConvergenceWarning
 
-from skrec.utils._entry_splits import interaction_split
 from skrec.utils._warnings import warn
-
-OFFSET_PENALTIES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-MIN_RATINGS = 100  # to choose a penalty by
 
 
 def fit_offsets(X, l2_user, l2_item, weight=None):
@@ -96,32 +92,6 @@ def less_offsets(X, offsets):
     user_offsets = sums / (np.diff(X.indptr) + float(l2))
     residual = residual - user_offsets[rows]
     return sparse.csr_array((residual, X.indices, X.indptr), shape=X.shape), user_offsets
-
-
-def choose_l2_offset(X):
-    """Penalty on the offsets of users and items that rates a tenth of the ratings best.
-
-    Parameters
-    ----------
-    X : csr_array of shape (n_users, n_items)
-
-    Returns
-    -------
-    l2_offset : float
-        One of `OFFSET_PENALTIES`; 4 if there are too few ratings to tell.
-    """
-    if X.nnz < MIN_RATINGS:
-        return 4.0
-    rest, held_out = interaction_split(X.astype(np.float64), 0.1, random_state=0)
-    users = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr))
-
-    def error(l2):
-        mean, items = fit_offsets(rest, l2, l2)
-        _, of_users = less_offsets(rest, (mean, items, l2))
-        left = held_out.data - mean - items[held_out.indices] - of_users[users]
-        return float(np.square(left).sum())
-
-    return min(OFFSET_PENALTIES, key=error)
 
 
 def with_data(X, data):

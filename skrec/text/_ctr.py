@@ -9,8 +9,8 @@ from sklearn.utils import check_random_state
 
 from skrec.base import BaseRecommender, FactorMixin, RatingMixin
 from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.solvers._offsets import choose_l2_offset, fit_offsets, less_offsets, with_data
-from skrec.text._drawn_factors import DrawnFactors, choose_l2
+from skrec.solvers._offsets import fit_offsets, less_offsets, with_data
+from skrec.text._drawn_factors import DrawnFactors, choose_penalties
 from skrec.text._item_documents import ItemDocumentsMixin
 from skrec.text._words import TopicsMixin
 from skrec.utils._compat import HasMethods, Interval, StrOptions
@@ -56,7 +56,7 @@ class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecomme
         Penalty :math:`\lambda_v` of what items have beside their topics.
     l2_offset : float or None, default=None
         Penalty on the offsets of users and items, in units of ratings. None: the best of 1, 2, 4,
-        8, 16 and 32 for a tenth of them. Of no use with ``feedback="choices"``.
+        8, 16 and 32 for a tenth of them, before `l2`. Of no use with ``feedback="choices"``.
     tol : float, default=1e-4
         Training stops after a sweep that lowers the objective by less than this share of it.
     random_state : int, RandomState instance or None, default=None
@@ -193,22 +193,19 @@ class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecomme
         topics = self._learn_topics(self._learn_documents(X, reviews), X.shape[1], rng)
         n_components = topics.shape[1]
         start = topics + 0.1 / np.sqrt(n_components) * rng.standard_normal(topics.shape)
-        is_rating = self.feedback == "ratings"
         self._offsets, self._item_offsets = None, 0
         l2_item = float(self.l2_item)
-        l2 = L2_CHOICES if self.l2 is None else float(self.l2)
-        weight = 0.0 if is_rating else float(self.unobserved_weight)
-        sweeps = self.max_iter, self.tol
-        if is_rating:
-            unit = self.l2_offset
-            unit = choose_l2_offset(X) if unit is None else float(unit)
+        weight, l2 = float(self.unobserved_weight), self.l2
+        sweeps = {"max_iter": self.max_iter, "tol": self.tol}
+        if self.feedback == "ratings":
+            weight, given = 0.0, {"l2": l2, "l2_offset": self.l2_offset}
+            l2, unit = choose_penalties(X, topics, start, l2_item=l2_item, **given, **sweeps)
             self._offsets = (*fit_offsets(X, unit, unit), unit)
             self._item_offsets = self._offsets[0] + self._offsets[1]
-            if self.l2 is None:
-                l2 = choose_l2(X, topics, start, l2_item, unit, *sweeps)
+        l2 = L2_CHOICES if l2 is None else float(l2)
         rows, _ = self._without_offsets(X)
         self._factors = DrawnFactors(topics, weight, l2, l2_item)
-        found = self._factors.fit(rows, start, *sweeps, "CTR", self.verbose)
+        found = self._factors.fit(rows, start, **sweeps, name="CTR", verbose=self.verbose)
         self.item_embeddings_, self.loss_curve_ = found
         self.n_iter_ = len(self.loss_curve_)
 

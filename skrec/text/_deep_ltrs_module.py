@@ -237,6 +237,7 @@ class DeepLTRSModule(nn.Module):
             self.component_weights = nn.Parameter(torch.ones(n_components))
         else:
             self.register_buffer("component_weights", torch.ones(n_components))
+        self.register_buffer("shrinkage", torch.ones(()))
         self.word_decoder = None
         if n_words:
             self.word_decoder = WordDecoder(

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from skrec.solvers._drawn_rows import solve_drawn
-from skrec.solvers._offsets import MIN_RATINGS, fit_offsets, less_offsets
+from skrec.solvers._offsets import fit_offsets, less_offsets
 from skrec.solvers._pair_products import pair_products
 from skrec.solvers._row_groups import group_rows
 from skrec.solvers._sweeps import repeat_sweeps
@@ -12,6 +12,9 @@ from skrec.utils._entry_splits import interaction_split
 
 CPU = torch.device("cpu")
 PENALTIES = (3.0, 6.0, 12.0, 25.0, 50.0, 100.0, 400.0)
+OFFSET_PENALTIES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+L2, L2_OFFSET = 12.0, 4.0
+MIN_RATINGS = 100  # to choose penalties by
 
 
 class DrawnFactors:
@@ -87,35 +90,47 @@ class DrawnFactors:
         return items, losses[:n_sweeps]
 
 
-def choose_l2(X, priors, start, l2_item, l2_offset, max_iter, tol):
-    """Penalty on users' factors that rates a tenth of the ratings best.
+def choose_penalties(X, priors, start, *, l2_item, l2=None, l2_offset=None, max_iter=15, tol=1e-4):
+    """Penalties with which a tenth of the ratings is rated best, after learning from the others.
+
+    That on offsets comes first, beside factors with the penalty `L2`: how far offsets are to be
+    shrunk depends on what is there to explain the rest.
 
     Parameters
     ----------
     X : csr_array of shape (n_users, n_items)
         Ratings.
     priors, start : ndarray of shape (n_items, n_components)
-    l2_item, l2_offset : float
-    max_iter : int
-    tol : float
+    l2_item : float
+    l2, l2_offset : float, default=None
+        Those that are given stay.
+    max_iter : int, default=15
+    tol : float, default=1e-4
 
     Returns
     -------
     l2 : float
-        One of `PENALTIES`; 12 if there are too few ratings to tell.
+        Of `PENALTIES`; `L2` if there are too few ratings to tell.
+    l2_offset : float
+        Of `OFFSET_PENALTIES`; `L2_OFFSET` if there are too few ratings to tell.
     """
     if X.nnz < MIN_RATINGS:
-        return 12.0
+        return L2 if l2 is None else l2, L2_OFFSET if l2_offset is None else l2_offset
     known, held_out = interaction_split(X.astype(np.float64), 0.1, random_state=0)
-    offsets = (*fit_offsets(known, l2_offset, l2_offset), l2_offset)
-    rows, of_users = less_offsets(known, offsets)
-    users = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr))
-    left = held_out.data - offsets[0] - offsets[1][held_out.indices] - of_users[users]
+    users, items = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr)), held_out.indices
 
-    def error(l2):
+    def error(l2, l2_offset):
+        offsets = (*fit_offsets(known, l2_offset, l2_offset), l2_offset)
+        rows, of_users = less_offsets(known, offsets)
+        left = held_out.data - offsets[0] - offsets[1][items] - of_users[users]
         factors = DrawnFactors(priors, 0.0, l2, l2_item)
-        items, _ = factors.fit(rows, start, max_iter, tol)
-        found = pair_products(factors.users(rows, items), items, users, held_out.indices)
+        of_items, _ = factors.fit(rows, start, max_iter, tol)
+        found = pair_products(factors.users(rows, of_items), of_items, users, items)
         return float(np.square(left - found).sum())
 
-    return min(PENALTIES, key=error)
+    if l2_offset is None:
+        typical = L2 if l2 is None else l2
+        l2_offset = min(OFFSET_PENALTIES, key=lambda penalty: error(typical, penalty))
+    if l2 is None:
+        l2 = min(PENALTIES, key=lambda penalty: error(penalty, l2_offset))
+    return l2, l2_offset

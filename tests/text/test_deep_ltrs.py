@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import re
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -420,3 +421,35 @@ def test_the_last_user_of_an_odd_batch(X):
     """A batch of one row has no variance to be normalised by."""
     model = DeepLTRS(5, **SMALL).set_params(batch_size=1).fit(X[:9])
     assert np.isfinite(model.predict(X[:9])).all()
+
+
+@pytest.mark.parametrize("sign, bounds", [(1, (0, 1)), (9, (1, 1)), (-1, (0, 0))])
+def test_latents_are_shrunk_to_what_rates_held_out_ratings_best(sign, bounds):
+    rng = np.random.default_rng(0)
+    held_out = sparse.csr_array((rng.random((9, 7)) < 0.4) * 1.0)
+    users, items = held_out.nonzero()
+    left, right = torch.randn(2, 9, 3), torch.randn(2, 7, 3)
+    weights = torch.tensor([0.5, 1.0, 2.0])
+    products = ((left[0] * weights) @ right[0].T).numpy()[users, items]
+    held_out.data = 2.0 + items + 0.3 * sign * products + rng.normal(0, 0.1, len(items))
+    module = SimpleNamespace(
+        posteriors={"user": left, "item": right},
+        component_weights=weights,
+        shrinkage=torch.ones(()),
+    )
+    data = SimpleNamespace(offsets=(1.5, np.arange(7.0), 8.0), user_offsets=np.full(9, 0.5))
+    model = DeepLTRS(3, clip=False)
+    model.rating_unit_ = 2.0
+    score = model._validation_score(module, data, held_out)
+    left_over = held_out.data - 2.0 - items
+    share = np.clip(products @ left_over / (products @ products), 0, 1)
+    assert bounds[0] <= share <= bounds[1]
+    assert_allclose(module.shrinkage, share, rtol=1e-5)
+    assert_allclose(score, -2 * np.sqrt(np.mean((left_over - share * products) ** 2)), rtol=1e-5)
+
+
+def test_weights_are_those_of_training_times_the_share(X, reviews):
+    model = DeepLTRS(**{**SMALL, "early_stopping": True}, validation_fraction=0.3).fit(X)
+    trained, share = (model._weights[name] for name in ("component_weights", "shrinkage"))
+    assert_allclose(model.component_weights_, trained * share, rtol=1e-6)
+    assert DeepLTRS(**{**SMALL, "early_stopping": False}).fit(X)._weights["shrinkage"] == 1
