@@ -52,12 +52,13 @@ from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
-from .text import CTR, DeepCoNN, DeepLTRS
+from .text import CTR, CVAE, DeepCoNN, DeepLTRS
 
 __all__ = [
     "BPR",
     "CDAE",
     "CTR",
+    "CVAE",
     "EASE",
     "ELSA",
     "FLVAE",

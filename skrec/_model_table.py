@@ -771,6 +771,16 @@ _ROWS = [
         },
     ),
     ModelRow(
+        "CVAE",
+        "text._cvae",
+        "factors of choices or ratings and codes of the items' texts, drawn to each other",
+        "choices",
+        floor=1.48,
+        small={"n_components": 4, "random_state": 0},
+        variants={"ratings": {"feedback": "ratings"}},
+        search={"unobserved_weight": [0.05, 0.1, 0.2], "l2": [2, 5, 10], "l2_item": [2, 5, 10]},
+    ),
+    ModelRow(
         "CTR",
         "text._ctr",
         "factors of choices or ratings that are drawn to the topics of the items' texts",

@@ -1,5 +1,6 @@
 from ._ctr import CTR
+from ._cvae import CVAE
 from ._deep_conn import DeepCoNN
 from ._deep_ltrs import DeepLTRS
 
-__all__ = ["CTR", "DeepCoNN", "DeepLTRS"]
+__all__ = ["CTR", "CVAE", "DeepCoNN", "DeepLTRS"]

@@ -13,7 +13,7 @@ from skrec.base._ratings import RATING_CONSTRAINTS
 from skrec.neural._estimator import BATCH_CONSTRAINTS, LAYER_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skrec.neural._layers import init_uniform
 from skrec.reviews import as_reviews
-from skrec.solvers._offsets import choose_l2_offset, fit_offsets, less_offsets
+from skrec.solvers._offsets import fit_offsets, less_offsets
 from skrec.solvers._torch_state import torch_state
 from skrec.text._deep_ltrs_module import widest_float
 from skrec.text._item_documents import check_item_documents
@@ -36,7 +36,7 @@ REVIEW_NETWORK_CONSTRAINTS = {
     "item_features": ["array-like", None],
     "max_words": [Interval(Integral, 1, None, closed="left")],
     "offsets": ["boolean"],
-    "l2_offset": [Interval(Real, 0, None, closed="neither"), None],
+    "l2_offset": [Interval(Real, 0, None, closed="neither")],
 }
 
 
@@ -103,8 +103,7 @@ class ReviewNetworkMixin:
         Whether ratings have offsets of users and items, fitted beforehand as in
         :class:`BiasBaseline`; texts then explain what is left.
     l2_offset : float
-        Penalty on these, in units of ratings. None: the best of 1, 2, 4, 8, 16 and 32 for a tenth
-        of the ratings.
+        Penalty on these, in units of ratings.
     dropout : float
         Probability of dropping a unit of a document's code.
     batch_size : int
@@ -245,8 +244,7 @@ class ReviewNetworkMixin:
         if not self.offsets:
             mean = float(X.data.mean(dtype=np.float64))
             return mean, np.zeros(X.shape[1]), np.inf
-        l2 = choose_l2_offset(X) if self.l2_offset is None else float(self.l2_offset)
-        return *fit_offsets(X, l2, l2), l2
+        return *fit_offsets(X, self.l2_offset, self.l2_offset), self.l2_offset
 
     def _text_options(self):
         """Options of the module that concern words."""
