@@ -13,12 +13,14 @@ from sklearn.preprocessing import MaxAbsScaler
 import skrec
 from skrec import (
     CTR,
+    CVAE,
     EASE,
     MDACF,
     VAEBMF,
     AutoRec,
     BayesianPMF,
     BiasBaseline,
+    DeepCoNN,
     DeepLatentFactor,
     DeepLTRS,
     Interactions,
@@ -35,6 +37,8 @@ N_OLD, N_OLD_ITEMS = 30, 15
 NEVER = {
     "AutoRec": AutoRec(4, max_iter=1, early_stopping=False),
     "CTR": CTR(2, max_iter=1),
+    "CVAE": CVAE(2, max_iter=1),
+    "DeepCoNN": DeepCoNN(2, n_filters=2, max_iter=1, early_stopping=False),
     "BayesianPMF": BayesianPMF(2, n_samples=2, n_burn_in=1),
     "DeepLTRS": DeepLTRS(4, n_topics=2, max_iter=1, early_stopping=False),
     "DeepLatentFactor": DeepLatentFactor(4, max_iter=1, early_stopping=False),
