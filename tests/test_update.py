@@ -29,6 +29,7 @@ from skrec import (
     RobustPMF,
     RP3beta,
     SparseCovariancePMF,
+    TransNet,
 )
 from skrec._model_table import MODELS
 from skrec.utils._changes import changed_rows
@@ -45,6 +46,7 @@ NEVER = {
     "MDACF": MDACF(2, max_iter=1),
     "RobustPMF": RobustPMF(2, max_iter=1),
     "SparseCovariancePMF": SparseCovariancePMF(2, max_iter=1),
+    "TransNet": TransNet(2, n_filters=2, max_iter=1, early_stopping=False),
     "VAEBMF": VAEBMF(4, max_iter=1, early_stopping=False),
 }
 

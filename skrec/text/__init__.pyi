@@ -2,5 +2,6 @@ from ._ctr import CTR
 from ._cvae import CVAE
 from ._deep_conn import DeepCoNN
 from ._deep_ltrs import DeepLTRS
+from ._trans_net import TransNet
 
-__all__ = ["CTR", "CVAE", "DeepCoNN", "DeepLTRS"]
+__all__ = ["CTR", "CVAE", "DeepCoNN", "DeepLTRS", "TransNet"]
