@@ -206,6 +206,7 @@ ROWS = {
     "FLVAE": Row("FLVAE"),
     "VASP": Row("VASP"),
     "CTR": Row("CTR"),
+    "CVAE": Row("CVAE"),
     "HPF": Row("HPF", {"ml-1m": {"n_components": 50}}),
     "IALS": Row(
         "IALS",

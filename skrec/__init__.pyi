@@ -52,12 +52,13 @@ from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
-from .text import CTR, HFT, DeepLTRS
+from .text import CTR, CVAE, HFT, DeepCoNN, DeepLTRS, TransNet
 
 __all__ = [
     "BPR",
     "CDAE",
     "CTR",
+    "CVAE",
     "EASE",
     "ELSA",
     "FLVAE",
@@ -80,6 +81,7 @@ __all__ = [
     "BiasBaseline",
     "CoClustering",
     "ConvNCF",
+    "DeepCoNN",
     "DeepLTRS",
     "DeepLatentFactor",
     "EnhancedVAE",
@@ -105,6 +107,7 @@ __all__ = [
     "SlopeOne",
     "SparseCovariancePMF",
     "StackingRecommender",
+    "TransNet",
     "UserKNN",
     "VotingRecommender",
     "autoencoders",

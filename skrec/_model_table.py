@@ -86,6 +86,14 @@ _FAST_RANKER = {"learning_rate": 0.003, "batch_size": 100, "early_stopping": Fal
 
 _FAST_FOCAL = {"learning_rate": 0.003, "batch_size": 50, "max_iter": 12, "early_stopping": False}
 
+_OFFSETS_WITHOUT_TEXTS = {
+    check: "without texts ratings are their offsets"
+    for check in (
+        "check_withheld_block_is_recovered",
+        "check_permutations_keep_what_is_learned",
+    )
+}
+
 _ROWS = [
     ModelRow(
         "EASE",
@@ -748,6 +756,46 @@ _ROWS = [
             "stopped": {"batch_size": 7, "early_stopping": True},
         },
         search={"n_components": [16, 32, 64]},
+    ),
+    ModelRow(
+        "DeepCoNN",
+        "text._deep_conn",
+        "convolutions of what a user wrote and of what was written about an item",
+        "reviews",
+        floor=1.006,
+        fast={"max_iter": 2},
+        small={**_NEURAL, "n_filters": 8, "hidden_layer_sizes": (8,), "embedding_size": 8},
+        variants={
+            "plain": {"offsets": False, "hidden_layer_sizes": (), "batch_size": 7},
+            "stopped": {"early_stopping": True},
+        },
+        search={"n_components": [4, 8, 16], "dropout": [0.2, 0.5]},
+        expected_failures=_OFFSETS_WITHOUT_TEXTS,
+    ),
+    ModelRow(
+        "TransNet",
+        "text._trans_net",
+        "foresees what the review of a pair would say, and rates by that",
+        "reviews",
+        floor=1.0,
+        fast={"max_iter": 2},
+        small={**_NEURAL, "n_filters": 8, "hidden_layer_sizes": (8,), "embedding_size": 8},
+        variants={
+            "plain": {"offsets": False, "hidden_layer_sizes": (), "batch_size": 7},
+            "stopped": {"early_stopping": True, "n_transforms": 1},
+        },
+        search={"n_transforms": [1, 2, 3], "dropout": [0.2, 0.5]},
+        expected_failures=_OFFSETS_WITHOUT_TEXTS,
+    ),
+    ModelRow(
+        "CVAE",
+        "text._cvae",
+        "factors of choices or ratings and codes of the items' texts, drawn to each other",
+        "choices",
+        floor=1.48,
+        small={"n_components": 4, "random_state": 0},
+        variants={"ratings": {"feedback": "ratings"}},
+        search={"unobserved_weight": [0.05, 0.1, 0.2], "l2": [2, 5, 10], "l2_item": [2, 5, 10]},
     ),
     ModelRow(
         "CTR",

@@ -13,6 +13,7 @@ from sklearn.preprocessing import MaxAbsScaler
 import skrec
 from skrec import (
     CTR,
+    CVAE,
     EASE,
     HFT,
     MDACF,
@@ -20,6 +21,7 @@ from skrec import (
     AutoRec,
     BayesianPMF,
     BiasBaseline,
+    DeepCoNN,
     DeepLatentFactor,
     DeepLTRS,
     Interactions,
@@ -28,6 +30,7 @@ from skrec import (
     RobustPMF,
     RP3beta,
     SparseCovariancePMF,
+    TransNet,
 )
 from skrec._model_table import MODELS
 from skrec.utils._changes import changed_rows
@@ -36,6 +39,8 @@ N_OLD, N_OLD_ITEMS = 30, 15
 NEVER = {
     "AutoRec": AutoRec(4, max_iter=1, early_stopping=False),
     "CTR": CTR(2, max_iter=1),
+    "CVAE": CVAE(2, max_iter=1),
+    "DeepCoNN": DeepCoNN(2, n_filters=2, max_iter=1, early_stopping=False),
     "BayesianPMF": BayesianPMF(2, n_samples=2, n_burn_in=1),
     "DeepLTRS": DeepLTRS(4, n_topics=2, max_iter=1, early_stopping=False),
     "DeepLatentFactor": DeepLatentFactor(4, max_iter=1, early_stopping=False),
@@ -43,6 +48,7 @@ NEVER = {
     "MDACF": MDACF(2, max_iter=1),
     "RobustPMF": RobustPMF(2, max_iter=1),
     "SparseCovariancePMF": SparseCovariancePMF(2, max_iter=1),
+    "TransNet": TransNet(2, n_filters=2, max_iter=1, early_stopping=False),
     "VAEBMF": VAEBMF(4, max_iter=1, early_stopping=False),
 }
 

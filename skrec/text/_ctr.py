@@ -1,26 +1,18 @@
 """CTR: factors of items that are drawn to the topics of their texts."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.decomposition import LatentDirichletAllocation
-from sklearn.utils import check_random_state
 
-from skrec.base import BaseRecommender, FactorMixin, RatingMixin
-from skrec.base._ratings import RATING_CONSTRAINTS
-from skrec.solvers._offsets import fit_offsets, less_offsets, with_data
-from skrec.text._drawn_factors import DrawnFactors, choose_penalties
-from skrec.text._item_documents import ItemDocumentsMixin
+from skrec.base import BaseRecommender
+from skrec.text._drawn_estimator import DRAWN_CONSTRAINTS, DrawnFactorsMixin
 from skrec.text._words import TopicsMixin
-from skrec.utils._compat import HasMethods, Interval, StrOptions
-from skrec.utils._memory import check_memory
-from skrec.utils._validation import check_non_negative
-
-L2_CHOICES = 5.0
+from skrec.utils._compat import HasMethods, Interval
 
 
-class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecommender):
+class CTR(DrawnFactorsMixin, TopicsMixin, BaseRecommender):
     r"""Collaborative topic regression: factors of items that are drawn to their texts' topics.
 
     The document of an item is a mixture of topics, with shares :math:`\theta_i`. The item's
@@ -39,24 +31,12 @@ class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecomme
     n_components : int, default=50
         Number of topics, and of factors. Those of `topic_model` if that is given, and there are
         texts.
-    feedback : {"choices", "ratings"}, default="choices"
-        What entries are. "choices": :math:`y` is 1, and all pairs have the weight
-        `unobserved_weight` besides. "ratings": :math:`y` is what the offsets of user and item
-        leave of the rating, in units of their deviation, and :math:`\alpha` is 0.
     topic_model : estimator, default=None
         What makes shares of counts: a scikit-learn transformer such as
         :class:`~sklearn.decomposition.NMF`. It is cloned, and fitted on the items' documents.
         None is :class:`~sklearn.decomposition.LatentDirichletAllocation` of `n_components`.
-    unobserved_weight : float, default=0.1
-        Weight :math:`\alpha` of all pairs. Of no use with ``feedback="ratings"``.
-    l2 : float or None, default=None
-        Penalty :math:`\lambda_u` of users. None: 5 for choices, and for ratings that of 3, 6, 12,
-        25, 50, 100 or 400 which rates a tenth of them best, after learning from the others.
     l2_item : float, default=10.0
         Penalty :math:`\lambda_v` of what items have beside their topics.
-    l2_offset : float or None, default=None
-        Penalty on the offsets of users and items, in units of ratings. None: the best of 1, 2, 4,
-        8, 16 and 32 for a tenth of them, before `l2`. Of no use with ``feedback="choices"``.
     tol : float, default=1e-4
         Training stops after a sweep that lowers the objective by less than this share of it.
     random_state : int, RandomState instance or None, default=None
@@ -111,20 +91,9 @@ class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecomme
     _no_update = "its topics are those of all texts"
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "feedback": [StrOptions({"choices", "ratings"})],
+        **DRAWN_CONSTRAINTS,
         "topic_model": [HasMethods(["fit_transform"]), None],
-        "vectorizer": [HasMethods(["fit_transform", "transform"]), None],
-        "item_features": ["array-like", "sparse matrix", None],
-        "unobserved_weight": [Interval(Real, 0, 1e6, closed="left")],
-        "l2": [Interval(Real, 1e-6, 1e12, closed="both"), None],
-        "l2_item": [Interval(Real, 1e-6, 1e12, closed="both")],
-        "l2_offset": [Interval(Real, 0, None, closed="neither"), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        **RATING_CONSTRAINTS,
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -162,52 +131,12 @@ class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecomme
         self.random_state = random_state
         self.verbose = verbose
 
-    @property
-    def _predicts_ratings(self):
-        # As it was fitted, if it was: the parameter may have been changed since.
-        if hasattr(self, "item_embeddings_"):
-            return hasattr(self, "rating_unit_")
-        return self.feedback == "ratings"
+    def _learn_priors(self, X, reviews, rng):
+        return self._learn_topics(self._learn_documents(X, reviews), X.shape[1], rng)
 
-    def _check_training(self, X, reset):
-        if self.feedback == "ratings":
-            return super()._check_training(X, reset)
-        self._forget_ratings()
-        return self._check_choices(BaseRecommender._check_training(self, X, reset))
-
-    def _check_rows(self, X):
-        X = super()._check_rows(X)
-        return X if self._predicts_ratings else self._check_choices(X)
-
-    def _check_choices(self, X):
-        check_non_negative(X, "the choices of CTR are")
-        return with_data(X, np.ones_like(X.data))
-
-    def _fit(self, X, reviews):
-        rng = check_random_state(self.random_state)
-        check_memory(
-            16 * sum(X.shape) * self.n_components + 24 * X.nnz,
-            f"CTR with {self.n_components} components on {X.shape[0]} users x {X.shape[1]} items",
-            "use a smaller n_components",
-        )
-        topics = self._learn_topics(self._learn_documents(X, reviews), X.shape[1], rng)
-        n_components = topics.shape[1]
-        start = topics + 0.1 / np.sqrt(n_components) * rng.standard_normal(topics.shape)
-        self._offsets, self._item_offsets = None, 0
-        l2_item = float(self.l2_item)
-        weight, l2 = float(self.unobserved_weight), self.l2
+    def _alternate(self, rows, items):
         sweeps = {"max_iter": self.max_iter, "tol": self.tol}
-        if self.feedback == "ratings":
-            weight, given = 0.0, {"l2": l2, "l2_offset": self.l2_offset}
-            l2, unit = choose_penalties(X, topics, start, l2_item=l2_item, **given, **sweeps)
-            self._offsets = (*fit_offsets(X, unit, unit), unit)
-            self._item_offsets = self._offsets[0] + self._offsets[1]
-        l2 = L2_CHOICES if l2 is None else float(l2)
-        rows, _ = self._without_offsets(X)
-        self._factors = DrawnFactors(topics, weight, l2, l2_item)
-        found = self._factors.fit(rows, start, **sweeps, name="CTR", verbose=self.verbose)
-        self.item_embeddings_, self.loss_curve_ = found
-        self.n_iter_ = len(self.loss_curve_)
+        return self._factors.fit(rows, items, **sweeps, name="CTR", verbose=self.verbose)
 
     def _learn_topics(self, words, n_items, rng):
         """What items' factors are drawn to, an array of shape (n_items, n_components)."""
@@ -225,15 +154,6 @@ class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecomme
         mean_square = np.square(shares[has_words]).mean()
         return shares / np.sqrt(mean_square) if mean_square > 0 else shares
 
-    def _without_offsets(self, X):
-        if self._offsets is None:
-            return X.astype(np.float64), np.zeros(X.shape[0])
-        return less_offsets(X, self._offsets)
-
-    def _fold_in(self, X):
-        rows, offsets = self._without_offsets(X)
-        return self._factors.users(rows, self.item_embeddings_), offsets
-
     @property
     def item_topics_(self):
         """What items' factors are drawn to: (n_items, n_components), zeros without texts."""
@@ -243,8 +163,3 @@ class CTR(ItemDocumentsMixin, TopicsMixin, FactorMixin, RatingMixin, BaseRecomme
     def _topic_word(self):
         topics = self.topic_model_.components_
         return topics / topics.sum(axis=1, keepdims=True)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = not self._predicts_ratings
-        return tags
