@@ -18,8 +18,8 @@ def _simulation(result):
         return []
     rows = []
     for sparsity, models in result["simulation"].items():
-        gains = _differences(models["DeepLTRS without texts"], models["DeepLTRS"])
-        rows.append([sparsity, *map(_spread, models.values()), gains, len(models["DeepLTRS"])])
+        gains = differences(models["DeepLTRS without texts"], models["DeepLTRS"])
+        rows.append([sparsity, *map(spread, models.values()), gains, len(models["DeepLTRS"])])
     names = ",".join(next(iter(result["simulation"].values())))
     return ["", *table(f"sparsity,{names},gain by texts ± s.e.,data sets", rows)]
 
@@ -53,9 +53,9 @@ def _splits(result):
     for name, measured in result["splits"].items():
         scores = measured["rmse"]
         rows.append(
-            [name, _spread(scores)]
+            [name, spread(scores)]
             + [
-                _differences(other, scores) if other and other != scores else ""
+                differences(other, scores) if other and other != scores else ""
                 for other in (offsets, plain)
             ]
             + [seconds(measured["seconds"]), ", ".join(map(str, measured["epochs"]))]
@@ -63,17 +63,17 @@ def _splits(result):
         )
     for name, scores in result["published"].items():
         each = ", ".join(f"{score:.4f}" for score in scores)
-        rows.append([f"{name} (published)", _spread(scores), "", "", "", "", each])
+        rows.append([f"{name} (published)", spread(scores), "", "", "", "", each])
     header = "model,RMSE,gain on BiasBaseline,gain on no texts,fit (s),best epoch,each split"
     return ["", *table(header, rows)]
 
 
-def _spread(values):
+def spread(values):
     spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
     return f"{mean(values):.4f}{spread}"
 
 
-def _differences(worse, better):
+def differences(worse, better):
     """Mean and standard error of paired differences, with the p-value of the t-test."""
     if worse is None or worse == better:
         return ""

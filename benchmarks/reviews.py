@@ -12,6 +12,7 @@ import click
 import numpy as np
 from measure import machine, timed
 from report_reviews import render_reviews
+from reviews_page import render
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
@@ -233,8 +234,12 @@ def _unit(rows):
 @click.option(
     "--out", type=click.Path(path_type=Path), help="JSON file; the table goes beside it as .md."
 )
-def main(name, models, sparsities, n_splits, topics, scaling, out):
+@click.option("--render", "only_render", is_flag=True, help="Only write the docs' page again.")
+def main(name, models, sparsities, n_splits, topics, scaling, out, only_render):
     """Measure DeepLTRS on one data set and print a Markdown report."""
+    if only_render:
+        render()
+        return
     options = ["--data", name] + [f"--model={model}" for model in models]
     options += [f"--sparsity={sparsity:g}" for sparsity in sparsities]
     options += [f"--splits={n_splits}"] * (n_splits is not None)
@@ -277,9 +282,10 @@ def main(name, models, sparsities, n_splits, topics, scaling, out):
         "n_items": n_items,
         "n_entries": data.X.nnz,
     }
-    if models and out is not None and out.exists():  # the other models' figures stay
+    if (models or sparsities) and out is not None and out.exists():  # other figures stay
         before = json.loads(out.read_text())
-        result["splits"] = {**before["splits"], **result["splits"]}
+        for part in ("splits", "simulation"):
+            result[part] = {**before[part], **result[part]}
         result["command"] = before["command"]
     report = render_reviews(result)
     click.echo(report)
