@@ -1,4 +1,4 @@
-"""Measure DeepLTRS with and without texts: the tables of its paper, and Musical Instruments.
+"""Measure models of ratings and texts: the tables of DeepLTRS' paper, and Musical Instruments.
 
 See README.md beside this file.
 """
@@ -15,7 +15,8 @@ from report_reviews import render_reviews
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from skrec import PMF, BiasBaseline, DeepLTRS, Interactions, Reviews
+import skrec
+from skrec import BiasBaseline, DeepLTRS, Interactions, Reviews
 from skrec.datasets import (
     fetch_amazon_fine_foods,
     fetch_amazon_reviews,
@@ -42,14 +43,22 @@ PUBLISHED = {
     "TransNet": [1.3772, 1.3806, 1.3781, 1.3776, 1.3782],
     "deepLTRS": [1.1364, 1.2595, 1.2445, 1.1710, 1.2475],
 }
-MODELS = [
-    "mean",
-    "BiasBaseline",
-    "PMF",
-    "DeepLTRS without texts",
-    "DeepLTRS",
-    "DeepLTRS as in the paper",
-]
+# By name: the class, what is changed of its defaults, and whether it gets the reviews.
+MODELS = {
+    "mean": None,
+    "BiasBaseline": None,
+    "PMF": ("PMF", {}, False),
+    "HPF": ("HPF", {}, False),
+    "HFT": ("HFT", {}, True),
+    "CTR without texts": ("CTR", {"feedback": "ratings"}, False),
+    "CTR": ("CTR", {"feedback": "ratings"}, True),
+    "CVAE": ("CVAE", {"feedback": "ratings"}, True),
+    "DeepCoNN": ("DeepCoNN", {}, True),
+    "TransNet": ("TransNet", {}, True),
+    "DeepLTRS without texts": ("DeepLTRS", {}, False),
+    "DeepLTRS": ("DeepLTRS", {}, True),
+    "DeepLTRS as in the paper": ("DeepLTRS", PAPER, True),
+}
 
 
 class Split:
@@ -77,15 +86,16 @@ class Split:
         if name == "BiasBaseline":
             model, seconds = timed(lambda: tuned_offsets(self.known, self.seed))
             return self.rmse(model.predict(self.known)[self.pairs]), seconds, model
-        if name == "PMF":
-            model, seconds = timed(lambda: PMF(random_state=self.seed).fit(self.known))
-            return self.rmse(model.predict(self.known)[self.pairs]), seconds, model
-        reviews = None if "without" in name else self.reviews
-        options = {**(PAPER if "paper" in name else {}), **options}
-        # A ninth of what is known is the tenth of all to stop by.
-        model = DeepLTRS(validation_fraction=1 / 9, random_state=self.seed, **options)
+        class_name, settings, reads = MODELS[name]
+        reviews = self.reviews if reads else None
+        model = getattr(skrec, class_name)(random_state=self.seed, **settings)
+        if "validation_fraction" in model.get_params():
+            # A ninth of what is known is the tenth of all to stop by.
+            model.set_params(validation_fraction=1 / 9, **options)
         model, seconds = timed(lambda: model.fit(self.known, reviews=reviews))
         predicted = model.predict(self.known, reviews=reviews)[self.pairs]
+        if class_name == "HPF":  # expected counts of those that are there, which are not 0
+            predicted = predicted / -np.expm1(-predicted)
         return self.rmse(predicted), seconds, model
 
 
@@ -208,9 +218,9 @@ def _unit(rows):
 @click.option(
     "--model",
     "models",
-    type=click.Choice(MODELS),
+    type=click.Choice(list(MODELS)),
     multiple=True,
-    help="Measure this model only, on real data. Repeatable.",
+    help="Measure this model only, on real data; --out keeps the others' figures. Repeatable.",
 )
 @click.option(
     "--sparsity", "sparsities", type=float, multiple=True, help="Of the simulation. Repeatable."
@@ -259,7 +269,7 @@ def main(name, models, sparsities, n_splits, topics, scaling, out):
         else:
             data = fetch_amazon_reviews("Musical_Instruments", **stored)
         n_splits = n_splits or (10 if name == "musical-instruments" else 5)
-        result["splits"] = measure_splits(data, list(models or MODELS[:-1]), n_splits, {})
+        result["splits"] = measure_splits(data, list(models or list(MODELS)[:-1]), n_splits, {})
     n_users, n_items = data.X.shape
     result["data"] = {
         "name": name,
@@ -267,6 +277,10 @@ def main(name, models, sparsities, n_splits, topics, scaling, out):
         "n_items": n_items,
         "n_entries": data.X.nnz,
     }
+    if models and out is not None and out.exists():  # the other models' figures stay
+        before = json.loads(out.read_text())
+        result["splits"] = {**before["splits"], **result["splits"]}
+        result["command"] = before["command"]
     report = render_reviews(result)
     click.echo(report)
     if out is not None:

@@ -52,7 +52,7 @@ from .linear import EASE, SANSA, SLIM, BiasBaseline, GraphFilter, Popularity
 from .neighbors import ItemKNN, RatingKNN, RP3beta, SlopeOne, UserKNN
 from .networks import NGCF, VAEBMF, ConvNCF, DeepLatentFactor, LightGCN, NeuMF
 from .reviews import Reviews
-from .text import CTR, CVAE, DeepCoNN, DeepLTRS, TransNet
+from .text import CTR, CVAE, HFT, DeepCoNN, DeepLTRS, TransNet
 
 __all__ = [
     "BPR",
@@ -62,6 +62,7 @@ __all__ = [
     "EASE",
     "ELSA",
     "FLVAE",
+    "HFT",
     "HPF",
     "IALS",
     "MDACF",

@@ -808,6 +808,16 @@ _ROWS = [
         search={"unobserved_weight": [0.05, 0.1, 0.2], "l2": [2, 5, 10], "l2_item": [2, 5, 10]},
     ),
     ModelRow(
+        "HFT",
+        "text._hft",
+        "ratings and the topics of the items' texts from the same factors",
+        "reviews",
+        floor=1.033,
+        small={"n_components": 4, "l2": 0.5, "random_state": 0},
+        variants={"plain": {"text_weight": 0, "l2": None}},
+        search={"n_components": [5, 10, 20], "text_weight": [0.3, 1.0, 3.0]},
+    ),
+    ModelRow(
         "SlopeOne",
         "neighbors._slope_one",
         "mean deviations between the ratings of two items",

@@ -90,6 +90,7 @@ class HPF(FactorMixin, BaseRecommender):
     """
 
     _no_update = None
+    _warns_of_ratings = False  # a large entry is a choice that was made often
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],

@@ -63,12 +63,17 @@ class Predictor:
         self._dense = not hasattr(X, "tocsr")
         self._reviews = reviews
 
-    def recommend(self, X, k):
-        """Best `k` unseen items of each row of the csr_array `X`, padded with -1."""
+    def recommend(self, X, k, items=None):
+        """Best `k` unseen items of each row of the csr_array `X`, padded with -1.
+
+        Of all, or of `items`, sorted indices.
+        """
         if self._frame is None and hasattr(self._estimator, "recommend"):
             options = reviews_option(self._reviews)
+            if items is not None:  # a mask cannot be mistaken for ids
+                options["items"] = np.isin(np.arange(X.shape[1]), items)
             return np.asarray(self._estimator.recommend(X, k=k, exclude_seen=True, **options))
-        return self.rank(X, k)
+        return self.rank(X, k, items=items)
 
     def rank(self, X, k, **options):
         """Best `k` items of each row of the csr_array `X` by ``predict``, as `recommend_rows`."""

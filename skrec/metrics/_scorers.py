@@ -1,6 +1,7 @@
 """Scorers for ``scoring=``: hide part of each test row, predict, and measure in one pass."""
 
 import re
+from copy import copy
 from difflib import get_close_matches
 from numbers import Integral, Real
 
@@ -36,9 +37,10 @@ from skrec.utils._entry_splits import (
     checked_entries,
     fold_in_split,
     parse_fold_in,
+    take_entries,
 )
 from skrec.utils._item_features import check_item_features
-from skrec.utils._validation import check_finite_number, check_interactions
+from skrec.utils._validation import check_finite_number, check_interactions, check_items
 
 _BY_USER = {
     "ndcg": ndcg_by_user,
@@ -66,6 +68,7 @@ _COMMON = {
         **_COMMON,
         "relevance": [Interval(Real, None, None, closed="neither"), None],
         "rated_only": ["boolean"],
+        "items": ["array-like", None],
         "item_features": ["array-like", "sparse matrix", None],
     },
     prefer_skip_nested_validation=True,
@@ -76,6 +79,7 @@ def ranking_scorer(
     fold_in=0.8,
     relevance=None,
     rated_only=False,
+    items=None,
     item_features=None,
     random_state=0,
 ):
@@ -106,6 +110,10 @@ def ranking_scorer(
     rated_only : bool, default=False
         Whether to rank each user's held-out items only, by ``predict``, see
         :func:`~skrec.metrics.ndcg`. Needs `relevance`.
+    items : array-like, default=None
+        Column indices of the items to rank, or a mask over all, such as those that are in stock.
+        Held-out entries of others do not count, nor do the others as catalogue. None means all,
+        and with :class:`~skrec.model_selection.ItemColdStartSplit` a fold's new items.
     item_features : {array-like, sparse matrix, dataframe}, default=None
         What "diversity@k" compares items by, of shape (n_items, n_features), such as genres as 0
         and 1. None means the scored users' visible entries.
@@ -166,7 +174,12 @@ def ranking_scorer(
             "item_features are what 'diversity@k' compares items by, and metrics has none: add "
             "'diversity@10', or leave them out."
         )
-    options = {"relevance": relevance, "rated_only": rated_only, "item_features": item_features}
+    options = {
+        "relevance": relevance,
+        "rated_only": rated_only,
+        "items": items,
+        "item_features": item_features,
+    }
     return _RankingScorer(parsed, single, fold_in, random_state, **options)
 
 
@@ -266,6 +279,10 @@ class _Scorer:
             held_out = check_interactions(held_out)  # the ids of the fold-in suffice
         return self._measure(Predictor(estimator, X, reviews), fold_in, held_out)
 
+    def among(self, items):
+        """Return the scorer for these items, of which alone there are held-out entries."""
+        return self
+
     def set_score_request(self, **requests):
         """Ask scikit-learn's metadata routing for arguments, as in ``(reviews=True)``."""
         if not get_config()["enable_metadata_routing"]:
@@ -294,11 +311,17 @@ class _Scorer:
 class _RankingScorer(_Scorer):
     _factory = "ranking_scorer"
 
-    def __init__(self, *args, relevance, rated_only, item_features):
+    def __init__(self, *args, relevance, rated_only, items, item_features):
         super().__init__(*args)
         self.relevance = relevance
         self.rated_only = rated_only
+        self.items = items
         self.item_features = item_features
+
+    def among(self, items):
+        scorer = copy(self)
+        scorer.items = items if self.items is None else self.items
+        return scorer
 
     def _measure(self, predictor, fold_in, held_out):
         n_items = held_out.shape[1]
@@ -307,19 +330,22 @@ class _RankingScorer(_Scorer):
         if features is not None:
             ids = getattr(fold_in, "item_ids", None)
             features = check_item_features(features, n_items, ids)
+        items = None if self.items is None else check_items(self.items, n_items)
+        if items is not None:
+            held_out = take_entries(held_out, np.isin(held_out.indices, items))
         if self.rated_only:
             recommended = _rank_entries(
                 predictor.predict_entries(fold_in, held_out), held_out, longest
             )
         else:
-            recommended = predictor.recommend(fold_in, longest)
+            recommended = predictor.recommend(fold_in, longest, items)
         hits = find_hits(recommended, held_out, self.relevance, self.rated_only)
         scores, per_user = {}, {}
         for name, (metric, k) in self.metrics.items():
             if metric == "coverage":
-                scores[name] = coverage(recommended, n_items, k)
+                scores[name] = coverage(*_numbered(recommended, n_items, items), k)
             elif metric == "neg_gini":
-                scores[name] = -gini(recommended, n_items, k)
+                scores[name] = -gini(*_numbered(recommended, n_items, items), k)
             else:
                 lists = recommended[:, :k]
                 if metric == "novelty":
@@ -404,6 +430,13 @@ def _near(name, known):
 def _unknown(name, near, known):
     hint = f" Did you mean {near!r}?" if near else ""
     return f"Unknown metric {name!r}.{hint} The metrics are: {', '.join(known)}."
+
+
+def _numbered(recommended, n_items, items):
+    """Lists with the items numbered as candidates, and the number of these."""
+    if items is None:
+        return recommended, n_items
+    return np.where(recommended < 0, -1, np.searchsorted(items, recommended)), len(items)
 
 
 def _rank_entries(predicted, entries, k):

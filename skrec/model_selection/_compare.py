@@ -15,6 +15,7 @@ from skrec.metrics import standard_error
 from skrec.metrics._predictions import final_estimator
 from skrec.metrics._scorers import as_scorer, counts_every_entry
 from skrec.model_selection._comparison import COLUMNS, Comparison
+from skrec.model_selection._item_split import ItemColdStartSplit
 from skrec.model_selection._time_split import TimeSplit
 from skrec.reviews import as_reviews, reviews_option
 from skrec.utils._compat import safe_indexing
@@ -44,7 +45,8 @@ def compare_recommenders(
         How users are split. An int means ``KFold(cv, shuffle=True, random_state=0)``. A
         :class:`TimeSplit` splits the entries in its place: models learn from the users who have a
         past, and are tested on those who have entries in the test period, by all their past,
-        which may be nothing.
+        which may be nothing. An :class:`ItemColdStartSplit` takes items from training, and they
+        are ranked among themselves.
     scoring : str, list of str or scorer, default=None
         Names of metrics, such as "ndcg@10", or what :func:`~skrec.metrics.ranking_scorer` or
         :func:`~skrec.metrics.rating_scorer` return. None means
@@ -146,8 +148,8 @@ def _warn_of_rankings_of_ratings(estimators, X, scoring):
 
 
 def _folds(X, cv):
-    """Pairs of training and test rows; or, by time, the parts of TimeSplit."""
-    if isinstance(cv, TimeSplit):
+    """Pairs of training and test rows; or the parts of a split of the entries."""
+    if isinstance(cv, TimeSplit | ItemColdStartSplit):
         return list(cv.partitions(X))
     cv = KFold(cv, shuffle=True, random_state=0) if isinstance(cv, Integral) else check_cv(cv)
     return list(cv.split(X))
@@ -176,6 +178,8 @@ def _reviews_by_model(reviews, estimators, X):
 
 def _fit_and_evaluate(name, estimator, X, reviews, fold, scoring):
     train, test, held_out = _cut(X, reviews, fold)
+    if isinstance(fold, Bunch):
+        scoring = scoring.among(fold.get("new_items"))
     try:
         start = perf_counter()
         rows, read = train()
@@ -200,10 +204,13 @@ def _cut(X, reviews, fold):
         train, test = fold
         return lambda: take(X, reviews, train), lambda: take(X, reviews, test), None
     known, tested = (np.flatnonzero(np.diff(part.indptr)) for part in (fold.train, fold.held_out))
-    past = None if reviews is None else reviews.aligned_with(fold.train)
+    of_train, of_fold_in = (
+        None if reviews is None else reviews.aligned_with(part)
+        for part in (fold.train, fold.fold_in)
+    )
     return (
-        lambda: take(fold.train, past, known),
-        lambda: take(fold.fold_in, past, tested),
+        lambda: take(fold.train, of_train, known),
+        lambda: take(fold.fold_in, of_fold_in, tested),
         fold.held_out[tested],
     )
 

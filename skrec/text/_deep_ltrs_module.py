@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from skrec.neural._batches import RowStore
 from skrec.neural._divergences import LOG_2PI, draw_gaussian, standard_normal_kl
 from skrec.neural._layers import SparseLinear, linear
-from skrec.neural._likelihoods import multinomial_nll_, output_nll
+from skrec.neural._likelihoods import output_nll
 from skrec.neural._observed import observed_squared_errors
 from skrec.neural._trainer import Trainer
 from skrec.solvers._devices import to_tensor
@@ -25,8 +25,8 @@ OTHER = {"user": "item", "item": "user"}
 # and training would end where both codes are switched off.
 INITIAL_LOG_VARIANCE = -4.0
 INITIAL_COMPONENT_WEIGHT = 0.1
-# What is held at the peak for each word of a pair: five arrays of single precision.
-LOGIT_BYTES = 20
+# What is held at the peak for each word of a pair: two arrays of single precision.
+LOGIT_BYTES = 8
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -46,8 +46,8 @@ class BatchNorm(nn.BatchNorm1d):
     def folded(self, layer, x):
         """Make one linear layer of a linear layer and this normalisation of its outputs.
 
-        Mean and variance of the outputs come from those of the inputs, so that not all outputs
-        need be there at once.
+        Mean and variance of the outputs come from those of the inputs: exactly, without going
+        through the outputs, nor need all of those be there at once.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class BatchNorm(nn.BatchNorm1d):
         dtype = layer.weight.dtype
         weight, x = (part.to(widest_float(x.device)) for part in (layer.weight, x))
         mean, var = self.running_mean, self.running_var
-        if self.training:
+        if self.training and len(x) > 1:
             mean_x = x.mean(dim=0)
             covariance = (x - mean_x).t() @ (x - mean_x) / len(x)
             mean = weight @ mean_x
@@ -167,14 +167,18 @@ class WordDecoder(nn.Module):
         return self.logits(self.shares(users, items, pairs))
 
     def nll(self, shares, words):  # -> (n_pairs,)
-        """Negative log-likelihood of the words of each pair, in blocks if memory asks for it."""
-        row_bytes = LOGIT_BYTES * self.words.out_features
-        blocks = row_blocks(len(shares), row_bytes, max_rows=len(shares))
-        if len(blocks) <= 1:
-            return word_nll(self.logits(shares), words)
+        """Negative log-likelihood of the words of each pair, in blocks if memory asks for it.
+
+        Normalisation and offsets are folded into the layer before them, so that an array of
+        pairs x words is gone through for the likelihood alone.
+        """
         layer = self.norm.folded(self.words, shares)
         if self.offsets is not None:
             layer = layer._replace(bias=layer.bias + self.offsets)
+        row_bytes = LOGIT_BYTES * self.words.out_features
+        blocks = row_blocks(len(shares), row_bytes, max_rows=len(shares))
+        if len(blocks) <= 1:
+            return output_nll(shares, layer, "multinomial", words)
         parts = shares.split(blocks[0].stop)
         options = {"use_reentrant": False, "preserve_rng_state": False}
         return torch.cat(
@@ -358,36 +362,6 @@ def topic_words(decoder):
         n_topics = decoder.topics.out_features
         pure = torch.eye(n_topics, dtype=weight.dtype, device=weight.device)
         return torch.softmax(decoder.logits(pure), dim=1).cpu().numpy()
-
-
-class _WordNLL(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, logits, words):
-        ctx.gradient = logits.clone()
-        return multinomial_nll_(ctx.gradient, words)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_nll):
-        gradient = ctx.gradient.mul_(grad_nll[:, None])
-        del ctx.gradient
-        return gradient, None
-
-
-def word_nll(logits, words):
-    """Negative multinomial log-likelihood of each review, without the coefficient.
-
-    Parameters
-    ----------
-    logits : tensor of shape (n_reviews, n_words)
-    words : SparseBatch of the same shape
-
-    Returns
-    -------
-    nll : tensor of shape (n_reviews,)
-        It can be differentiated once.
-    """
-    return _WordNLL.apply(logits, words)
 
 
 def widest_float(device):

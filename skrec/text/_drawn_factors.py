@@ -36,6 +36,7 @@ class DrawnFactors:
         self.priors = priors
         self.unobserved_weight = unobserved_weight
         self.l2, self.l2_item = l2, l2_item
+        self.is_known = np.ones(len(priors), dtype=bool)
 
     def users(self, rows, items):
         """Factors of users, exactly, an array of shape (n_users, n_components).
@@ -90,7 +91,9 @@ class DrawnFactors:
         return items, losses[:n_sweeps]
 
 
-def choose_penalties(X, priors, start, *, l2_item, l2=None, l2_offset=None, max_iter=15, tol=1e-4):
+def choose_penalties(
+    X, priors, start, *, l2_item=None, l2=None, l2_offset=None, max_iter=15, tol=1e-4
+):
     """Penalties with which a tenth of the ratings is rated best, after learning from the others.
 
     That on offsets comes first, beside factors with the penalty `L2`: how far offsets are to be
@@ -101,7 +104,8 @@ def choose_penalties(X, priors, start, *, l2_item, l2=None, l2_offset=None, max_
     X : csr_array of shape (n_users, n_items)
         Ratings.
     priors, start : ndarray of shape (n_items, n_components)
-    l2_item : float
+    l2_item : float, default=None
+        None means that of users.
     l2, l2_offset : float, default=None
         Those that are given stay.
     max_iter : int, default=15
@@ -123,7 +127,7 @@ def choose_penalties(X, priors, start, *, l2_item, l2=None, l2_offset=None, max_
         offsets = (*fit_offsets(known, l2_offset, l2_offset), l2_offset)
         rows, of_users = less_offsets(known, offsets)
         left = held_out.data - offsets[0] - offsets[1][items] - of_users[users]
-        factors = DrawnFactors(priors, 0.0, l2, l2_item)
+        factors = DrawnFactors(priors, 0.0, l2, l2 if l2_item is None else l2_item)
         of_items, _ = factors.fit(rows, start, max_iter, tol)
         found = pair_products(factors.users(rows, of_items), of_items, users, items)
         return float(np.square(left - found).sum())

@@ -54,6 +54,7 @@ def fold_in_split(X, fold_in=0.8, *, min_items=2, random_state=None):
     --------
     StrongGeneralizationSplit : Split users, then the entries of those held out.
     TimeSplit : Split all entries at a moment that is the same for all users.
+    ItemColdStartSplit : Split items, for what a model says of those that nobody has yet.
     interaction_split : Split all entries, whoever they belong to.
 
     Examples

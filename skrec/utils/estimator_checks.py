@@ -150,6 +150,16 @@ def _can_be_updated(estimator):
     return getattr(estimator, "_no_update", "") is None
 
 
+def _reads_item_features(estimator):
+    parameters = estimator.get_params(deep=False)
+    # Of a model around another one they may be of another use.
+    return "item_features" in parameters and "estimator" not in parameters
+
+
+def _reads_reviews(estimator):
+    return _tags(estimator).reads_reviews
+
+
 def _uses_torch(estimator):
     return estimator.get_params().get("device") == "auto"
 
@@ -506,6 +516,77 @@ def check_withheld_block_is_recovered(estimator):
     np.testing.assert_array_equal(top[:, 0], withheld)
 
 
+@_applies_where(_reads_item_features)
+def check_new_items_are_scored_by_their_features(estimator):
+    """Items without entries go by their features: who likes one kind gets what is of it."""
+    X, _ = _withheld_block(estimator)
+    n_users, n_items = X.shape
+    X = sparse.csr_array(sparse.hstack([X, np.zeros((n_users, 2))]))  # one of each kind
+    features = np.repeat(np.eye(2), n_items // 2, axis=0)
+    features = np.vstack([features, np.eye(2)])
+    answers = []
+    for container in (np.asarray, sparse.csr_array):
+        model = clone(estimator).set_params(item_features=container(features)).fit(X)
+        answers.append(model.predict(X))
+        new = answers[-1][:, n_items:]
+        assert np.isfinite(new).all()
+        first, second = (users.mean(axis=0) for users in np.split(new, 2))
+        assert first[0] > first[1]
+        assert second[1] > second[0]
+        lists = model.recommend(X[[0, -1]], k=1, items=[n_items, n_items + 1])
+        np.testing.assert_array_equal(lists[:, 0], [n_items, n_items + 1])
+    _assert_same(*answers)
+
+
+@_applies_where(_reads_item_features)
+def check_wrong_item_features(estimator):
+    """Features of too few items, or that are no numbers, are refused by name, and lose nothing."""
+    X = _data(estimator)
+    features = 1.0 + np.arange(2 * X.shape[1]).reshape(-1, 2) % 3
+    model = _quick(estimator).set_params(item_features=features).fit(X)
+    expected = model.predict(X)
+    missing = features.copy()
+    missing[4, 1] = np.nan
+    for wrong, message in (
+        (features[1:], f"item_features has {X.shape[1] - 1} "),
+        (missing, "item_features"),
+    ):
+        model.set_params(item_features=wrong)
+        _assert_raises(ValueError, message, model.fit, X)
+        np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def _reviewed(estimator):
+    """Small data with a text of two of six words for each entry."""
+    X = _data(estimator)
+    words = np.array(["tea", "jam", "salt", "rice", "oats", "beans"])
+    chosen = np.random.default_rng(7).integers(0, 6, (X.nnz, 2))
+    return X, [" ".join(words[pair]) for pair in chosen]
+
+
+@_applies_where(_reads_reviews)
+def check_scant_reviews(estimator):
+    """Empty texts, and a vocabulary of one word, make a model that answers."""
+    X, texts = _reviewed(estimator)
+    some_empty = [text if number % 3 else "" for number, text in enumerate(texts)]
+    one_word = sparse.csr_array(np.arange(X.nnz)[:, None] % 3.0)
+    for reviews in (some_empty, one_word):
+        scores = _quick(estimator).fit(X, reviews=reviews).predict(X)
+        assert scores.shape == X.shape
+        assert np.isfinite(scores).all()
+
+
+@_applies_where(_reads_reviews)
+def check_wrong_reviews(estimator):
+    """Too few reviews, and such as have no words, are refused by name, and lose nothing."""
+    X, texts = _reviewed(estimator)
+    model = _quick(estimator).fit(X, reviews=texts)
+    expected = model.predict(X)
+    for wrong in (texts[1:], [""] * X.nnz):
+        _assert_raises(ValueError, "reviews", model.fit, X, reviews=wrong)
+        np.testing.assert_array_equal(model.predict(X), expected)
+
+
 def check_failed_fit_loses_nothing(estimator):
     """A fit that fails leaves the fitted model as it was."""
     model, X = _fitted(estimator)
@@ -812,6 +893,10 @@ CHECKS = [
     check_partial_fit_makes_a_pass,
     check_update_replaces_and_widens,
     check_withheld_block_is_recovered,
+    check_new_items_are_scored_by_their_features,
+    check_wrong_item_features,
+    check_scant_reviews,
+    check_wrong_reviews,
     check_failed_fit_loses_nothing,
     check_error_messages,
     check_score,
@@ -842,6 +927,7 @@ CHECKS_OF_VARIANTS = [
     check_partial_fit_makes_a_pass,
     check_update_replaces_and_widens,
     check_withheld_block_is_recovered,
+    check_new_items_are_scored_by_their_features,
     check_clip,
     check_rating_units,
     check_recommended_scores,

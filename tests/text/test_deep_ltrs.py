@@ -389,17 +389,17 @@ def test_training_is_private_and_silent(X, reviews, capfd):
 def test_memory_does_not_change_the_model(X, reviews, offsets):
     """But for rounding."""
     options = {**SMALL, "offsets": offsets, "text_weight": 1}
-    norm = _deep_ltrs_module.BatchNorm
+    again = _deep_ltrs_module.checkpoint
     with (
         config_context(working_memory=0.01),
-        patch.object(norm, "folded", autospec=True, side_effect=norm.folded) as folded,
+        patch.object(_deep_ltrs_module, "checkpoint", side_effect=again) as checkpoint,
     ):
         in_blocks = DeepLTRS(5, **options).fit(X, reviews=reviews)
-        assert folded.called
-        folded.reset_mock()
+        assert checkpoint.called
+        checkpoint.reset_mock()
         with config_context(working_memory=1024):
             whole = clone(in_blocks).fit(X, reviews=reviews)
-        assert not folded.called
+        assert not checkpoint.called
     assert_allclose(in_blocks.loss_curve_, whole.loss_curve_, rtol=1e-5)
 
 
