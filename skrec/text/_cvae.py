@@ -139,7 +139,7 @@ class CVAE(DrawnFactorsMixin, BaseRecommender):
     text_loss_curve_ : list of float
         The texts' part per document, by epoch. Empty if there were no texts.
     n_iter_ : int
-        Number of sweeps.
+        Number of rounds that were made.
 
     See Also
     --------

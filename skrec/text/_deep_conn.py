@@ -99,12 +99,11 @@ class DeepCoNN(ReviewNetworkMixin, FactorMixin, NeuralRatingMixin, BaseRecommend
         :math:`\sum_k v_k x_k` of the items. Its inner product with a user's is what the machine
         adds beside the parts of either.
     mean_ : float
-        Mean of the ratings.
+        Mean rating of the training users.
     item_offsets_ : ndarray of shape (n_items,)
         Offsets of the items beside their texts.
     loss_curve_ : list of float
         Squared error of training ratings, in their unit, by epoch.
-    vocabulary_
 
     See Also
     --------

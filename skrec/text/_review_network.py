@@ -108,6 +108,10 @@ class ReviewNetworkMixin:
         Probability of dropping a unit of a document's code.
     batch_size : int
         Ratings of an update.
+
+    Attributes
+    ----------
+    vocabulary_
     """
 
     _no_update = "its network has read the texts of all users and items"

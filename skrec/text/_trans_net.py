@@ -119,12 +119,11 @@ class TransNet(ReviewNetworkMixin, NeuralRatingMixin, BaseRecommender):
     item_embeddings_ : ndarray of shape (n_items, hidden_layer_sizes[-1])
         Codes of the items' documents.
     mean_ : float
-        Mean of the ratings.
+        Mean rating of the training users.
     item_offsets_ : ndarray of shape (n_items,)
         Offsets of the items beside their texts.
     loss_curve_ : list of float
         The three terms per training rating, by epoch.
-    vocabulary_
 
     See Also
     --------
