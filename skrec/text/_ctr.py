@@ -92,7 +92,7 @@ class CTR(DrawnFactorsMixin, TopicsMixin, BaseRecommender):
 
     _parameter_constraints: dict = {
         **DRAWN_CONSTRAINTS,
-        "topic_model": [HasMethods(["fit_transform"]), None],
+        "topic_model": [HasMethods(["fit", "transform"]), None],
         "tol": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -141,17 +141,18 @@ class CTR(DrawnFactorsMixin, TopicsMixin, BaseRecommender):
     def _learn_topics(self, words, n_items, rng):
         """What items' factors are drawn to, an array of shape (n_items, n_components)."""
         self.topic_model_ = None
-        if words is None:
+        if words is None or words.nnz == 0:
             return np.zeros((n_items, self.n_components))
         seed = rng.randint(2**31 - 1)
         model = self.topic_model
         if model is None:
             model = LatentDirichletAllocation(self.n_components, random_state=seed)
-        self.topic_model_ = clone(model)
         has_words = np.diff(words.indptr) > 0
-        shares = np.zeros_like(self.topic_model_.fit_transform(words), dtype=np.float64)
-        shares[has_words] = self.topic_model_.transform(words[has_words])
-        mean_square = np.square(shares[has_words]).mean()
+        self.topic_model_ = clone(model).fit(words[has_words])
+        found = self.topic_model_.transform(words[has_words])
+        shares = np.zeros((n_items, found.shape[1]))
+        shares[has_words] = found
+        mean_square = np.square(found).mean()
         return shares / np.sqrt(mean_square) if mean_square > 0 else shares
 
     @property

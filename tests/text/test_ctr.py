@@ -181,3 +181,13 @@ def test_factors_without_entries_keep_to_their_priors():
     items, losses = DrawnFactors(priors, 0.1, 1.0, 2.0).fit(choices(), priors, 3, 0.0)
     assert_array_equal(items[10:], priors[10:])
     assert len(losses) == 3
+
+
+def test_documents_without_any_word_say_nothing():
+    X = choices()
+    model = CTR(2, item_features=np.zeros((12, 3)), random_state=3).fit(X)
+    assert_array_equal(model.item_topics_, 0)
+    assert_array_equal(model.predict(X), CTR(2, random_state=3).fit(X).predict(X))
+    some = np.zeros((12, 3))
+    some[:6] = np.eye(3)[np.arange(6) % 3]
+    assert_array_equal(small(item_features=some).fit(X).item_topics_[6:], 0)
