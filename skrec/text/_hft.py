@@ -206,6 +206,7 @@ class ItemObjective:
         self.users = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
         self.words = words
         if words is not None:
+            self.words = words = words.astype(np.float64)
             self.documents = np.repeat(np.arange(words.shape[0]), np.diff(words.indptr))
             self.scale = text_weight * max(rows.nnz, 1) / max(float(words.sum()), 1e-30)
 
@@ -214,7 +215,7 @@ class ItemObjective:
         n_topics, self.n_items = items.shape[1], len(items)
         logits = np.zeros((n_topics, 0))
         if self.words is not None:
-            frequencies = np.asarray(self.words.sum(axis=0), dtype=np.float64) + 0.01
+            frequencies = np.asarray(self.words.sum(axis=0)) + 0.01
             logits = np.log(frequencies / frequencies.sum())
             logits = logits + 0.1 * rng.standard_normal((n_topics, len(frequencies)))
         return np.concatenate([items.ravel(), [1.0], logits.ravel()])

@@ -8,7 +8,7 @@ from scipy.optimize import check_grad
 from scipy.special import softmax
 from sklearn.feature_extraction.text import CountVectorizer
 
-from skrec import HFT, Reviews
+from skrec import HFT, BiasBaseline, Reviews
 from skrec.solvers._offsets import less_offsets
 from skrec.text._drawn_factors import DrawnFactors
 from skrec.text._hft import ItemObjective
@@ -92,6 +92,28 @@ def test_without_texts_it_is_matrix_factorisation():
         model.topics()
 
 
+def test_of_full_rows_it_is_a_singular_value_decomposition_with_smaller_values():
+    X = np.random.default_rng(0).integers(1, 6, (12, 7)).astype(float)
+    options = {"text_weight": 0, "l2": 0.3, "l2_offset": 2, "max_iter": 100, "n_steps": 100}
+    model = HFT(7, **options, clip=False, random_state=0).fit(X)
+    offsets = BiasBaseline(l2_user=2, l2_item=2, clip=False).fit(X).predict(X)
+    left, values, right = np.linalg.svd((X - offsets) / model.rating_unit_, full_matrices=False)
+    expected = offsets + model.rating_unit_ * (left * np.maximum(values - 0.3, 0)) @ right
+    assert_allclose(model.predict(X), expected, atol=0.02)
+    assert_allclose(
+        model.loss_curve_[-1],
+        (np.minimum(values, 0.3) ** 2).sum() + 2 * 0.3 * np.maximum(values - 0.3, 0).sum(),
+        rtol=1e-3,
+    )
+
+
+def test_factors_that_are_penalised_away_leave_the_offsets():
+    rng = np.random.default_rng(1)
+    X = sparse.csr_array((rng.random((60, 12)) < 0.6) * rng.integers(1, 6, (60, 12)) * 1.0)
+    model = small(text_weight=0, l2=1e9, l2_offset=3).fit(X)
+    assert_allclose(model.predict(X), BiasBaseline(l2_user=3, l2_item=3).fit(X).predict(X))
+
+
 def test_topics_are_even_where_their_scale_is_zero():
     objective, state, users = problem()
     items, _, _ = objective.parts(state)
@@ -118,6 +140,14 @@ def test_documents_are_training_reviews_that_are_not_read_again():
     written = Reviews.from_documents(X, texts()[X.nonzero()[1]])
     model = small(item_features=None).fit(X, reviews=written)
     assert {"tea", "coffee"} <= set(model.topics(3).ravel())
+    assert_allclose(model.topic_word_.sum(axis=1), 1)
     assert_allclose(model.item_topics_, softmax(model.peakiness_ * model.item_embeddings_, axis=1))
     other = Reviews.from_documents(X, ["roast"] * X.nnz)
     assert_array_equal(model.predict(X, reviews=written), model.predict(X, reviews=other))
+
+
+def test_counts_that_add_up_to_more_than_float32_holds():
+    counts = np.full((12, 3), 3e38)
+    as_many = HFT(2, item_features=counts, l2=0.5, l2_offset=4, random_state=0).fit(ratings())
+    assert np.isfinite(as_many.predict(ratings())).all()
+    assert_allclose(as_many.topic_word_, 1 / 3, atol=0.2)
