@@ -152,8 +152,12 @@ def _can_be_updated(estimator):
 
 def _reads_item_features(estimator):
     parameters = estimator.get_params(deep=False)
-    # Of a model around another one they may be of another use.
-    return "item_features" in parameters and "estimator" not in parameters
+    # Of a model around another one they may be of another use, and without weight of none.
+    return (
+        "item_features" in parameters
+        and "estimator" not in parameters
+        and parameters.get("text_weight", 1) > 0
+    )
 
 
 def _reads_reviews(estimator):
@@ -522,10 +526,15 @@ def check_new_items_are_scored_by_their_features(estimator):
     X, _ = _withheld_block(estimator)
     n_users, n_items = X.shape
     X = sparse.csr_array(sparse.hstack([X, np.zeros((n_users, 2))]))  # one of each kind
-    features = np.repeat(np.eye(2), n_items // 2, axis=0)
-    features = np.vstack([features, np.eye(2)])
+    kinds = np.r_[np.repeat([0, 1], n_items // 2), 0, 1]
+    features, containers = np.eye(2)[kinds], (np.asarray, sparse.csr_array)
+    if _reads_reviews(estimator):
+        features, containers = (
+            np.array(["green tea", "rye bread"], object)[kinds],
+            (list, np.array),
+        )
     answers = []
-    for container in (np.asarray, sparse.csr_array):
+    for container in containers:
         model = clone(estimator).set_params(item_features=container(features)).fit(X)
         answers.append(model.predict(X))
         new = answers[-1][:, n_items:]
@@ -543,15 +552,17 @@ def check_wrong_item_features(estimator):
     """Features of too few items, or that are no numbers, are refused by name, and lose nothing."""
     X = _data(estimator)
     features = 1.0 + np.arange(2 * X.shape[1]).reshape(-1, 2) % 3
+    if _reads_reviews(estimator):
+        features = np.array(["green tea", "rye bread", "black tea"], object)[
+            np.arange(len(features)) % 3
+        ]
     model = _quick(estimator).set_params(item_features=features).fit(X)
     expected = model.predict(X)
-    missing = features.copy()
-    missing[4, 1] = np.nan
-    for wrong, message in (
-        (features[1:], f"item_features has {X.shape[1] - 1} "),
-        (missing, "item_features"),
-    ):
-        model.set_params(item_features=wrong)
+    wrong = [(features[1:], f"item_features has {X.shape[1] - 1} ")]
+    if not _reads_reviews(estimator):  # of which a missing one is empty
+        wrong.append((np.where(features > 2, np.nan, features), "item_features must be finite"))
+    for features, message in wrong:
+        model.set_params(item_features=features)
         _assert_raises(ValueError, message, model.fit, X)
         np.testing.assert_array_equal(model.predict(X), expected)
 
@@ -569,7 +580,7 @@ def check_scant_reviews(estimator):
     """Empty texts, and a vocabulary of one word, make a model that answers."""
     X, texts = _reviewed(estimator)
     some_empty = [text if number % 3 else "" for number, text in enumerate(texts)]
-    one_word = sparse.csr_array(np.arange(X.nnz)[:, None] % 3.0)
+    one_word = ["" if number % 3 else "tea" for number in range(X.nnz)]
     for reviews in (some_empty, one_word):
         scores = _quick(estimator).fit(X, reviews=reviews).predict(X)
         assert scores.shape == X.shape
