@@ -33,8 +33,8 @@ class CTR(DrawnFactorsMixin, TopicsMixin, BaseRecommender):
         texts.
     topic_model : estimator, default=None
         What makes shares of counts: a scikit-learn transformer such as
-        :class:`~sklearn.decomposition.NMF`. It is cloned, and fitted on the items' documents.
-        None is :class:`~sklearn.decomposition.LatentDirichletAllocation` of `n_components`.
+        ``sklearn.decomposition.NMF``. It is cloned, and fitted on the items' documents.
+        None is ``LatentDirichletAllocation`` of `n_components`.
     l2_item : float, default=10.0
         Penalty :math:`\lambda_v` of what items have beside their topics.
     tol : float, default=1e-4

@@ -105,8 +105,7 @@ class CVAE(DrawnFactorsMixin, BaseRecommender):
         Widths of the encoder's layers, at least one. The decoder has them transposed.
     vectorizer : estimator, default=None
         What makes counts of texts, as for :class:`CTR`.
-    item_features : array-like of str or {array-like, sparse matrix, dataframe} of shape \
-            (n_items, n_words), default=None
+    item_features : {array-like, sparse matrix, dataframe}, default=None
         A document of each item, in the order of the columns of `X`: texts, counts of words, or
         with negative numbers among them vectors such as sentence embeddings. None: all training
         reviews of an item together, if ``fit`` gets any.
