@@ -87,11 +87,9 @@ _FAST_RANKER = {"learning_rate": 0.003, "batch_size": 100, "early_stopping": Fal
 _FAST_FOCAL = {"learning_rate": 0.003, "batch_size": 50, "max_iter": 12, "early_stopping": False}
 
 _OFFSETS_WITHOUT_TEXTS = {
-    check: "without texts ratings are their offsets"
-    for check in (
-        "check_withheld_block_is_recovered",
-        "check_permutations_keep_what_is_learned",
-    )
+    "check_withheld_block_is_recovered": "without texts ratings are their offsets",
+    "check_permutations_keep_what_is_learned": "without texts ratings are their offsets",
+    "check_new_items_are_scored_by_their_features": "nobody has written what a user is known by",
 }
 
 _ROWS = [
@@ -793,7 +791,7 @@ _ROWS = [
         "factors of choices or ratings and codes of the items' texts, drawn to each other",
         "choices",
         floor=1.48,
-        small={"n_components": 4, "random_state": 0},
+        small={"n_components": 4, "n_text_epochs": 150, "random_state": 0},
         variants={"ratings": {"feedback": "ratings"}},
         search={"unobserved_weight": [0.05, 0.1, 0.2], "l2": [2, 5, 10], "l2_item": [2, 5, 10]},
     ),

@@ -38,6 +38,8 @@ def test_embeddings_with_negative_numbers_are_read_or_refused_by_name(name):
     X = blocks(name)
     embeddings = np.random.default_rng(1).standard_normal((2, 6))[KINDS]
     model = clone(MODELS[name].instance()).set_params(item_features=embeddings)
+    if name == "CVAE":
+        model.set_params(n_text_epochs=300, hidden_layer_sizes=(20,))
     if "clip" in model.get_params():
         model.set_params(clip=False)
     try:

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from skrec.solvers._devices import to_tensor
 from skrec.solvers._least_squares import factorize
 from skrec.solvers._row_groups import gather, map_groups, pad
 from skrec.solvers._torch_state import torch_state
@@ -38,9 +39,9 @@ def solve_drawn(groups, others, gram, l2, priors=None):
     n_rows = sum(len(group.rows) for group in groups)
     common = gram + l2 * np.eye(others.shape[1])
     with torch_state():
-        table, common = pad(torch.from_numpy(others)), torch.from_numpy(common)
+        table, common = pad(to_tensor(others, "cpu")), torch.from_numpy(common)
         weights = table.new_zeros(n_rows, table.shape[1])
-        priors = weights.clone() if priors is None else torch.from_numpy(priors)
+        priors = weights.clone() if priors is None else to_tensor(priors, "cpu")
 
         def solve(group):
             if group.columns.shape[1] == 0:

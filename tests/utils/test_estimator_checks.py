@@ -274,6 +274,10 @@ def test_checks_are_run_where_they_say_something():
         checks.check_pairs_agree,
         checks.check_torch_state,
         checks.check_torch_threads,
+        checks.check_new_items_are_scored_by_their_features,
+        checks.check_wrong_item_features,
+        checks.check_wrong_reviews,
+        checks.check_scant_reviews,
     }
 
 
