@@ -53,8 +53,8 @@ def test_a_setting_names_parameters_of_its_model(name, data):
 
 @pytest.mark.parametrize(("name", "data"), ON_BOARD, ids=lambda value: value.replace(" ", "-"))
 def test_a_setting_is_written_as_it_is_made(name, data):
-    models = {name: getattr(skrec, name) for name in MODELS}  # which are loaded when asked for
-    written = eval(settings.describe(name, data), models)
+    public = {name: getattr(skrec, name) for name in skrec.__all__}  # loaded when asked for
+    written = eval(settings.describe(name, data), public)
     written.set_params(**settings.everywhere(written))
     assert repr(written) == repr(settings.estimator(name, data))
 
