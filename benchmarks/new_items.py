@@ -21,7 +21,7 @@ from sklearn.decomposition import NMF
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.model_selection import ParameterGrid
 
-from skrec import CTR, EASE, Popularity
+from skrec import CTR, CVAE, EASE, Popularity
 from skrec.metrics import ranking_scorer, standard_error
 from skrec.model_selection import ItemColdStartSplit
 from skrec.model_selection._compare import paired_p_value
@@ -40,6 +40,8 @@ MODELS = {
     "EASE, additive, one review": ("one review", EASE(feature_method="additive"), {"l2": L2}),
     "EASE, additive, lengths told": ("lengths", EASE(feature_method="additive"), {"l2": L2}),
     "CTR": ("counts", CTR(random_state=0), {}),
+    "CVAE": ("counts", CVAE(random_state=0), {}),
+    "CVAE, tf-idf": ("weights", CVAE(random_state=0), {}),
     "CTR, topics by NMF": (
         "weights",
         CTR(topic_model=NMF(50, max_iter=300, tol=1e-3, random_state=0), random_state=0),
@@ -208,7 +210,7 @@ def main(name, names, n_splits, repeats, out):
             lines,
         ),
         "",
-        "Chosen in the folds: "
+        "Chosen in the folds, where there is a choice: "
         + "; ".join(
             f"{model}: "
             + ", ".join(f"{it} ({n})" for it, n in Counter(map(str, settings)).most_common())

@@ -89,7 +89,7 @@ _FAST_FOCAL = {"learning_rate": 0.003, "batch_size": 50, "max_iter": 12, "early_
 _OFFSETS_WITHOUT_TEXTS = {
     "check_withheld_block_is_recovered": "without texts ratings are their offsets",
     "check_permutations_keep_what_is_learned": "without texts ratings are their offsets",
-    "check_new_items_are_scored_by_their_features": "nobody has written what a user is known by",
+    "check_new_items_find_their_users": "nobody has written what a user is known by",
 }
 
 _ROWS = [

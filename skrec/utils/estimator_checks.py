@@ -521,27 +521,33 @@ def check_withheld_block_is_recovered(estimator):
 
 
 @_applies_where(_reads_item_features)
-def check_new_items_are_scored_by_their_features(estimator):
-    """Items without entries go by their features: who likes one kind gets what is of it."""
+def check_new_items_depend_on_their_features(estimator):
+    """Items without entries get finite scores, others if their features are others."""
+    X = _data(estimator).tolil()
+    X[:, [3, 8]] = 0
+    kinds = np.arange(X.shape[1]) % 2
+    model = _quick(estimator).set_params(item_features=_features(estimator, kinds))
+    if _has_rating_parameter(estimator, "clip"):
+        model.set_params(clip=False)
+    scores = model.fit(X).predict(X)
+    assert np.isfinite(scores).all()
+    assert not np.allclose(scores[:, 3], scores[:, 8], rtol=1e-9)
+
+
+@_applies_where(lambda estimator: _reads_item_features(estimator) and _is_personalized(estimator))
+def check_new_items_find_their_users(estimator):
+    """Of two groups of users and items: each gets the new item that is like those of its own."""
     X, _ = _withheld_block(estimator)
     n_users, n_items = X.shape
     X = sparse.csr_array(sparse.hstack([X, np.zeros((n_users, 2))]))  # one of each kind
     kinds = np.r_[np.repeat([0, 1], n_items // 2), 0, 1]
-    features, containers = np.eye(2)[kinds], (np.asarray, sparse.csr_array)
-    if _reads_reviews(estimator):
-        features, containers = (
-            np.array(["green tea", "rye bread"], object)[kinds],
-            (list, np.array),
-        )
-    answers = []
-    for container in containers:
+    features, answers = _features(estimator, kinds), []
+    for container in (np.asarray, list if _reads_reviews(estimator) else sparse.csr_array):
         model = clone(estimator).set_params(item_features=container(features)).fit(X)
         answers.append(model.predict(X))
-        new = answers[-1][:, n_items:]
-        assert np.isfinite(new).all()
-        first, second = (users.mean(axis=0) for users in np.split(new, 2))
-        assert first[0] > first[1]
-        assert second[1] > second[0]
+        first, second = np.split(answers[-1][:, n_items:], 2)
+        assert first[:, 0].mean() > first[:, 1].mean()
+        assert second[:, 1].mean() > second[:, 0].mean()
         lists = model.recommend(X[[0, -1]], k=1, items=[n_items, n_items + 1])
         np.testing.assert_array_equal(lists[:, 0], [n_items, n_items + 1])
     _assert_same(*answers)
@@ -551,20 +557,23 @@ def check_new_items_are_scored_by_their_features(estimator):
 def check_wrong_item_features(estimator):
     """Features of too few items, or that are no numbers, are refused by name, and lose nothing."""
     X = _data(estimator)
-    features = 1.0 + np.arange(2 * X.shape[1]).reshape(-1, 2) % 3
-    if _reads_reviews(estimator):
-        features = np.array(["green tea", "rye bread", "black tea"], object)[
-            np.arange(len(features)) % 3
-        ]
+    features = _features(estimator, np.arange(X.shape[1]) % 2)
     model = _quick(estimator).set_params(item_features=features).fit(X)
     expected = model.predict(X)
     wrong = [(features[1:], f"item_features has {X.shape[1] - 1} ")]
-    if not _reads_reviews(estimator):  # of which a missing one is empty
-        wrong.append((np.where(features > 2, np.nan, features), "item_features must be finite"))
+    if not _reads_reviews(estimator):  # of texts a missing one is empty
+        wrong.append((np.where(features > 0, np.nan, features), "item_features must be finite"))
     for features, message in wrong:
         model.set_params(item_features=features)
         _assert_raises(ValueError, message, model.fit, X)
         np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def _features(estimator, kinds):
+    """What says of each item which of two kinds it is, in numbers or texts."""
+    if _reads_reviews(estimator):
+        return np.array(["green tea", "rye bread"], dtype=object)[kinds]
+    return np.eye(2)[kinds]
 
 
 def _reviewed(estimator):
@@ -904,7 +913,8 @@ CHECKS = [
     check_partial_fit_makes_a_pass,
     check_update_replaces_and_widens,
     check_withheld_block_is_recovered,
-    check_new_items_are_scored_by_their_features,
+    check_new_items_depend_on_their_features,
+    check_new_items_find_their_users,
     check_wrong_item_features,
     check_scant_reviews,
     check_wrong_reviews,
@@ -938,7 +948,7 @@ CHECKS_OF_VARIANTS = [
     check_partial_fit_makes_a_pass,
     check_update_replaces_and_widens,
     check_withheld_block_is_recovered,
-    check_new_items_are_scored_by_their_features,
+    check_new_items_depend_on_their_features,
     check_clip,
     check_rating_units,
     check_recommended_scores,
