@@ -111,14 +111,14 @@ class CVAE(DrawnFactorsMixin, BaseRecommender):
         reviews of an item together, if ``fit`` gets any.
     l2_item : float, default=10.0
         Penalty :math:`\lambda_v` of what items have beside their codes.
-    beta : float, default=0.1
+    beta : float, default=0.01
         Weight of the divergence. 1 is the lower bound of the paper, under which codes of short
         texts say nothing.
     learning_rate : float, default=0.001
         Step size of Adam, for the texts.
     batch_size : int, default=128
         Documents of an update.
-    n_text_epochs : int, default=50
+    n_text_epochs : int, default=200
         Epochs of the autoencoder alone, before there are factors.
     max_iter : int, default=15
         Number of sweeps over users and items. Before each but the first the autoencoder makes an
@@ -198,10 +198,10 @@ class CVAE(DrawnFactorsMixin, BaseRecommender):
         l2=None,
         l2_item=10.0,
         l2_offset=None,
-        beta=0.1,
+        beta=0.01,
         learning_rate=0.001,
         batch_size=128,
-        n_text_epochs=50,
+        n_text_epochs=200,
         max_iter=15,
         clip=True,
         rating_scale=None,

@@ -32,7 +32,12 @@ def texts():
 
 def small(**changes):
     options = {"vectorizer": WORDS, "item_features": texts(), "random_state": 0}
-    options |= {"hidden_layer_sizes": (8,), "learning_rate": 0.02, "max_iter": 4}
+    options |= {
+        "hidden_layer_sizes": (8,),
+        "learning_rate": 0.02,
+        "max_iter": 4,
+        "n_text_epochs": 50,
+    }
     return CVAE(2, **{**options, **changes})
 
 
