@@ -764,7 +764,7 @@ _ROWS = [
         fast={"max_iter": 2},
         small={**_NEURAL, "n_filters": 8, "hidden_layer_sizes": (8,), "embedding_size": 8},
         variants={
-            "plain": {"offsets": False, "hidden_layer_sizes": (), "batch_size": 7},
+            "plain": {"offsets": False, "hidden_layer_sizes": (), "batch_size": 70},
             "stopped": {"early_stopping": True},
         },
         search={"n_components": [4, 8, 16], "dropout": [0.2, 0.5]},
@@ -779,7 +779,7 @@ _ROWS = [
         fast={"max_iter": 2},
         small={**_NEURAL, "n_filters": 8, "hidden_layer_sizes": (8,), "embedding_size": 8},
         variants={
-            "plain": {"offsets": False, "hidden_layer_sizes": (), "batch_size": 7},
+            "plain": {"offsets": False, "hidden_layer_sizes": (), "batch_size": 70},
             "stopped": {"early_stopping": True, "n_transforms": 1},
         },
         search={"n_transforms": [1, 2, 3], "dropout": [0.2, 0.5]},

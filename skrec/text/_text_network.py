@@ -141,7 +141,7 @@ def machine_parts(part, codes):
     """What a part of a machine makes of codes, as arrays in the precision of its weights."""
     with torch_state():
         weights = part.weights
-        found = part(torch.from_numpy(codes).to(weights.device, weights.dtype))
+        found = part(to_tensor(codes, weights.device).to(weights.dtype))
         return tuple(value.cpu().numpy() for value in found)
 
 

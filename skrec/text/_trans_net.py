@@ -8,6 +8,7 @@ from skrec.base import BaseRecommender
 from skrec.neural._estimator import check_hidden_layer_sizes
 from skrec.neural._layers import linear
 from skrec.neural._rating_estimator import NeuralRatingMixin
+from skrec.solvers._devices import to_tensor
 from skrec.solvers._torch_state import torch_state
 from skrec.text._deep_ltrs_module import dropped_out
 from skrec.text._review_network import REVIEW_NETWORK_CONSTRAINTS, ReviewNetworkMixin
@@ -265,7 +266,7 @@ def foreseen_ratings(module, codes, users, items):
     users, items : ndarray of int of shape (n_pairs,)
     """
     weight = module.transform[0].weight
-    left, right = (torch.from_numpy(part).to(weight.device, weight.dtype) for part in codes)
+    left, right = (to_tensor(part, weight.device).to(weight.dtype) for part in codes)
     added = np.empty(len(users), dtype=codes[0].dtype)
     with torch_state():
         for start in range(0, len(users), PAIRS_IN_BLOCK):
