@@ -801,8 +801,10 @@ def check_memory_mapped(estimator):
     """Models and rows that are mapped from files, read-only, give the same without a warning."""
     model, X = _fitted(estimator)
     expected = model.predict(X)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _torch_warns_always():
         warnings.simplefilter("error")
+        # Which models take care of once, when the first sparse tensor of a process is made.
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
         for name, what in (("model", model), ("X", X)):
             joblib.dump(what, Path(folder) / name)
         mapped, X = (joblib.load(Path(folder) / name, mmap_mode="r") for name in ("model", "X"))
@@ -813,6 +815,21 @@ def check_memory_mapped(estimator):
             if hasattr(mapped, verb):
                 getattr(mapped, verb)(X)
         del mapped, X  # so that the files can go
+
+
+@contextmanager
+def _torch_warns_always():
+    """Of what torch else warns of but once in a process, whichever model is the first."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        yield
+    finally:
+        torch.set_warn_always(before)
 
 
 @_applies_where(_uses_torch)
